@@ -1,0 +1,8 @@
+"""Alembic's entry: runs the migrations over the connection it is handed (see `paceline.adapters.postgres.migrate`)."""
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, version_table_schema="public")
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,22 @@
+"""Identities: shards of accounts, and ids of what the engine puts out."""
+
+from zlib import crc32
+
+
+def shard_of(account: str, shards: int) -> int:
+    """The shard (Kafka partition) that owns an account: `crc32(utf8(account)) mod shards`."""
+    return crc32(account.encode()) % shards
+
+
+def output_id(shard: int, position: int, ordinal: int) -> str:
+    """Identity of an output: the position of the message that caused it and its place among its outputs."""
+    return f"{shard}:{position}:{ordinal}"
+
+
+def parse_output_id(text: str) -> tuple[int, int, int]:
+    """`(shard, position, ordinal)` of an output id; `ValueError` if it is none."""
+    parts = text.split(":")
+    if len(parts) != 3 or not all(part.isascii() and part.isdecimal() for part in parts):
+        raise ValueError(f"{text[:40]!r} is not an id of the form shard:position:ordinal")
+    shard, position, ordinal = map(int, parts)
+    return shard, position, ordinal

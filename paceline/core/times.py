@@ -1,0 +1,28 @@
+"""Times are integers: microseconds since the Unix epoch, UTC, names end in `_us`."""
+
+from datetime import UTC, date, datetime, timedelta
+
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+HOUR_US = 60 * MINUTE_US
+DAY_US = 24 * HOUR_US
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_datetime(time_us: int) -> datetime:
+    """Aware UTC datetime of a time in microseconds, exactly."""
+    return _EPOCH + timedelta(microseconds=time_us)
+
+
+def from_datetime(moment: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime, exactly."""
+    if moment.tzinfo is None:
+        raise ValueError("a time without a time zone has no place on the log")
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def day_bounds_us(day: date) -> tuple[int, int]:
+    """`[start, end)` of a UTC day in microseconds."""
+    start = from_datetime(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    return start, start + DAY_US

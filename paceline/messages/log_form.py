@@ -1,0 +1,60 @@
+"""The form on Kafka: msgpack arrays. A record's value is a batch, decoded message by message if need be."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from paceline.messages.inbound import Inbound
+from paceline.messages.outbound import Effect
+
+_encoder = msgspec.msgpack.Encoder()
+_batch = msgspec.msgpack.Decoder(list[Inbound])
+_raw_batch = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_single = msgspec.msgpack.Decoder(Inbound)
+_effects = msgspec.msgpack.Decoder(list[Effect])
+
+encode_batch = _encoder.encode
+decode_effects = _effects.decode
+
+
+class Undecodable(Struct, frozen=True):
+    """A message that could not be decoded: its bytes on the log and why."""
+
+    raw: bytes
+    reason: str
+
+
+def encode_messages(messages: Sequence[Inbound]) -> bytes:
+    """Value of an `engine.in` record."""
+    return _encoder.encode(messages)
+
+
+def encode_effects(effects: Sequence[Effect]) -> bytes:
+    """Value of an `engine.out` record."""
+    return _encoder.encode(effects)
+
+
+def decode_messages(value: bytes) -> Sequence[Inbound | Undecodable]:
+    """The messages of an `engine.in` record in order.
+
+    One bad message does not spoil its neighbours: it comes back as `Undecodable` in its place. A value
+    that is no batch at all is one `Undecodable`.
+    """
+    try:
+        return _batch.decode(value)
+    except (msgspec.MsgspecError, ValueError):
+        return list(_decode_one_by_one(value))
+
+
+def _decode_one_by_one(value: bytes) -> Iterator[Inbound | Undecodable]:
+    try:
+        raws = _raw_batch.decode(value)
+    except (msgspec.MsgspecError, ValueError) as error:
+        yield Undecodable(value, str(error))
+        return
+    for raw in raws:
+        try:
+            yield _single.decode(raw)
+        except (msgspec.MsgspecError, ValueError) as error:
+            yield Undecodable(bytes(raw), str(error))

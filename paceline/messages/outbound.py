@@ -1,0 +1,91 @@
+"""Messages of `engine.out`, in the order of their fields on the wire; numbers as in `inbound`.
+
+A Kafka record of `engine.out` is a batch of `Effect`s, each an input message that had an effect or an
+answer, with its position in the shard's log and its outputs in order of their ordinals.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from paceline.messages.inbound import Inbound
+
+Status = Literal["accepted", "rejected"]
+Reason = Literal[
+    "user",
+    "stop_loss",
+    "take_profit",
+    "trailing_stop",
+    "liquidation",
+    "filled",
+    "cancelled",
+    "rejected",
+]
+
+
+class OrderResponse(Struct, array_like=True, frozen=True, gc=False, tag=1):
+    id: str
+    time: int
+    instruction: str
+    account: str
+    status: Status
+    code: str | None
+    trade: str | None
+    order: str | None
+    price: int | None
+    quantity: int | None
+    fee: int | None
+    liquidation: int | None
+    duplicate: bool
+
+
+class BalanceUpdate(Struct, array_like=True, frozen=True, tag=2):
+    """`balances` is what is free, `locked_balances` what resting sells hold; zero entries are left out."""
+
+    id: str
+    time: int
+    account: str
+    cash: int
+    margin: int
+    locked: int
+    balances: dict[str, int]
+    locked_balances: dict[str, int]
+
+
+class ClosedOrder(Struct, array_like=True, frozen=True, gc=False, tag=3):
+    """The end of a trade, of a part of it (`remaining` > 0), or of a spot order."""
+
+    id: str
+    time: int
+    account: str
+    trade: str | None
+    order: str | None
+    symbol: str
+    side: Literal["long", "short", "buy", "sell"]
+    quantity: int
+    entry: int | None
+    exit: int | None
+    profit: int | None
+    fee: int | None
+    margin: int | None
+    leverage: int | None
+    reason: Reason
+    code: str | None
+    remaining: int
+    opened: int
+    closed: int
+
+
+Outbound = OrderResponse | BalanceUpdate | ClosedOrder
+
+
+class Effect(Struct, array_like=True, frozen=True):
+    """One message that had an effect or an answer: position in its shard's log, itself, its outputs.
+
+    `time` is the log time at that message, so that a reader needs no clock.
+    """
+
+    position: int
+    time: int
+    message: Inbound
+    outputs: list[Outbound]

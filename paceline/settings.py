@@ -1,0 +1,205 @@
+"""Settings: the environment, read once and checked at start.
+
+Sources, first wins: the process environment, `.env` in the working directory, `secrets.env` in the data
+folder (made at the first `paceline up`, readable by its owner only), the default. Every setting is an
+environment variable `PACELINE_<NAME>`. The README's table is held against this file by a test.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from paceline.core.errors import ValidationError
+from paceline.core.money import parse_decimal
+
+PREFIX = "PACELINE_"
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _flag(value: str) -> bool:
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if value.lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("must be true or false")
+
+
+def _between(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        number = int(value)
+        if not low <= number <= high:
+            raise ValueError(f"must lie between {low} and {high}")
+        return number
+
+    return parse
+
+
+_port = _between(1, 65535)
+
+
+def _names(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise ValueError("must name at least one")
+    return names
+
+
+def _amount(value: str) -> int:
+    return parse_decimal(value)
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value and not value.startswith(tuple(f"{s}://" for s in schemes)):
+            raise ValueError(f"must begin with {' or '.join(f'{s}://' for s in schemes)}")
+        return value.rstrip("/")
+
+    return parse
+
+
+def _setting(default: str, parse: Callable[[str], Any], doc: str) -> Any:
+    return field(metadata={"default": default, "parse": parse, "doc": doc})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings. The metadata of a field holds its default as text, its parser and its documentation."""
+
+    var_dir: Path = _setting("var", Path, "Folder of all data of the one-machine stack")
+
+    postgres_port: int = _setting("15432", _port, "Port of the local Postgres")
+    redis_port: int = _setting("16379", _port, "Port of the local Redis")
+    kafka_port: int = _setting("19092", _port, "Port of the local Kafka broker")
+    kafka_controller_port: int = _setting("19093", _port, "Port of the local Kafka controller")
+    api_port: int = _setting("18000", _port, "Port of the REST API")
+    airflow_port: int = _setting("18080", _port, "Port of the Airflow UI")
+    docs_port: int = _setting("18090", _port, "Port of the dbt docs site")
+    exchange_port: int = _setting("18010", _port, "Port of the sandbox exchange (WebSocket)")
+    mailbox_port: int = _setting("18020", _port, "Port of the sandbox mailbox")
+    bind_host: str = _setting("127.0.0.1", _text, "Address that our own servers listen on")
+
+    postgres_url: str = _setting(
+        "", _url("postgresql"), "Postgres to use; empty means the local one, with the generated password"
+    )
+    redis_url: str = _setting("", _url("redis", "rediss"), "Redis to use; empty means the local one")
+    kafka_bootstrap: str = _setting("", _text, "Kafka brokers (host:port,…); empty means the local one")
+    postgres_password: str = _setting("", _text, "Password of the database owner; generated if empty")
+    analyst_password: str = _setting("", _text, "Password of the read-only role; generated if empty")
+    jwt_secret: str = _setting("", _text, "Signs sessions, at least 32 characters; generated if empty")
+
+    engine_shards: int = _setting("4", _between(1, 256), "Number of shards, fixed at installation")
+    snapshot_interval_s: int = _setting("10", _between(1, 3600), "Seconds between snapshots of a shard")
+
+    feed_url: str = _setting(
+        "", _url("ws", "wss"), "WebSocket of the exchange; empty means the sandbox exchange"
+    )
+    feed_symbols: tuple[str, ...] = _setting(
+        "BTC_USDC_PERP,ETH_USDC_PERP,SOL_USDC_PERP,ADA_USDC_PERP", _names, "Symbols to subscribe to"
+    )
+    feed_silence_ms: int = _setting(
+        "5000", _between(100, 600_000), "Silence of the exchange after which the feed reconnects"
+    )
+    exchange_rate_hz: int = _setting(
+        "20", _between(1, 20_000), "Sandbox exchange: price updates a second over all symbols"
+    )
+    exchange_seed: int = _setting("7", _between(0, 2**31), "Sandbox exchange: seed of the random walk")
+
+    public_url: str = _setting(
+        "", _url("http", "https"), "Where people reach the API; empty means the bind host"
+    )
+    reply_timeout_ms: int = _setting(
+        "2000", _between(10, 60_000), "How long a request waits for the engine before it answers 202"
+    )
+    initial_balance_usd: int = _setting("5000", _amount, "Balance of a new account, in USD")
+    default_slippage_bps: int = _setting("50", _between(0, 10_000), "Bound of a market order that names none")
+    session_days: int = _setting("7", _between(1, 365), "How long a session lasts")
+    magic_link_minutes: int = _setting("10", _between(1, 60), "How long a magic link lasts")
+    api_threads: int = _setting("32", _between(1, 512), "Requests the API handles at once")
+
+    resend_url: str = _setting(
+        "", _url("http", "https"), "Resend API for mail; empty means the sandbox mailbox"
+    )
+    resend_api_key: str = _setting("", _text, "Key for Resend; the sandbox takes any")
+    mail_from: str = _setting("Paceline <login@paceline.example>", _text, "Sender of mail")
+
+    demo_traders: int = _setting("20", _between(0, 500), "Simulated traders in the demo; 0 for none")
+    leaderboard_minimum_trades: int = _setting(
+        "3", _between(1, 10_000), "Closed trades an account needs in a period to be ranked"
+    )
+
+    @property
+    def database_url(self) -> str:
+        if self.postgres_url:
+            return self.postgres_url
+        return f"postgresql://paceline:{self.postgres_password}@127.0.0.1:{self.postgres_port}/paceline"
+
+    @property
+    def cache_url(self) -> str:
+        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def brokers(self) -> str:
+        return self.kafka_bootstrap or f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def exchange_url(self) -> str:
+        return self.feed_url or f"ws://127.0.0.1:{self.exchange_port}"
+
+    @property
+    def mail_api_url(self) -> str:
+        return self.resend_url or f"http://127.0.0.1:{self.mailbox_port}"
+
+    @property
+    def api_url(self) -> str:
+        return self.public_url or f"http://127.0.0.1:{self.api_port}"
+
+
+def load(environ: Mapping[str, str], folder: Path = Path()) -> Settings:
+    """Settings from an environment mapping and the files; `ValidationError` names every bad one."""
+    found = _read_env_file(folder / ".env") | dict(environ)
+    var_dir = Path(found.get(f"{PREFIX}VAR_DIR") or "var")
+    found = _read_env_file(folder / var_dir / "secrets.env") | found
+    values: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for item in fields(Settings):
+        name = PREFIX + item.name.upper()
+        text = found.get(name) or item.metadata["default"]
+        try:
+            values[item.name] = item.metadata["parse"](text)
+        except ValueError as error:
+            problems[name] = f"{text[:40]!r}: {error}"
+    known = {PREFIX + item.name.upper() for item in fields(Settings)}
+    for name in sorted(found):
+        if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and name not in known:
+            problems[name] = "there is no such setting"
+    if problems:
+        lines = "; ".join(f"{name}: {why}" for name, why in problems.items())
+        raise ValidationError(f"Settings are wrong. {lines}", details=problems)
+    return Settings(**values)
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    pairs: dict[str, str] = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValidationError(f"{path.name}, line {number}: not of the form NAME=value")
+        pairs[name.strip()] = value.strip().strip("'\"")
+    return pairs
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return load(os.environ)
