@@ -1,0 +1,146 @@
+"""A stack to throw away: its own folder and free ports, for benchmarks, drills and end-to-end tests.
+
+It is started by the very command that people use (`paceline up`), so what is measured or tested is what
+they get.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from paceline.settings import PREFIX, Settings, load
+
+PACELINE = str(Path(sys.executable).with_name("paceline"))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack: where it keeps its data, its environment and what it took to start."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    settings: Settings
+    process: "subprocess.Popen[bytes]"
+    healthy_after_s: float
+
+    def status(self) -> dict[str, Any]:
+        """What `paceline status --json` says."""
+        return read_status(self.environment)
+
+    def service_pid(self, service: str) -> int:
+        """Process id of a service, as the supervisor knows it."""
+        pid = self.status()["services"][service]["pid"]
+        if not isinstance(pid, int):
+            raise RuntimeError(f"{service} is not running")
+        return pid
+
+    def run(self, *arguments: str, timeout_s: float = 120) -> "subprocess.CompletedProcess[str]":
+        """Run a `paceline` command against this stack; raises with its output if it fails."""
+        done = subprocess.run(
+            [PACELINE, *arguments],
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(
+                f"paceline {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now; held together, so that they differ."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def read_status(environment: Mapping[str, str]) -> dict[str, Any]:
+    """`paceline status --json` of a stack; `healthy` is False as long as it says nothing."""
+    done = subprocess.run(
+        [PACELINE, "status", "--json"],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    with suppress(json.JSONDecodeError):
+        status = json.loads(done.stdout)
+        if isinstance(status, dict):
+            return status
+    return {"healthy": False, "services": {}, "error": done.stderr[-2000:]}
+
+
+@contextmanager
+def throwaway_stack(
+    arguments: Sequence[str] = ("--without", "airflow", "--without", "traders"),
+    environment: Mapping[str, str] | None = None,
+    healthy_within_s: float = 180,
+) -> Iterator[Stack]:
+    """Start a stack in a temporary folder, wait until it is healthy, stop it with one interrupt."""
+    folder = Path(tempfile.mkdtemp(prefix="paceline-"))
+    folder.chmod(0o755)  # Postgres may run as another user than ours
+    names = [PREFIX + item.name.upper() for item in fields(Settings) if item.name.endswith("_port")]
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
+        **{name: str(port) for name, port in zip(names, free_ports(len(names)), strict=True)},
+        f"{PREFIX}VAR_DIR": str(folder / "var"),
+        **(environment or {}),
+    }
+    started = time.monotonic()
+    with (folder / "up.log").open("wb") as log:
+        process = subprocess.Popen(
+            [PACELINE, "up", *arguments],
+            env=env,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_healthy(process, env, folder / "up.log", started + healthy_within_s)
+        healthy_after_s = time.monotonic() - started
+        yield Stack(folder, env, load(env), process, healthy_after_s)
+    finally:
+        stop(process)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop(process: "subprocess.Popen[bytes]", within_s: float = 25) -> None:
+    """One interrupt, as Ctrl-C would send; what does not end in time is killed."""
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def _wait_until_healthy(
+    process: "subprocess.Popen[bytes]", environment: Mapping[str, str], log: Path, deadline: float
+) -> None:
+    while not read_status(environment).get("healthy"):
+        ended = process.poll()
+        if ended is not None or time.monotonic() > deadline:
+            why = f"ended with {ended}" if ended is not None else "was not healthy in time"
+            raise RuntimeError(f"paceline up {why}:\n{log.read_text(errors='replace')[-4000:]}")
+        time.sleep(0.5)
