@@ -252,9 +252,11 @@ create table community.users (
 );
 
 -- Magic links: only the SHA-256 of the token is kept; a link is used up by setting `used_at`.
+-- `display_name` is what a newcomer wants to be called.
 create table community.magic_links (
     token_hash bytea primary key,
     email text not null,
+    display_name text,
     created_at timestamptz not null default now(),
     expires_at timestamptz not null,
     used_at timestamptz
