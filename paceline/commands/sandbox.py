@@ -1,0 +1,106 @@
+"""`paceline sandbox …`: the stand-ins of the demo, each a process of its own."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sandbox.exchange.mischief import Order
+
+app = typer.Typer(no_args_is_help=True, help="Stand-ins for outside services, for the demo and for tests.")
+
+
+@app.command()
+def exchange(
+    *,
+    feed: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Play recorded frames (Binance or Backpack, .gz allowed). Repeatable.",
+        ),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(min=0, help="Speed of recordings: 1 is real time, 0 as fast as clients read.")
+    ] = 1.0,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FROM=TO", help="Rename a recorded symbol; without it XUSDT becomes X_USDC_PERP."
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, max=50_000, help="Walked quotes a second over all markets.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the walk.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+    misbehave: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT[:COUNT]",
+            help="disconnect, stall, garbage, duplicates, old_ids or string_ids, from the start.",
+        ),
+    ] = None,
+    ping_interval: Annotated[float, typer.Option(min=0.01, help="Seconds between pings.")] = 60.0,
+    silence: Annotated[
+        float, typer.Option(min=0.02, help="Seconds of silence after which a client is dropped.")
+    ] = 120.0,
+) -> None:
+    """The exchange: Backpack's WebSocket protocol with a seeded random walk or recorded frames."""
+    from paceline.settings import settings
+    from sandbox.exchange.server import Exchange, Options
+
+    have = settings()
+
+    async def run() -> None:
+        async with Exchange(options) as open_exchange:
+            await _until_stopped(open_exchange.run())
+
+    try:
+        options = Options(
+            host="127.0.0.1",
+            port=have.exchange_port if port is None else port,
+            seed=have.exchange_seed if seed is None else seed,
+            rate_hz=have.exchange_rate_hz if rate is None else rate,
+            feeds=tuple(feed or ()),
+            renamed=dict(_pair(text) for text in symbol or ()),
+            speed=speed,
+            memory_path=have.var_dir / "exchange" / "memory.json",
+            ping_interval_s=ping_interval,
+            silence_s=silence,
+            misbehave=tuple(_order(text) for text in misbehave or ()),
+        )
+        asyncio.run(run())
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, market = text.partition("=")
+    if not (name and equals and market):
+        raise ValueError(f"--symbol {text!r}: must have the form FROM=TO, such as BTCUSDT=BTC_USDC_PERP")
+    return name, market
+
+
+def _order(text: str) -> "Order":
+    from sandbox.exchange.mischief import parse_order
+
+    what, _, count = text.partition(":")
+    fields = {"what": what} | ({"seconds" if what == "stall" else "count": count} if count else {})
+    return parse_order(fields)
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run until the work fails or the process is told to stop (SIGTERM, SIGINT), which is a good end."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,1 @@
+"""Stand-ins for outside services that speak their real protocol, for the demo and the tests."""

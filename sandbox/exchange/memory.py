@@ -1,0 +1,36 @@
+"""What the exchange remembers over restarts: last prices and the last update id."""
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+
+class Memory(msgspec.Struct):
+    last_update_id: int = 0
+    prices: dict[str, float] = msgspec.field(default_factory=dict)
+
+    def next_update_id(self) -> int:
+        """Wall-clock microseconds, but always above the last one: also over restarts and loops."""
+        self.last_update_id = max(self.last_update_id + 1, time.time_ns() // 1000)
+        return self.last_update_id
+
+
+def load(path: Path | None) -> Memory:
+    """The memory at `path`; a new one where there is none or where it cannot be read."""
+    if path is None or not path.is_file():
+        return Memory()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Memory)
+    except msgspec.MsgspecError:
+        return Memory()
+
+
+def save(path: Path | None, memory: Memory) -> None:
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(msgspec.json.encode(memory))
+    os.replace(part, path)
