@@ -1,0 +1,38 @@
+"""What was answered within the last 24 h of log time, so that an instruction sent twice is done once."""
+
+from typing import Final
+
+from paceline.core.times import DAY_US
+from paceline.engine.shelf import Shelf
+from paceline.messages.outbound import OrderResponse
+
+# At most so many old answers are forgotten per new one: memory stays bounded, and no message pays for a day.
+_FORGET_AT_ONCE: Final = 4
+
+
+class Answers:
+    __slots__ = ("shelf",)
+
+    def __init__(self) -> None:
+        self.shelf: Shelf[tuple[str, str], OrderResponse] = Shelf()
+
+    def recall(self, account: str, instruction: str, log_time: int) -> OrderResponse | None:
+        """The first answer to an instruction, if it was given within the last 24 h."""
+        answer = self.shelf.get((account, instruction))
+        return answer if answer is not None and is_fresh(answer, log_time) else None
+
+    def remember(self, answer: OrderResponse) -> None:
+        """Keep an answer just given; its time is the log time."""
+        key = (answer.account, answer.instruction)
+        if key in self.shelf:
+            self.shelf.remove(key)
+        self.shelf.add(key, answer)
+        for _ in range(_FORGET_AT_ONCE):
+            oldest = self.shelf.oldest()
+            if oldest is None or is_fresh(oldest, answer.time):
+                break
+            self.shelf.remove((oldest.account, oldest.instruction))
+
+
+def is_fresh(answer: OrderResponse, log_time: int) -> bool:
+    return log_time - answer.time <= DAY_US

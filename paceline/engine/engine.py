@@ -1,0 +1,130 @@
+"""The engine: `(state, message) → (state, outputs)`, one shard of it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from msgspec import Struct
+
+from paceline.engine import accounts, ledger, markets, orders, trades
+from paceline.engine.records import Account, Order, Trade
+from paceline.engine.refusals import Refusal
+from paceline.engine.state import State
+from paceline.engine.turn import Turn
+from paceline.messages.inbound import (
+    AmendTrade,
+    CancelOrder,
+    CloseTrade,
+    ConfigureMarket,
+    CreateTrade,
+    Deposit,
+    HaltAccount,
+    HaltMarket,
+    Inbound,
+    OpenAccount,
+    PlaceOrder,
+    PriceUpdate,
+    ResumeAccount,
+    ResumeMarket,
+    Withdraw,
+)
+from paceline.messages.outbound import OrderResponse, Outbound
+
+_INSTRUCTIONS: Final[dict[type[Struct], Callable[[Turn, Any], Refusal | None]]] = {
+    OpenAccount: accounts.open_account,
+    Deposit: accounts.deposit,
+    Withdraw: accounts.withdraw,
+    CreateTrade: trades.create_trade,
+    AmendTrade: trades.amend_trade,
+    CloseTrade: trades.close_trade,
+    PlaceOrder: orders.place_order,
+    CancelOrder: orders.cancel_order,
+}
+_ADMIN: Final[dict[type[Struct], Callable[[State, Any], None]]] = {
+    ConfigureMarket: markets.configure_market,
+    HaltMarket: markets.halt_market,
+    ResumeMarket: markets.halt_market,
+    HaltAccount: markets.halt_account,
+    ResumeAccount: markets.halt_account,
+}
+
+
+class EngineStats(Struct, frozen=True):
+    """`dropped` counts price updates by the reason why they were not accepted."""
+
+    accounts: int
+    open_trades: int
+    resting_orders: int
+    dropped: dict[str, int]
+    undecodable: int
+
+
+class Engine:
+    __slots__ = ("_state",)
+
+    def __init__(self, shard: int = 0) -> None:
+        self._state = State(shard)
+
+    def apply(self, message: Inbound) -> list[Outbound]:
+        """Apply the message at `position`; its outputs in order of their ordinals."""
+        state = self._state
+        time: int = message.time
+        if time > state.log_time:
+            state.log_time = time
+        outputs: list[Outbound] = []
+        if type(message) is PriceUpdate:
+            outputs = markets.update_price(state, message)
+        elif handler := _INSTRUCTIONS.get(type(message)):
+            outputs = _instruct(state, handler, message)
+        else:
+            _ADMIN[type(message)](state, message)
+        state.position += 1
+        return outputs
+
+    def apply_undecodable(self) -> None:
+        """Count a message that could not be decoded: it has a position but no effect and no time."""
+        self._state.undecodable += 1
+        self._state.position += 1
+
+    @property
+    def shard(self) -> int:
+        return self._state.shard
+
+    @property
+    def position(self) -> int:
+        """Number of messages applied, which is the position of the next one."""
+        return self._state.position
+
+    @property
+    def log_time(self) -> int:
+        """The highest time seen, µs; 0 at the start."""
+        return self._state.log_time
+
+    def stats(self) -> EngineStats:
+        state = self._state
+        return EngineStats(
+            len(state.accounts), len(state.trades), len(state.orders), dict(state.dropped), state.undecodable
+        )
+
+    def ledger(self) -> dict[str, dict[str, int]]:
+        """Totals per asset and kind of ledger account."""
+        return ledger.totals(self._state).by_asset
+
+    def check_ledger(self) -> None:
+        """`InvariantViolation` where postings do not sum to zero or an account's balance is negative."""
+        ledger.totals(self._state).check()
+
+
+def _instruct(state: State, handler: Callable[[Turn, Any], Refusal | None], message: Any) -> list[Outbound]:
+    """One user's instruction: answered as before if it was answered within a day, else done or refused."""
+    turn = Turn(state)
+    known = message.account in state.accounts
+    if known and (answer := state.answers.recall(message.account, message.id, state.log_time)):
+        turn.repeat(answer)
+        return turn.outputs
+    if refusal := handler(turn, message):
+        turn.refuse(message, refusal)
+    if known:
+        first = turn.outputs[0]
+        assert isinstance(first, OrderResponse)
+        state.answers.remember(first)
+    return turn.finish()

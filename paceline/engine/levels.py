@@ -1,0 +1,62 @@
+"""Fixed price levels, waiting for a price. One heap per market, watched price and direction.
+
+A level is kept under a *key* that makes both directions alike: the level itself where it fires on
+rising prices, its negative where it fires on falling ones. It fires when its key ≤ the price's key,
+and smaller keys fire first: the lowest of the rising, the highest of the falling.
+"""
+
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from paceline.engine.numbers import NEVER
+
+# Classes of levels, in the order in which equal levels fire.
+LIQUIDATION: Final = 0
+STOP_LOSS: Final = 1
+TRAILING_STOP: Final = 2
+TAKE_PROFIT: Final = 3
+ORDER: Final = 4
+
+# (key, class, position of the message that set it, id of the trade or order): sorts in order of firing.
+Entry = tuple[int, int, int, str]
+IsLive = Callable[[Entry], bool]
+
+_SLACK = 1024
+
+
+class LevelHeap:
+    """Removed levels stay as dead entries until they come to the top or outnumber the living."""
+
+    __slots__ = ("_entries", "_is_live", "_live", "first")
+
+    def __init__(self, is_live: IsLive) -> None:
+        self._entries: list[Entry] = []
+        self._live = 0
+        self._is_live = is_live
+        self.first = NEVER
+        """The key that fires first; may be that of a dead entry, so it errs toward looking."""
+
+    def add(self, entry: Entry) -> None:
+        heappush(self._entries, entry)
+        self._live += 1
+        self.first = self._entries[0][0]
+
+    def forget(self) -> None:
+        """One entry has died: its trade or order is gone, or its level was set anew."""
+        self._live -= 1
+        if len(self._entries) > 2 * self._live + _SLACK:
+            self._entries = [entry for entry in self._entries if self._is_live(entry)]
+            heapify(self._entries)
+            self.first = self._entries[0][0] if self._entries else NEVER
+
+    def take(self, price_key: int) -> list[Entry]:
+        """Take out and return the living entries that fire at a price."""
+        taken: list[Entry] = []
+        entries = self._entries
+        while entries and entries[0][0] <= price_key:
+            entry = heappop(entries)
+            if self._is_live(entry):
+                taken.append(entry)
+        self.first = entries[0][0] if entries else NEVER
+        return taken

@@ -1,0 +1,99 @@
+"""Markets: configuration and halts, prices, and what a price sets off."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from paceline.engine.levels import LIQUIDATION, ORDER, STOP_LOSS, TAKE_PROFIT, TRAILING_STOP, Entry
+from paceline.engine.orders import fire_order
+from paceline.engine.state import Market, State
+from paceline.engine.trades import settle
+from paceline.engine.turn import Turn
+from paceline.messages.inbound import (
+    ConfigureMarket,
+    HaltAccount,
+    HaltMarket,
+    PriceUpdate,
+    ResumeAccount,
+    ResumeMarket,
+)
+from paceline.messages.outbound import Outbound, Reason
+
+_REASONS: Final[dict[int, Reason]] = {
+    LIQUIDATION: "liquidation",
+    STOP_LOSS: "stop_loss",
+    TRAILING_STOP: "trailing_stop",
+    TAKE_PROFIT: "take_profit",
+}
+
+
+def configure_market(state: State, message: ConfigureMarket) -> None:
+    """Price, halt, locks and levels stay; so does the base of a market that is known."""
+    market = state.markets.get(message.symbol)
+    if market is None:
+        state.markets[message.symbol] = Market(message, state.is_live)
+    else:
+        market.config = replace(message, base=market.config.base)
+
+
+def halt_market(state: State, message: HaltMarket | ResumeMarket) -> None:
+    market = state.markets.get(message.symbol)
+    if market is not None:
+        market.halted = isinstance(message, HaltMarket)
+
+
+def halt_account(state: State, message: HaltAccount | ResumeAccount) -> None:
+    account = state.accounts.get(message.account)
+    if account is not None:
+        state.accounts.replace(account.name, replace(account, halted=isinstance(message, HaltAccount)))
+
+
+def update_price(state: State, message: PriceUpdate) -> list[Outbound]:
+    market = state.markets.get(message.symbol)
+    if market is None:
+        return _drop(state, "market_not_configured")
+    if message.update_id <= market.update_id:
+        return _drop(state, "update_id_not_above_last")
+    bid, ask = message.bid, message.ask
+    if not bid or not ask:
+        return _drop(state, "price_zero")
+    if bid >= ask:
+        return _drop(state, "bid_not_below_ask")
+    market.update_id = message.update_id
+    market.accepted_us = state.log_time
+    market.bid = bid
+    market.ask = ask
+    books = market.books
+    if (books.bid_low < bid < books.bid_high and books.ask_low < ask < books.ask_high) or market.halted:
+        return []
+    return _move_and_fire(state, market)
+
+
+def _drop(state: State, reason: str) -> list[Outbound]:
+    state.dropped[reason] += 1
+    return []
+
+
+def _move_and_fire(state: State, market: Market) -> list[Outbound]:
+    """First all trailing levels move; then what fires falling, highest first; then rising, lowest first."""
+    bid, ask, books = market.bid, market.ask, market.books
+    books.move_trailing(bid, ask)
+    if books.bid_low < bid < books.bid_high and books.ask_low < ask < books.ask_high:
+        return []
+    turn = Turn(state)
+    for entry in books.take_falling(bid, ask):
+        _fire(turn, market, entry)
+    for entry in books.take_rising(bid, ask):
+        _fire(turn, market, entry)
+    books.narrow()
+    return turn.finish()
+
+
+def _fire(turn: Turn, market: Market, entry: Entry) -> None:
+    """Unless an earlier one of the same update closed, filled or cancelled it."""
+    _, level_class, _, id_ = entry
+    if level_class == ORDER:
+        if order := turn.state.orders.get(id_):
+            fire_order(turn, market, order)
+    elif trade := turn.state.trades.get(id_):
+        settle(turn, market, trade, trade.quantity, _REASONS[level_class])

@@ -1,0 +1,63 @@
+"""The only places where the engine divides. Always integers; each says which way it rounds.
+
+Prices, quantities and money are integers of 10⁻⁸ units (`SCALE`), rates are basis points (`BPS`).
+"""
+
+from typing import Final
+
+from paceline.core.money import BPS, SCALE
+
+# Beyond any level that can be set: what "no level" compares as.
+NEVER: Final = 1 << 20_000
+
+
+def notional_up(price: int, quantity: int) -> int:
+    """Where it is charged, locked, or the base of a fee or of the maintenance."""
+    return -(-price * quantity // SCALE)
+
+
+def notional_down(price: int, quantity: int) -> int:
+    """Where it is paid out or held against the minimum."""
+    return price * quantity // SCALE
+
+
+def share_of(notional: int, rate_bps: int) -> int:
+    """A fee or the maintenance: rounded up."""
+    return -(-notional * rate_bps // BPS)
+
+
+def fee_on(price: int, quantity: int, rate_bps: int) -> int:
+    return share_of(notional_up(price, quantity), rate_bps)
+
+
+def profit_of(long: bool, entry: int, exit_price: int, quantity: int) -> int:
+    """Before the fee; rounded toward −∞."""
+    return (exit_price - entry if long else entry - exit_price) * quantity // SCALE
+
+
+def down_to_step(quantity: int, step: int) -> int:
+    return quantity - quantity % step
+
+
+def quantity_of(margin: int, leverage: int, entry: int, step: int) -> int:
+    """What a margin buys at a leverage, down to the market's step."""
+    return down_to_step(margin * leverage * SCALE // entry, step)
+
+
+def liquidation_level(long: bool, entry: int, quantity: int, margin: int, rate_bps: int) -> int | None:
+    """The price at which only the maintenance is left of the margin; None where no price is that low."""
+    maintenance = share_of(notional_up(entry, quantity), rate_bps)
+    distance = (margin - maintenance) * SCALE // quantity
+    if not long:
+        return entry + distance
+    level = entry - distance
+    return level if level > 0 else None
+
+
+def slips(buying: bool, price: int, expected: int | None, slippage_bps: int | None) -> bool:
+    """Is the price worse than expected by more than was allowed? Only where both are given."""
+    if expected is None or slippage_bps is None:
+        return False
+    if buying:
+        return price * BPS > expected * (BPS + slippage_bps)
+    return price * BPS < expected * (BPS - slippage_bps)

@@ -1,0 +1,220 @@
+"""Orders: spot, against balances. Place, fill, cancel, and pairs of which one cancels the other (OCO)."""
+
+from msgspec.structs import replace
+
+from paceline.engine.ledger import post_asset, post_usd
+from paceline.engine.numbers import fee_on, notional_down, notional_up, slips
+from paceline.engine.records import Account, Order
+from paceline.engine.refusals import Refusal
+from paceline.engine.state import Market, State
+from paceline.engine.turn import Turn
+from paceline.messages.inbound import CancelOrder, PlaceOrder
+
+
+def place_order(turn: Turn, message: PlaceOrder) -> Refusal | None:
+    state = turn.state
+    account = state.accounts.get(message.account)
+    if account is None:
+        return "ACCOUNT_NOT_FOUND"
+    if account.halted:
+        return "ACCOUNT_HALTED"
+    market = state.markets.get(message.symbol)
+    if market is None:
+        return "MARKET_NOT_FOUND"
+    if refusal := market.refusal(state.log_time):
+        return refusal
+    if not message.quantity or message.quantity % market.config.quantity_step:
+        return "INVALID_QUANTITY"
+    if not _level_fits(market, message):
+        return "INVALID_STOP"
+    at_once = _executes_at_once(market, message)
+    buying, execution = message.side == "buy", _execution_price(market, message.side)
+    if at_once and slips(buying, execution, message.expected_price, message.max_slippage_bps):
+        return "SLIPPAGE_EXCEEDED"
+    order = _order(turn, market, message)
+    held_against = execution if message.order_type == "market" else _first_level(market, order)
+    if notional_down(held_against, order.quantity) < market.config.min_notional:
+        return "BELOW_MINIMUM"
+    if message.oco_with is not None and _free_partner(state, message) is None:
+        return "ORDER_NOT_FOUND"
+    if not _covered(market, account, order, at_once):
+        return "INSUFFICIENT_BALANCE"
+    if at_once:
+        _execute_at_once(turn, market, message, order)
+    else:
+        _rest(turn, market, message, order)
+    return None
+
+
+def _watched(market: Market, side: str) -> int:
+    """The price that an order watches and is filled at: a buy the ask, a sell the bid."""
+    return market.ask if side == "buy" else market.bid
+
+
+_execution_price = _watched
+
+
+def _executes_at_once(market: Market, message: PlaceOrder) -> bool:
+    if message.order_type == "market":
+        return True
+    if message.order_type != "limit" or message.price is None:
+        return False
+    return market.ask <= message.price if message.side == "buy" else market.bid >= message.price
+
+
+def _level_fits(market: Market, message: PlaceOrder) -> bool:
+    """A level that is reached already, or a trailing distance that leads nowhere, is no stop."""
+    if message.order_type == "trailing_stop":
+        distance = message.distance or 0
+        return distance > 0 and (message.side == "buy" or distance < market.bid)
+    if message.order_type not in ("stop", "take_profit") or message.price is None:
+        return True
+    fires_rising = (message.side == "buy") == (message.order_type == "stop")
+    watched = _watched(market, message.side)
+    return message.price > watched if fires_rising else message.price < watched
+
+
+def _order(turn: Turn, market: Market, message: PlaceOrder) -> Order:
+    trailing = message.order_type == "trailing_stop"
+    priced = message.order_type not in ("market", "trailing_stop")
+    order = Order(
+        id=turn.next_id(),
+        account=message.account,
+        symbol=message.symbol,
+        side=message.side,
+        order_type=message.order_type,
+        quantity=message.quantity,
+        price=message.price if priced else None,
+        distance=message.distance if trailing else None,
+        lock=0,
+        partner=message.oco_with,
+        opened=turn.time,
+        position=turn.state.position,
+    )
+    return replace(order, lock=_lock(market, order))
+
+
+def _first_level(market: Market, order: Order) -> int:
+    """The price of an order; of a trailing one, its level at the present price."""
+    if order.distance is None:
+        return order.price or 0
+    return market.ask + order.distance if order.side == "buy" else market.bid - order.distance
+
+
+def _lock(market: Market, order: Order) -> int:
+    """What a resting order sets aside: USD with the taker fee for a buy, the quantity for a sell."""
+    if order.side == "sell":
+        return order.quantity
+    return _cost(_first_level(market, order), order.quantity, market.config.taker_rate_bps)
+
+
+def _cost(price: int, quantity: int, rate_bps: int) -> int:
+    return notional_up(price, quantity) + fee_on(price, quantity, rate_bps)
+
+
+def _covered(market: Market, account: Account, order: Order, at_once: bool) -> bool:
+    if order.side == "sell":
+        return account.free.get(market.config.base, 0) >= order.quantity
+    if at_once:
+        return account.cash >= _cost(market.ask, order.quantity, market.config.taker_rate_bps)
+    return account.cash >= order.lock
+
+
+def _free_partner(state: State, message: PlaceOrder) -> Order | None:
+    """The order named by `oco_with`, if it is there and has no partner yet."""
+    partner = state.order_of(message.account, message.oco_with or "")
+    return partner if partner is not None and partner.partner is None else None
+
+
+def _execute_at_once(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None:
+    price = _execution_price(market, order.side)
+    fee = _fill_fee(market, order, price, market.config.taker_rate_bps)
+    turn.accept(message, order=order.id, price=price, quantity=order.quantity, fee=fee)
+    _fill(turn, market, replace(order, lock=0), price, fee)
+    _cancel_partner(turn, order)
+
+
+def _rest(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None:
+    state = turn.state
+    turn.accept(message, order=order.id)
+    state.orders.add(order.id, order)
+    if order.side == "buy":
+        post_usd(turn, order.account, cash=-order.lock, locked=order.lock)
+    else:
+        post_asset(turn, order.account, market.config.base, free=-order.lock, held=order.lock)
+    market.books.add_order(order, _watched(market, order.side))
+    market.books.narrow()
+    if partner := _free_partner(state, message):
+        state.orders.replace(partner.id, replace(partner, partner=order.id))
+
+
+def fire_order(turn: Turn, market: Market, order: Order) -> None:
+    """A resting order's level was reached: fill it at the present price, or let it die for want of cash."""
+    _leave_book(turn.state, order)
+    price = _execution_price(market, order.side)
+    config = market.config
+    rate = config.maker_rate_bps if order.order_type == "limit" else config.taker_rate_bps
+    fee = _fill_fee(market, order, price, rate)
+    account = turn.state.accounts.get(order.account)
+    cash = account.cash if account is not None else 0
+    if order.side == "buy" and notional_up(price, order.quantity) + fee > order.lock + cash:
+        _unlock(turn, market, order)
+        turn.order_closed(order, "rejected", code="INSUFFICIENT_BALANCE")
+    else:
+        _fill(turn, market, order, price, fee)
+    _cancel_partner(turn, order)
+
+
+def _fill_fee(market: Market, order: Order, price: int, rate_bps: int) -> int:
+    fee = fee_on(price, order.quantity, rate_bps)
+    return fee if order.side == "buy" else min(fee, notional_down(price, order.quantity))
+
+
+def _fill(turn: Turn, market: Market, order: Order, price: int, fee: int) -> None:
+    """Exchange money and asset. What was locked is used first; a `lock` of 0 means that nothing was."""
+    name, base, quantity = order.account, market.config.base, order.quantity
+    if order.side == "buy":
+        paid = notional_up(price, quantity)
+        post_usd(turn, name, locked=-order.lock, cash=order.lock - paid - fee, fees=fee, house=paid)
+        post_asset(turn, name, base, free=quantity, house=-quantity)
+    else:
+        proceeds = notional_down(price, quantity)
+        from_free = quantity - order.lock
+        post_asset(turn, name, base, free=-from_free, held=-order.lock, house=quantity)
+        post_usd(turn, name, cash=proceeds - fee, fees=fee, house=-proceeds)
+    turn.order_closed(order, "filled", exit_price=price, fee=fee)
+
+
+def cancel_order(turn: Turn, message: CancelOrder) -> Refusal | None:
+    if message.account not in turn.state.accounts:
+        return "ACCOUNT_NOT_FOUND"
+    order = turn.state.order_of(message.account, message.order)
+    if order is None:
+        return "ORDER_NOT_FOUND"
+    turn.accept(message, order=order.id)
+    _cancel(turn, order)
+    _cancel_partner(turn, order)
+    return None
+
+
+def _cancel_partner(turn: Turn, order: Order) -> None:
+    if order.partner is not None and (partner := turn.state.orders.get(order.partner)):
+        _cancel(turn, partner)
+
+
+def _cancel(turn: Turn, order: Order) -> None:
+    _leave_book(turn.state, order)
+    _unlock(turn, turn.state.markets[order.symbol], order)
+    turn.order_closed(order, "cancelled")
+
+
+def _leave_book(state: State, order: Order) -> None:
+    state.orders.remove(order.id)
+    state.markets[order.symbol].books.forget_order(order)
+
+
+def _unlock(turn: Turn, market: Market, order: Order) -> None:
+    if order.side == "buy":
+        post_usd(turn, order.account, locked=-order.lock, cash=order.lock)
+    else:
+        post_asset(turn, order.account, market.config.base, held=-order.lock, free=order.lock)

@@ -1,0 +1,94 @@
+"""What the engine remembers between two messages."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from paceline.engine.answers import Answers
+from paceline.engine.books import Books
+from paceline.engine.levels import ORDER, Entry, IsLive
+from paceline.engine.records import Account, Order, Trade
+from paceline.engine.refusals import Refusal
+from paceline.engine.shelf import Shelf
+from paceline.messages.inbound import ConfigureMarket
+
+# Why a price update was dropped, in the order in which the reasons are tried.
+DROP_REASONS: Final = ("market_not_configured", "update_id_not_above_last", "price_zero", "bid_not_below_ask")
+
+
+class House(Struct):
+    """The house's side of every posting: USD, and `house` per asset (the other side of profits and fills)."""
+
+    external: int = 0
+    fees: int = 0
+    insurance: int = 0
+    house: dict[str, int] = {}
+
+
+class Market:
+    __slots__ = ("accepted_us", "ask", "bid", "books", "config", "halted", "update_id")
+
+    def __init__(self, config: ConfigureMarket, is_live: IsLive) -> None:
+        self.config = config
+        self.halted = False
+        self.bid = 0
+        self.ask = 0
+        self.update_id = -1
+        self.accepted_us: int | None = None
+        """Log time at which the latest price was accepted; None before the first."""
+        self.books = Books(is_live)
+
+    def refusal(self, log_time: int) -> Refusal | None:
+        """Why nothing can be traded here now."""
+        if self.halted:
+            return "MARKET_HALTED"
+        if self.accepted_us is None or log_time - self.accepted_us > self.config.max_price_age_us:
+            return "PRICE_STALE"
+        return None
+
+
+class State:
+    __slots__ = (
+        "accounts",
+        "answers",
+        "dropped",
+        "house",
+        "log_time",
+        "markets",
+        "orders",
+        "position",
+        "shard",
+        "trades",
+        "undecodable",
+    )
+
+    def __init__(self, shard: int) -> None:
+        self.shard = shard
+        self.position = 0
+        self.log_time = 0
+        self.markets: dict[str, Market] = {}
+        self.accounts: Shelf[str, Account] = Shelf()
+        self.trades: Shelf[str, Trade] = Shelf()
+        self.orders: Shelf[str, Order] = Shelf()
+        self.answers = Answers()
+        self.house = House()
+        self.dropped = dict.fromkeys(DROP_REASONS, 0)
+        self.undecodable = 0
+
+    def is_live(self, entry: Entry) -> bool:
+        """Does the level of a heap's entry still stand: trade or order there, level not set anew since?"""
+        _, level_class, position, id_ = entry
+        if level_class == ORDER:
+            return id_ in self.orders
+        trade = self.trades.get(id_)
+        return trade is not None and trade.level_set(level_class) == position
+
+    def trade_of(self, account: str, trade: str) -> Trade | None:
+        """The open trade, if it is this account's."""
+        found = self.trades.get(trade)
+        return found if found is not None and found.account == account else None
+
+    def order_of(self, account: str, order: str) -> Order | None:
+        """The resting order, if it is this account's."""
+        found = self.orders.get(order)
+        return found if found is not None and found.account == account else None

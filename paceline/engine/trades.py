@@ -1,0 +1,234 @@
+"""Trades: leveraged, isolated margin. Open, amend, close."""
+
+from msgspec.structs import replace
+
+from paceline.engine.ledger import post_usd
+from paceline.engine.levels import STOP_LOSS, TAKE_PROFIT, TRAILING_STOP
+from paceline.engine.numbers import (
+    down_to_step,
+    fee_on,
+    liquidation_level,
+    notional_down,
+    profit_of,
+    quantity_of,
+    slips,
+)
+from paceline.engine.records import UNSET, Trade
+from paceline.engine.refusals import Refusal
+from paceline.engine.state import Market
+from paceline.engine.turn import Turn
+from paceline.messages.inbound import (
+    SETS_STOP_LOSS,
+    SETS_TAKE_PROFIT,
+    SETS_TRAILING_STOP,
+    AmendTrade,
+    CloseTrade,
+    CreateTrade,
+)
+from paceline.messages.outbound import Reason
+
+
+def create_trade(turn: Turn, message: CreateTrade) -> Refusal | None:
+    state = turn.state
+    account = state.accounts.get(message.account)
+    if account is None:
+        return "ACCOUNT_NOT_FOUND"
+    if account.halted:
+        return "ACCOUNT_HALTED"
+    market = state.markets.get(message.symbol)
+    if market is None:
+        return "MARKET_NOT_FOUND"
+    if refusal := market.refusal(state.log_time):
+        return refusal
+    if not 1 <= message.leverage <= market.config.max_leverage:
+        return "LEVERAGE_OUT_OF_RANGE"
+    if not _stops_fit(market, message):
+        return "INVALID_STOP"
+    trade = _priced(turn, market, message)
+    if slips(trade.side == "long", trade.entry, message.expected_price, message.max_slippage_bps):
+        return "SLIPPAGE_EXCEEDED"
+    if not trade.quantity or notional_down(trade.entry, trade.quantity) < market.config.min_notional:
+        return "BELOW_MINIMUM"
+    trade = replace(trade, liquidation=_liquidation(market, trade))
+    if _liquidates(market, trade):
+        return "LIQUIDATES_AT_ONCE"
+    fee = fee_on(trade.entry, trade.quantity, market.config.taker_rate_bps)
+    if trade.margin + fee > account.cash:
+        return "INSUFFICIENT_BALANCE"
+    state.trades.add(trade.id, trade)
+    market.books.add_trade(trade, _watched(market, trade.side == "long"))
+    market.books.narrow()
+    post_usd(turn, trade.account, cash=-trade.margin - fee, margin=trade.margin, fees=fee)
+    turn.accept(
+        message,
+        trade=trade.id,
+        price=trade.entry,
+        quantity=trade.quantity,
+        fee=fee,
+        liquidation=trade.liquidation,
+    )
+    return None
+
+
+def _priced(turn: Turn, market: Market, message: CreateTrade) -> Trade:
+    """The trade as it would open now; liquidation level yet to come."""
+    entry = market.ask if message.side == "long" else market.bid
+    position = turn.state.position
+    return Trade(
+        id=turn.next_id(),
+        account=message.account,
+        symbol=message.symbol,
+        side=message.side,
+        quantity=quantity_of(message.margin, message.leverage, entry, market.config.quantity_step),
+        entry=entry,
+        margin=message.margin,
+        leverage=message.leverage,
+        opened=turn.time,
+        position=position,
+        liquidation=None,
+        stop_loss=message.stop_loss,
+        stop_loss_set=position if message.stop_loss is not None else UNSET,
+        take_profit=message.take_profit,
+        take_profit_set=position if message.take_profit is not None else UNSET,
+        trailing_stop=message.trailing_stop,
+        trailing_stop_set=position if message.trailing_stop is not None else UNSET,
+    )
+
+
+def _watched(market: Market, long: bool) -> int:
+    """A long leaves at the bid and so watches it; a short the ask."""
+    return market.bid if long else market.ask
+
+
+def _stops_fit(market: Market, message: CreateTrade) -> bool:
+    bid, ask, stop, target = market.bid, market.ask, message.stop_loss, message.take_profit
+    if message.side == "long":
+        fit = (stop is None or stop < bid) and (target is None or target > ask)
+    else:
+        fit = (stop is None or stop > ask) and (target is None or target < bid)
+    return fit and _distance_fits(market, message.side == "long", message.trailing_stop)
+
+
+def _distance_fits(market: Market, long: bool, distance: int | None) -> bool:
+    return distance is None or (distance > 0 and not (long and distance >= market.bid))
+
+
+def _liquidation(market: Market, trade: Trade) -> int | None:
+    long, rate = trade.side == "long", market.config.maintenance_rate_bps
+    return liquidation_level(long, trade.entry, trade.quantity, trade.margin, rate)
+
+
+def _liquidates(market: Market, trade: Trade) -> bool:
+    """Is the liquidation level reached at the present price?"""
+    level = trade.liquidation
+    if level is None:
+        return False
+    return level >= market.bid if trade.side == "long" else level <= market.ask
+
+
+def amend_trade(turn: Turn, message: AmendTrade) -> Refusal | None:
+    state = turn.state
+    if message.account not in state.accounts:
+        return "ACCOUNT_NOT_FOUND"
+    trade = state.trade_of(message.account, message.trade)
+    if trade is None:
+        return "TRADE_NOT_FOUND"
+    market = state.markets[trade.symbol]
+    if refusal := market.refusal(state.log_time):
+        return refusal
+    if not _amendment_fits(market, trade.side == "long", message):
+        return "INVALID_STOP"
+    amended = _amended(trade, message, state.position)
+    state.trades.replace(trade.id, amended)
+    for bit, level_class in (
+        (SETS_STOP_LOSS, STOP_LOSS),
+        (SETS_TRAILING_STOP, TRAILING_STOP),
+        (SETS_TAKE_PROFIT, TAKE_PROFIT),
+    ):
+        if message.sets & bit:
+            market.books.forget_level(trade, level_class)
+            market.books.add_level(amended, level_class, _watched(market, trade.side == "long"))
+    market.books.narrow()
+    turn.accept(message, trade=trade.id)
+    return None
+
+
+def _amendment_fits(market: Market, long: bool, message: AmendTrade) -> bool:
+    watched = _watched(market, long)
+    stop = message.stop_loss if message.sets & SETS_STOP_LOSS else None
+    target = message.take_profit if message.sets & SETS_TAKE_PROFIT else None
+    distance = message.trailing_stop if message.sets & SETS_TRAILING_STOP else None
+    if long:
+        fit = (stop is None or stop < watched) and (target is None or target > watched)
+    else:
+        fit = (stop is None or stop > watched) and (target is None or target < watched)
+    return fit and _distance_fits(market, long, distance)
+
+
+def _amended(trade: Trade, message: AmendTrade, position: int) -> Trade:
+    """The trade with the levels that the message names set anew, even to the same value, or removed."""
+    if message.sets & SETS_STOP_LOSS:
+        set_at = UNSET if message.stop_loss is None else position
+        trade = replace(trade, stop_loss=message.stop_loss, stop_loss_set=set_at)
+    if message.sets & SETS_TAKE_PROFIT:
+        set_at = UNSET if message.take_profit is None else position
+        trade = replace(trade, take_profit=message.take_profit, take_profit_set=set_at)
+    if message.sets & SETS_TRAILING_STOP:
+        set_at = UNSET if message.trailing_stop is None else position
+        trade = replace(trade, trailing_stop=message.trailing_stop, trailing_stop_set=set_at)
+    return trade
+
+
+def close_trade(turn: Turn, message: CloseTrade) -> Refusal | None:
+    state = turn.state
+    if message.account not in state.accounts:
+        return "ACCOUNT_NOT_FOUND"
+    trade = state.trade_of(message.account, message.trade)
+    if trade is None:
+        return "TRADE_NOT_FOUND"
+    market = state.markets[trade.symbol]
+    if refusal := market.refusal(state.log_time):
+        return refusal
+    part = trade.quantity
+    if message.quantity is not None and message.quantity < trade.quantity:
+        part = down_to_step(message.quantity, market.config.quantity_step)
+        if not part:
+            return "BELOW_MINIMUM"
+    price = _watched(market, trade.side == "long")
+    _, fee, _ = _settlement(market, trade, part, price)
+    turn.accept(message, trade=trade.id, price=price, quantity=part, fee=fee)
+    settle(turn, market, trade, part, "user")
+    return None
+
+
+def settle(turn: Turn, market: Market, trade: Trade, part: int, reason: Reason) -> None:
+    """Close a trade, or a part of it, at the present price."""
+    state = turn.state
+    price = _watched(market, trade.side == "long")
+    profit, fee, share = _settlement(market, trade, part, price)
+    left = share + profit
+    if part == trade.quantity:
+        state.trades.remove(trade.id)
+        market.books.forget_trade(trade)
+    else:
+        rest = replace(trade, quantity=trade.quantity - part, margin=trade.margin - share)
+        state.trades.replace(trade.id, rest)
+    # What the margin cannot bear of a loss, the insurance pays: nobody owes more than the margin.
+    post_usd(
+        turn,
+        trade.account,
+        margin=-share,
+        cash=max(0, left) - fee,
+        fees=fee,
+        insurance=-max(0, -left),
+        house=-profit,
+    )
+    turn.trade_closed(trade, part, price, profit, fee, share, reason)
+
+
+def _settlement(market: Market, trade: Trade, part: int, price: int) -> tuple[int, int, int]:
+    """Profit before the fee, exit fee, and the part's share of the margin."""
+    share = trade.margin * part // trade.quantity
+    profit = profit_of(trade.side == "long", trade.entry, price, part)
+    fee = fee_on(price, part, market.config.taker_rate_bps)
+    return profit, min(fee, max(0, share + profit)), share

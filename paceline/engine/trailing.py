@@ -1,0 +1,151 @@
+"""Trailing levels of one market and direction, moved without touching each of them.
+
+Stops that have seen the same best price since they were set share a group and so move as one: a new
+best price moves the newest group, which swallows the older ones that it catches up with.
+Keys are those of `levels`: the watched price for buys and shorts, its negative for sells and longs.
+So the best price is the *lowest* key seen, and a stop fires at `lowest + distance`.
+"""
+
+from bisect import bisect_right
+from heapq import heapify, heappop, heappush
+
+from paceline.engine.levels import Entry, IsLive
+from paceline.engine.numbers import NEVER
+
+_SLACK = 1024
+
+
+class Group:
+    """Stops set from position `start` on (up to the next group's), by distance in a heap."""
+
+    __slots__ = ("entries", "lowest", "older_first", "start")
+
+    def __init__(self, start: int, lowest: int) -> None:
+        self.start = start
+        self.lowest = lowest
+        self.entries: list[Entry] = []  # (distance, class, position, id)
+        self.older_first = NEVER  # key that fires first among all older groups
+
+    @property
+    def first(self) -> int:
+        return self.lowest + self.entries[0][0] if self.entries else NEVER
+
+
+class TrailingBook:
+    __slots__ = ("_groups", "_in_order", "_is_live", "_live", "_size", "first", "mark")
+
+    def __init__(self, is_live: IsLive) -> None:
+        self._groups: list[Group] = []  # oldest first
+        self._is_live = is_live
+        self._live = 0
+        self._size = 0
+        self._in_order = True
+        self.first = NEVER
+        """The key that fires first (of a dead entry perhaps)."""
+        self.mark = -NEVER
+        """A price with a key below this one moves levels."""
+
+    def add(self, distance: int, level_class: int, position: int, id_: str, lowest: int) -> None:
+        """Set a stop whose best price so far is `lowest`: the present one, or a loaded one in order of position."""
+        if not self._groups or self._groups[-1].lowest != lowest:
+            # Older groups have seen better prices, except where the market was halted when they came.
+            if self._groups and self._groups[-1].lowest > lowest:
+                self._in_order = False
+            group = Group(position, lowest)
+            group.older_first = self.first
+            self._groups.append(group)
+        heappush(self._groups[-1].entries, (distance, level_class, position, id_))
+        self._live += 1
+        self._size += 1
+        self.first = min(self.first, lowest + distance)
+        self.mark = lowest if self._in_order else max(self.mark, lowest)
+
+    def move(self, price_key: int) -> None:
+        """The watched price is `price_key` now: levels whose best price it beats move."""
+        if price_key >= self.mark:
+            return
+        if not self._in_order:
+            self._move_each(price_key)
+            return
+        groups = self._groups
+        newest = groups[-1]
+        newest.lowest = price_key
+        while len(groups) > 1 and groups[-2].lowest >= price_key:
+            newest = _merge(groups[-2], groups.pop())
+            newest.lowest = price_key
+            groups[-1] = newest
+        self.mark = price_key
+        self.first = min(newest.first, newest.older_first)
+
+    def take(self, price_key: int) -> list[Entry]:
+        """Take out and return the living entries that fire, with their levels' keys in place of distances."""
+        if price_key < self.first:
+            return []
+        taken: list[Entry] = []
+        for group in self._groups:
+            while group.entries and group.first <= price_key:
+                key = group.first
+                entry = heappop(group.entries)
+                self._size -= 1
+                if self._is_live(entry):
+                    taken.append((key, *entry[1:]))
+        self._recount()
+        return taken
+
+    def forget(self) -> None:
+        """One entry has died."""
+        self._live -= 1
+        if self._size > 2 * self._live + _SLACK:
+            for group in self._groups:
+                group.entries = [entry for entry in group.entries if self._is_live(entry)]
+                heapify(group.entries)
+            self._size = sum(len(group.entries) for group in self._groups)
+            self._recount()
+
+    def best_prices(self) -> "BestPrices":
+        """A copy, for a snapshot."""
+        return BestPrices([g.start for g in self._groups], [g.lowest for g in self._groups])
+
+    def _move_each(self, price_key: int) -> None:
+        for group in self._groups:
+            group.lowest = min(group.lowest, price_key)
+        self._recount()
+
+    def _recount(self) -> None:
+        """Drop empty groups, join neighbours of one best price, and find what fires first."""
+        groups: list[Group] = []
+        for group in self._groups:
+            if groups and groups[-1].lowest == group.lowest:
+                groups[-1] = _merge(groups[-1], group)
+            elif group.entries:
+                groups.append(group)
+        self._groups = groups
+        self.first = NEVER
+        for group in groups:
+            group.older_first = self.first
+            self.first = min(self.first, group.first)
+        lows = [group.lowest for group in groups]
+        self._in_order = all(older < newer for older, newer in zip(lows, lows[1:], strict=False))
+        self.mark = max(lows, default=-NEVER)
+
+
+class BestPrices:
+    """The lowest key that each stop has seen, looked up by the position at which it was set."""
+
+    __slots__ = ("_lows", "_starts")
+
+    def __init__(self, starts: list[int], lows: list[int]) -> None:
+        self._starts = starts
+        self._lows = lows
+
+    def at(self, position: int) -> int:
+        return self._lows[bisect_right(self._starts, position) - 1]
+
+
+def _merge(older: Group, newer: Group) -> Group:
+    """The older group with the newer one's stops: the smaller heap goes into the larger."""
+    small, large = sorted((older.entries, newer.entries), key=len)
+    for entry in small:
+        heappush(large, entry)
+    older.entries = large
+    return older
