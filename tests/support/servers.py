@@ -1,0 +1,122 @@
+"""Real servers for tests: each kind is started at most once a session, on free ports, in a temporary folder.
+
+Fixtures: `postgres_url` (a fresh migrated database for each test module), `redis_url` (emptied for each test
+module), `kafka_bootstrap` (topics are the test's own business: name them
+uniquely).
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from paceline.local import server
+from paceline.local.kafka import LocalKafka
+from paceline.local.ports import free_port
+from paceline.local.postgres import LocalPostgres
+from paceline.local.redis import LocalRedis
+
+__all__ = ["free_port", "in_database", "open_folder"]
+
+PASSWORD = "only-for-tests"
+_TEMPLATE = "migrated"
+
+
+def open_folder() -> Path:
+    """A temporary folder that Postgres's user can enter even when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="paceline-test-"))
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    folder = open_folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _running(one: server.LocalServer) -> Iterator[server.Running]:
+    [running] = server.start(one)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers_folder: Path) -> Iterator[server.Running]:
+    """The session's Postgres, with a migrated template database."""
+    from paceline.adapters.postgres.migrate import migrate
+
+    local = LocalPostgres(servers_folder / "postgres", free_port(), password=PASSWORD, durable=False)
+    for running in _running(local):
+        admin = in_database(running.url, "postgres")
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(_TEMPLATE)))
+        migrate(in_database(running.url, _TEMPLATE))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def redis_server(servers_folder: Path) -> Iterator[server.Running]:
+    yield from _running(LocalRedis(servers_folder / "redis", free_port()))
+
+
+@pytest.fixture(scope="session")
+def kafka_server(servers_folder: Path) -> Iterator[server.Running]:
+    yield from _running(LocalKafka(servers_folder / "kafka", free_port(), controller_port=free_port()))
+
+
+@pytest.fixture(scope="module")
+def fresh_database(postgres_server: server.Running) -> Iterator[Callable[[], str]]:
+    """Makes migrated databases (about 50 ms each) and drops them when the module is done."""
+    made: list[str] = []
+    with psycopg.connect(in_database(postgres_server.url, "postgres"), autocommit=True) as connection:
+
+        def make() -> str:
+            name = f"test_{uuid4().hex[:12]}"
+            connection.execute(
+                sql.SQL("create database {} template {}").format(
+                    sql.Identifier(name), sql.Identifier(_TEMPLATE)
+                )
+            )
+            made.append(name)
+            return in_database(postgres_server.url, name)
+
+        yield make
+        for name in made:
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def postgres_url(fresh_database: Callable[[], str]) -> str:
+    """A migrated database of this module's own."""
+    return fresh_database()
+
+
+@pytest.fixture(scope="module")
+def redis_url(redis_server: server.Running) -> str:
+    """The session's Redis, emptied for this module."""
+    import redis
+
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(kafka_server: server.Running) -> str:
+    return kafka_server.url
+
+
+def in_database(url: str, name: str) -> str:
+    """The same server and role, another database."""
+    part = conninfo_to_dict(url)
+    return f"postgresql://{part['user']}:{part['password']}@{part['host']}:{part['port']}/{name}"
