@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from tests.support.reference.engine import ReferenceEngine
-from tests.support.reference.numbers import DAY_US, ONE, decimal
+from tests.support.reference.numbers import DAY_US, ONE, decimal, scaled
 from tests.support.reference.records import Market
 
 Json = dict[str, Any]
@@ -55,16 +55,16 @@ class Desk:
         self.ids = 0
         self.update_ids = dict.fromkeys(MARKETS, 100)
         self.asks = {symbol: first for symbol, (_, _, first, _) in MARKETS.items()}
-        self.sent: list[Json] = []  # recent user instructions, to be repeated
+        self.sent: list[Json] = []  # user instructions, to be repeated
         self._choices: list[tuple[int, Callable[[Random], Json]]] = [
-            (560, self.price_update),
+            (480, self.price_update),
             (20, self.bad_price_update),
             (130, self.create_trade),
             (70, self.amend_trade),
             (35, self.close_trade),
             (130, self.place_order),
-            (25, self.cancel_order),
-            (25, self.deposit),
+            (12, self.cancel_order),
+            (35, self.deposit),
             (15, self.withdraw),
             (6, self.open_account),
             (8, self.configure_market),
@@ -77,6 +77,7 @@ class Desk:
         configured = [self.configure_market(rng, symbol=symbol, usual=True) for symbol in MARKETS]
         prices = [self.price_update(rng, symbol=symbol) for symbol in MARKETS]
         accounts = [self.open_account(rng, account=account) for account in ACCOUNTS[:-1]]
+        self.sent += accounts
         return [_line(message) for message in configured + prices + accounts]
 
     def any_line(self, rng: Random) -> str:
@@ -87,7 +88,7 @@ class Desk:
         make = rng.choices([make for _, make in self._choices], weights)[0]
         message = make(rng)
         if message["type"] == "user_instruction":
-            self.sent = [*self.sent[-60:], message]
+            self.sent.append(message)
         return _line(message)
 
     # ── prices ──────────────────────────────────────────────────────────────────────────────────
@@ -101,7 +102,7 @@ class Desk:
         if abs(moved - first) > 40 * tick:
             moved = first
         self.asks[symbol] = moved
-        spread = rng.choice((1, 1, 1, tick, tick, 2 * tick))
+        spread = rng.choice((1, 1, 1, tick, tick, 2 * tick)) if rng.random() < 0.98 else 12 * tick
         return self._price(rng, symbol, moved - spread, moved)
 
     def bad_price_update(self, rng: Random) -> Json:
@@ -137,9 +138,9 @@ class Desk:
             "kind": "configure_market",
             "symbol": symbol,
             "base": base if usual else rng.choice((base, base, "XYZ")),
-            "quantity_step": decimal(step if usual else step * rng.choice((1, 2, 3, 10))),
+            "quantity_step": decimal(step if usual else step * rng.choice((1, 1, 2, 3))),
             "min_notional": "5" if usual else rng.choice(("0", "1", "5", "50.00000001")),
-            "max_leverage": 100 if usual else _mostly(rng, (20, 125), (0, 3)),
+            "max_leverage": 100 if usual else _mostly(rng, (100, 125), (0, 3, 20)),
             "maker_rate_bps": 2 if usual else rng.choice((0, 1, 30)),
             "taker_rate_bps": 5 if usual else _mostly(rng, (0, 7, 30), (300, 12_000)),
             "maintenance_rate_bps": 50 if usual else _mostly(rng, (0, 100), (2_000,)),
@@ -153,7 +154,7 @@ class Desk:
         reference = self.reference
         halted = [("market", s) for s, market in reference.markets.items() if market.halted]
         halted += [("account", a) for a, is_halted in reference.accounts.items() if is_halted]
-        verb = "resume" if halted and rng.random() < 0.9 else "halt"
+        verb = "resume" if halted and rng.random() < 0.95 else "halt"
         known = [("market", s) for s in MARKETS] + [("account", a) for a in ACCOUNTS]
         what, name = rng.choice(halted if verb == "resume" else [*known, ("market", "NO"), ("account", "no")])
         field = "symbol" if what == "market" else "account"
@@ -164,17 +165,18 @@ class Desk:
     def open_account(self, rng: Random, account: str | None = None) -> Json:
         unopened = [name for name in ACCOUNTS if name not in self.reference.accounts]
         account = account or rng.choice(unopened or ACCOUNTS)
-        initial = rng.choice(("0", "120.5", "5000", "5000", "999.99999999", "1000000"))
+        initial = rng.choice(("0", "5000", "5000", "9999.99999999", "1000000"))
         return self._user(rng, "open_account", account) | {"initial_balance": initial}
 
     def deposit(self, rng: Random) -> Json:
-        return self._user(rng, "deposit") | {"amount": rng.choice(("0.00000001", "50", "2500.33333333"))}
+        return self._user(rng, "deposit") | {"amount": rng.choice(("0.00000001", "500", "10000.33333333"))}
 
     def withdraw(self, rng: Random) -> Json:
-        """Round amounts, or the whole cash, or a unit more than that."""
-        message = self._user(rng, "withdraw")
+        """Round amounts, or the whole cash (best of one whose resting buy may need it), or a unit more."""
+        buyers = [order.account for order in self.reference.orders.values() if order.side == "buy"]
+        message = self._user(rng, "withdraw", rng.choice(buyers) if buyers and rng.random() < 0.7 else None)
         cash = self.reference.ledger.of(message["account"], "cash")
-        amount = rng.choice((10 * ONE, cash, cash, cash, cash // 2, cash + 1))
+        amount = rng.choice((cash, cash, cash // 2, cash + 1) if buyers else (10 * ONE, 100 * ONE, cash + 1))
         return message | {"amount": decimal(max(1, amount))}
 
     # ── trades ──────────────────────────────────────────────────────────────────────────────────
@@ -183,17 +185,19 @@ class Desk:
         message = self._user(rng, "create_trade")
         side, symbol = rng.choice(("long", "short")), self._symbol(rng)
         leverage = rng.choice((1, 2, 5, 10, 20, 20, 50, 100))
-        if rng.random() < 0.06:
+        if rng.random() < 0.03:
             leverage = rng.choice((0, -1, 101, 10**6))
         message |= {"symbol": symbol, "side": side, "leverage": leverage}
         message["margin"] = rng.choice(
-            ("7.77777777", "20", "100", "100", "100", "333.3", "999.99999999", "0.01", "0")
+            ("20", "77.77777777", "100", "100", "100", "333.3", "999.99999999", "0.01")
         )
         for name in ("stop_loss", "take_profit", "trailing_stop"):
             if rng.random() < 0.4:
                 message[name] = self._level(rng, symbol, name, side)
             elif rng.random() < 0.1:
                 message[name] = None
+        if "trailing_stop" in message and message["trailing_stop"] and rng.random() < 0.3:
+            message["stop_loss"] = self._first_trailing_level(symbol, side, message["trailing_stop"])
         return message | self._slippage(rng, symbol)
 
     def amend_trade(self, rng: Random) -> Json:
@@ -206,8 +210,8 @@ class Desk:
                 message[name] = None
             elif choice < 0.55:
                 message[name] = self._level(rng, symbol, name, side)
-            elif choice < 0.65 and trade and name in trade.levels:
-                message[name] = decimal(max(0, trade.levels[name].price))
+            elif choice < 0.75 and trade and trade.levels:
+                message[name] = decimal(max(0, rng.choice(list(trade.levels.values())).price))
         return message
 
     def close_trade(self, rng: Random) -> Json:
@@ -235,7 +239,7 @@ class Desk:
             message["price"] = self._level(rng, symbol, order_type, side)
         if order_type == "trailing_stop" or rng.random() < 0.1:
             message["distance"] = self._level(rng, symbol, "trailing_stop", side)
-        if rng.random() < 0.35:
+        if rng.random() < 0.25:
             message["oco_with"] = self._partner(rng, message["account"])
         return message | self._slippage(rng, symbol)
 
@@ -249,11 +253,13 @@ class Desk:
         return rng.choice([*self.reference.orders, "0:0:0", None])
 
     def _quantity(self, rng: Random, account: str, symbol: str, side: str) -> str:
-        """A few to some hundred USD worth, or all there is; rarely no multiple of the step."""
+        """A few to some hundred USD worth, or (nearly) all there is; rarely no multiple of the step."""
         base, step, first, _ = MARKETS.get(symbol, UNKNOWN)
         market = self.reference.markets.get(symbol)
         step = market.quantity_step if market else step
-        worth = rng.choice((4, 20, 60, 60, 200, 1_500)) * ONE
+        worth = rng.choice((4, 60, 60, 200, 200, 1_500)) * ONE
+        if side == "buy" and rng.random() < 0.25:
+            worth = max(worth, self.reference.ledger.of(account, "cash") * 98 // 100)
         quantity = worth * ONE // self.asks.get(symbol, first)
         free = self.reference.ledger.of(account, "free", base)
         if side == "sell" and free and rng.random() < 0.8:
@@ -267,7 +273,7 @@ class Desk:
         """An id again: soon after, or close to 24 h after its first answer; at times with other contents."""
         if not self.sent:
             return self.price_update(rng)
-        message = dict(rng.choice(self.sent))
+        message = dict(rng.choice(self.sent if rng.random() < 0.2 else self.sent[-60:]))
         answered = self.reference.answers.get((message["account"], message["id"]))
         if answered and rng.random() < 0.12:
             self.now_us = max(self.now_us, answered[0] + DAY_US + rng.choice((-1, 0, 1)))
@@ -316,8 +322,10 @@ class Desk:
         market: Market | None = self.reference.markets.get(symbol)
         if name == "trailing_stop":
             return decimal(rng.choice((1, 2, 3, 5, 8, 12) if rng.random() < 0.95 else (0, 10**6)) * tick)
-        taken = [due.level.price for due in self.reference.levels(market)] if market else []
-        if taken and rng.random() < 0.3:
+        dues = self.reference.levels(market) if market else []
+        alike = [due for due in dues if due.level_class == name]
+        taken = [due.level.price for due in (alike if rng.random() < 0.5 else dues)]
+        if taken and rng.random() < 0.45:
             return decimal(max(0, rng.choice(taken)))
         ask = market.ask if market and market.ask else first
         below = (side in ("long", "buy")) == (name in ("stop_loss", "limit"))
@@ -325,6 +333,14 @@ class Desk:
             below = side == "buy"
         offset = rng.choice((2, 3, 4, 5, 6, 10, 20) if rng.random() < 0.93 else (-3, -1, 0, 1)) * tick
         return decimal(max(0, ask - offset if below else ask + offset))
+
+    def _first_trailing_level(self, symbol: str, side: str, distance: str) -> str:
+        """Where a trailing stop begins, so that a stop loss can be put on the same level."""
+        market = self.reference.markets.get(symbol)
+        if market is None:
+            return "1"
+        level = market.bid - scaled(distance) if side == "long" else market.ask + scaled(distance)
+        return decimal(max(0, level))
 
     def _slippage(self, rng: Random, symbol: str) -> Json:
         if rng.random() > 0.15:
