@@ -7,7 +7,7 @@ that cannot be held exactly is refused.
 import re
 
 DECIMALS = 8
-SCALE = 10**DECIMALS
+SCALE: int = 10**DECIMALS
 BPS = 10**4
 
 _FORM = re.compile(r"[0-9]+(?:\.[0-9]{1,8})?", re.ASCII)

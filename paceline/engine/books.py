@@ -71,15 +71,15 @@ class Books:
             self.forget_level(trade, level_class)
 
     def add_level(self, trade: Trade, level_class: int, best_price: int) -> None:
-        """`best_price`: the best of the watched prices since a trailing stop was set (at first the present)."""
+        """`best_price`: of the watched prices since a trailing stop was set; at first the present one."""
         level, long = trade.level(level_class), trade.side == "long"
         if level is None:
             return
+        entry = (level, level_class, trade.level_set(level_class), trade.id)
         if level_class == TRAILING_STOP:
-            self._add_trailing(long, level, level_class, trade.trailing_stop_set, trade.id, best_price)
+            self._trailing(long).add(entry, -best_price if long else best_price)
         else:
-            better = level_class == TAKE_PROFIT
-            self._add_fixed(long, better, level, level_class, trade.level_set(level_class), trade.id)
+            self._add_fixed(long, level_class == TAKE_PROFIT, entry)
 
     def forget_level(self, trade: Trade, level_class: int) -> None:
         if trade.level(level_class) is None:
@@ -94,10 +94,11 @@ class Books:
         """`best_price` as above; it matters to trailing orders only."""
         selling = order.side == "sell"
         if order.distance is not None:
-            self._add_trailing(selling, order.distance, ORDER, order.position, order.id, best_price)
+            trailing = (order.distance, ORDER, order.position, order.id)
+            self._trailing(selling).add(trailing, -best_price if selling else best_price)
         elif order.price is not None:
-            better = order.order_type in _BETTER_ORDERS
-            self._add_fixed(selling, better, order.price, ORDER, order.position, order.id)
+            fixed = (order.price, ORDER, order.position, order.id)
+            self._add_fixed(selling, order.order_type in _BETTER_ORDERS, fixed)
 
     def forget_order(self, order: Order) -> None:
         selling = order.side == "sell"
@@ -105,6 +106,21 @@ class Books:
             self._trailing(selling).forget()
         else:
             self._fixed(selling, order.order_type in _BETTER_ORDERS).forget()
+
+    def trailing_level_of_trade(self, trade: Trade) -> int | None:
+        """Where a trade's trailing stop stands now."""
+        if trade.trailing_stop is None:
+            return None
+        return self._trailing_level(trade.side == "long", trade.trailing_stop_set, trade.trailing_stop)
+
+    def trailing_level_of_order(self, order: Order) -> int | None:
+        if order.distance is None:
+            return None
+        return self._trailing_level(order.side == "sell", order.position, order.distance)
+
+    def _trailing_level(self, watches_bid: bool, position: int, distance: int) -> int:
+        key = self._trailing(watches_bid).best_prices().at(position) + distance
+        return -key if watches_bid else key
 
     def _trailing(self, watches_bid: bool) -> TrailingBook:
         return self.trailing_bid if watches_bid else self.trailing_ask
@@ -114,14 +130,7 @@ class Books:
             return self.rising_bid if better else self.falling_bid
         return self.falling_ask if better else self.rising_ask
 
-    def _add_fixed(
-        self, watches_bid: bool, better: bool, level: int, level_class: int, position: int, id_: str
-    ) -> None:
+    def _add_fixed(self, watches_bid: bool, better: bool, entry: Entry) -> None:
+        """Add an entry that carries its level; the heaps of falling prices keep the negative."""
         rising = watches_bid == better
-        self._fixed(watches_bid, better).add((level if rising else -level, level_class, position, id_))
-
-    def _add_trailing(
-        self, watches_bid: bool, distance: int, level_class: int, position: int, id_: str, best_price: int
-    ) -> None:
-        best_key = -best_price if watches_bid else best_price
-        self._trailing(watches_bid).add(distance, level_class, position, id_, best_key)
+        self._fixed(watches_bid, better).add(entry if rising else (-entry[0], *entry[1:]))

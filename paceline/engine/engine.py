@@ -1,11 +1,11 @@
 """The engine: `(state, message) → (state, outputs)`, one shard of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from msgspec import Struct
 
-from paceline.engine import accounts, ledger, markets, orders, trades
+from paceline.engine import accounts, ledger, markets, orders, snapshot, trades
 from paceline.engine.records import Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.state import State
@@ -68,7 +68,7 @@ class Engine:
         """Apply the message at `position`; its outputs in order of their ordinals."""
         state = self._state
         time: int = message.time
-        if time > state.log_time:
+        if time > state.log_time:  # noqa: PLR1730  (max() is a call, and this is once a tick)
             state.log_time = time
         outputs: list[Outbound] = []
         if type(message) is PriceUpdate:
@@ -99,6 +99,28 @@ class Engine:
         """The highest time seen, µs; 0 at the start."""
         return self._state.log_time
 
+    def begin_capture(self) -> snapshot.Capture:
+        """The state as of now, to be encoded slice by slice while messages go on being applied."""
+        return snapshot.Capture(self._state)
+
+    def dump_slices(self, objects_per_slice: int = 500) -> Iterator[bytes]:
+        """Chunks of a snapshot of the state as of now; see `begin_capture` for its position and hash."""
+        return self.begin_capture().slices(objects_per_slice)
+
+    @classmethod
+    def load(cls, chunks: Iterable[bytes]) -> "Engine":
+        """The engine of a snapshot's chunks. Compare its `state_hash()` before trusting it."""
+        engine = cls()
+        engine._state = snapshot.load(chunks)
+        return engine
+
+    def state_hash(self) -> str:
+        """Hex SHA-256 of the whole state (see `snapshot`)."""
+        capture = self.begin_capture()
+        for _ in capture.slices():
+            pass
+        return capture.hash
+
     def stats(self) -> EngineStats:
         state = self._state
         return EngineStats(
@@ -112,6 +134,39 @@ class Engine:
     def check_ledger(self) -> None:
         """`InvariantViolation` where postings do not sum to zero or an account's balance is negative."""
         ledger.totals(self._state).check()
+
+    def account_view(self, account: str) -> Account | None:
+        return self._state.accounts.get(account)
+
+    def accounts(self) -> Iterator[Account]:
+        """In the order in which they were opened."""
+        return iter(self._state.accounts)
+
+    def open_trade(self, trade: str) -> Trade | None:
+        return self._state.trades.get(trade)
+
+    def open_trades(self) -> Iterator[Trade]:
+        """In the order in which they were opened."""
+        return iter(self._state.trades)
+
+    def resting_order(self, order: str) -> Order | None:
+        return self._state.orders.get(order)
+
+    def resting_orders(self) -> Iterator[Order]:
+        """In the order in which they were placed."""
+        return iter(self._state.orders)
+
+    def trailing_level(self, holder: Trade | Order) -> int | None:
+        """Where the trailing stop of an open trade or of a resting order stands; None if it has none."""
+        books = self._state.markets[holder.symbol].books
+        if isinstance(holder, Trade):
+            return books.trailing_level_of_trade(holder)
+        return books.trailing_level_of_order(holder)
+
+    def price_of(self, symbol: str) -> tuple[int, int] | None:
+        """Latest accepted `(bid, ask)`; None before the first."""
+        market = self._state.markets.get(symbol)
+        return None if market is None or market.accepted_us is None else (market.bid, market.ask)
 
 
 def _instruct(state: State, handler: Callable[[Turn, Any], Refusal | None], message: Any) -> list[Outbound]:

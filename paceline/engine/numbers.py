@@ -5,15 +5,15 @@ Prices, quantities and money are integers of 10⁻⁸ units (`SCALE`), rates are
 
 from typing import Final
 
-from paceline.core.money import BPS, SCALE
+from paceline.core.money import BPS, SCALE, div_up
 
 # Beyond any level that can be set: what "no level" compares as.
-NEVER: Final = 1 << 20_000
+NEVER: Final[int] = int.from_bytes(b"\xff" * 2_500, "big")
 
 
 def notional_up(price: int, quantity: int) -> int:
     """Where it is charged, locked, or the base of a fee or of the maintenance."""
-    return -(-price * quantity // SCALE)
+    return div_up(price * quantity, SCALE)
 
 
 def notional_down(price: int, quantity: int) -> int:
@@ -23,7 +23,7 @@ def notional_down(price: int, quantity: int) -> int:
 
 def share_of(notional: int, rate_bps: int) -> int:
     """A fee or the maintenance: rounded up."""
-    return -(-notional * rate_bps // BPS)
+    return div_up(notional * rate_bps, BPS)
 
 
 def fee_on(price: int, quantity: int, rate_bps: int) -> int:

@@ -67,7 +67,7 @@ TRADE_LEVELS: Final = (LIQUIDATION, STOP_LOSS, TRAILING_STOP, TAKE_PROFIT)
 
 
 class Order(Struct, array_like=True, frozen=True, gc=False):
-    """A resting order. `lock` is USD for a buy, the quantity for a sell; `partner` the other of an OCO pair."""
+    """A resting order. `lock`: USD of a buy, quantity of a sell; `partner`: the other of an OCO pair."""
 
     id: str
     account: str

@@ -28,7 +28,7 @@ from paceline.messages.inbound import (
 from paceline.messages.outbound import Reason
 
 
-def create_trade(turn: Turn, message: CreateTrade) -> Refusal | None:
+def create_trade(turn: Turn, message: CreateTrade) -> Refusal | None:  # noqa: PLR0911  (one for each refusal)
     state = turn.state
     account = state.accounts.get(message.account)
     if account is None:
@@ -223,7 +223,7 @@ def settle(turn: Turn, market: Market, trade: Trade, part: int, reason: Reason) 
         insurance=-max(0, -left),
         house=-profit,
     )
-    turn.trade_closed(trade, part, price, profit, fee, share, reason)
+    turn.trade_closed(trade, reason, part=part, exit_price=price, profit=profit, fee=fee, margin=share)
 
 
 def _settlement(market: Market, trade: Trade, part: int, price: int) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ So the best price is the *lowest* key seen, and a stop fires at `lowest + distan
 
 from bisect import bisect_right
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 
 from paceline.engine.levels import Entry, IsLive
 from paceline.engine.numbers import NEVER
@@ -45,19 +46,21 @@ class TrailingBook:
         self.mark = -NEVER
         """A price with a key below this one moves levels."""
 
-    def add(self, distance: int, level_class: int, position: int, id_: str, lowest: int) -> None:
-        """Set a stop whose best price so far is `lowest`: the present one, or a loaded one in order of position."""
+    def add(self, entry: Entry, lowest: int) -> None:
+        """Set a stop, with its distance for a key. `lowest` is the present price's key, or on loading, which
+        goes in order of position, the best one that the stop has seen.
+        """
         if not self._groups or self._groups[-1].lowest != lowest:
             # Older groups have seen better prices, except where the market was halted when they came.
             if self._groups and self._groups[-1].lowest > lowest:
                 self._in_order = False
-            group = Group(position, lowest)
+            group = Group(entry[2], lowest)
             group.older_first = self.first
             self._groups.append(group)
-        heappush(self._groups[-1].entries, (distance, level_class, position, id_))
+        heappush(self._groups[-1].entries, entry)
         self._live += 1
         self._size += 1
-        self.first = min(self.first, lowest + distance)
+        self.first = min(self.first, lowest + entry[0])
         self.mark = lowest if self._in_order else max(self.mark, lowest)
 
     def move(self, price_key: int) -> None:
@@ -124,9 +127,8 @@ class TrailingBook:
         for group in groups:
             group.older_first = self.first
             self.first = min(self.first, group.first)
-        lows = [group.lowest for group in groups]
-        self._in_order = all(older < newer for older, newer in zip(lows, lows[1:], strict=False))
-        self.mark = max(lows, default=-NEVER)
+        self._in_order = all(older.lowest < newer.lowest for older, newer in pairwise(groups))
+        self.mark = max((group.lowest for group in groups), default=-NEVER)
 
 
 class BestPrices:

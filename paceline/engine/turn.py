@@ -78,7 +78,15 @@ class Turn:
         )
 
     def trade_closed(
-        self, trade: Trade, part: int, exit_price: int, profit: int, fee: int, margin: int, reason: Reason
+        self,
+        trade: Trade,
+        reason: Reason,
+        *,
+        part: int,
+        exit_price: int,
+        profit: int,
+        fee: int,
+        margin: int,
     ) -> None:
         self.outputs.append(
             ClosedOrder(

@@ -1,0 +1,303 @@
+"""The whole state at one position: captured at once, encoded slice by slice while the engine goes on.
+
+A snapshot is a sequence of chunks, each a JSON object `{"part": …, "rows": […]}` in UTF-8, in the order
+header, markets, accounts, trades, orders, answers; rows stand in the order in which they came to be.
+The **state hash** is SHA-256 over the same rows, a line each, so it does not depend on the slicing.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from paceline.core.errors import InvariantViolation
+from paceline.engine.answers import is_fresh
+from paceline.engine.ledger import Totals
+from paceline.engine.levels import LIQUIDATION, STOP_LOSS, TAKE_PROFIT, TRAILING_STOP
+from paceline.engine.records import Account, Order, Trade
+from paceline.engine.state import House, Market, State
+from paceline.engine.trailing import BestPrices
+from paceline.messages.inbound import ConfigureMarket
+from paceline.messages.outbound import OrderResponse
+
+SCHEMA_VERSION = 1
+"""Of the rows. Raise it when a snapshot of the old form would be misread."""
+
+
+class Header(Struct, array_like=True):
+    schema_version: int
+    shard: int
+    position: int
+    log_time: int
+    undecodable: int
+    dropped: dict[str, int]
+    external: int
+    fees: int
+    insurance: int
+    house: dict[str, int]
+
+
+class MarketRow(Struct, array_like=True):
+    config: ConfigureMarket
+    halted: bool
+    bid: int
+    ask: int
+    update_id: int
+    accepted_us: int | None
+
+
+# A trade or order with the best price that its trailing stop has seen, None where it has none.
+TradeRow = tuple[Trade, int | None]
+OrderRow = tuple[Order, int | None]
+# On loading: position at which a trailing stop was set, whose it is, the best price it has seen.
+Trailing = list[tuple[int, Trade | Order, int]]
+
+
+class HeaderChunk(Struct, tag_field="part", tag="header"):
+    rows: list[Header]
+
+
+class MarketsChunk(Struct, tag_field="part", tag="markets"):
+    rows: list[MarketRow]
+
+
+class AccountsChunk(Struct, tag_field="part", tag="accounts"):
+    rows: list[Account]
+
+
+class TradesChunk(Struct, tag_field="part", tag="trades"):
+    rows: list[TradeRow]
+
+
+class OrdersChunk(Struct, tag_field="part", tag="orders"):
+    rows: list[OrderRow]
+
+
+class AnswersChunk(Struct, tag_field="part", tag="answers"):
+    rows: list[OrderResponse]
+
+
+Chunk = HeaderChunk | MarketsChunk | AccountsChunk | TradesChunk | OrdersChunk | AnswersChunk
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(Chunk).decode
+
+
+class Capture:
+    """The state as it was when the capture began."""
+
+    def __init__(self, state: State) -> None:
+        self.position = state.position
+        self.log_time = state.log_time
+        self.accounts = len(state.accounts)
+        self.open_trades = len(state.trades)
+        self._header = _header(state)
+        self._markets = [_market_row(market) for market in state.markets.values()]
+        self._best = {symbol: _BestOfMarket(market) for symbol, market in state.markets.items()}
+        self._accounts = state.accounts.capture()
+        self._trades = state.trades.capture()
+        self._orders = state.orders.capture()
+        self._answers = state.answers.shelf.capture()
+        self._totals = Totals(state.house)
+        self._digest = hashlib.sha256()
+        self._complete = False
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of the captured state; known once all slices have been taken."""
+        if not self._complete:
+            raise InvariantViolation("the hash of a snapshot is known only after its last slice")
+        return self._digest.hexdigest()
+
+    @property
+    def ledger(self) -> dict[str, dict[str, int]]:
+        """Totals per asset and kind of ledger account; whole once all slices have been taken."""
+        return self._totals.by_asset
+
+    def slices(self, objects_per_slice: int = 500) -> Iterator[bytes]:
+        """Chunks of the snapshot. The engine may be used between two of them.
+
+        The ledger is checked on the way: `InvariantViolation` if it does not sum to zero.
+        """
+        yield self._chunk("header", [self._header])
+        yield self._chunk("markets", self._markets)
+        for part, rows in (
+            ("accounts", self._account_rows()),
+            ("trades", self._trade_rows()),
+            ("orders", self._order_rows()),
+            ("answers", self._answer_rows()),
+        ):
+            self._digest.update(part.encode() + b"\n")
+            while batch := _next(rows, objects_per_slice):
+                yield self._chunk(part, batch)
+        self._totals.check()
+        self._complete = True
+
+    def _chunk(self, part: str, rows: list[Any]) -> bytes:
+        lines = [_encode(row) for row in rows]
+        self._digest.update(b"\n".join(lines) + b"\n")
+        return b'{"part":"' + part.encode() + b'","rows":[' + b",".join(lines) + b"]}"
+
+    def _account_rows(self) -> Iterator[Account]:
+        for block in self._accounts:
+            for account in block:
+                if account is not None:
+                    self._totals.take_up(account)
+                    yield account
+
+    def _trade_rows(self) -> Iterator[TradeRow]:
+        for block in self._trades:
+            for trade in block:
+                if trade is not None:
+                    yield trade, self._best[trade.symbol].of_trade(trade)
+
+    def _order_rows(self) -> Iterator[OrderRow]:
+        for block in self._orders:
+            for order in block:
+                if order is not None:
+                    yield order, self._best[order.symbol].of_order(order)
+
+    def _answer_rows(self) -> Iterator[OrderResponse]:
+        for block in self._answers:
+            for answer in block:
+                if answer is not None and is_fresh(answer, self.log_time):
+                    yield answer
+
+
+class _BestOfMarket:
+    """The best prices seen by the trailing stops of a market, as they were at the capture."""
+
+    __slots__ = ("_ask", "_bid")
+
+    def __init__(self, market: Market) -> None:
+        self._bid: BestPrices = market.books.trailing_bid.best_prices()
+        self._ask: BestPrices = market.books.trailing_ask.best_prices()
+
+    def of_trade(self, trade: Trade) -> int | None:
+        if trade.trailing_stop is None:
+            return None
+        return self._price(trade.side == "long", trade.trailing_stop_set)
+
+    def of_order(self, order: Order) -> int | None:
+        return None if order.distance is None else self._price(order.side == "sell", order.position)
+
+    def _price(self, watches_bid: bool, position: int) -> int:
+        return -self._bid.at(position) if watches_bid else self._ask.at(position)
+
+
+def _next(rows: Iterator[Any], count: int) -> list[Any]:
+    return [row for _, row in zip(range(count), rows, strict=False)]
+
+
+def _header(state: State) -> Header:
+    house = state.house
+    return Header(
+        schema_version=SCHEMA_VERSION,
+        shard=state.shard,
+        position=state.position,
+        log_time=state.log_time,
+        undecodable=state.undecodable,
+        dropped=dict(state.dropped),
+        external=house.external,
+        fees=house.fees,
+        insurance=house.insurance,
+        house=dict(house.house),
+    )
+
+
+def _market_row(market: Market) -> MarketRow:
+    return MarketRow(
+        market.config, market.halted, market.bid, market.ask, market.update_id, market.accepted_us
+    )
+
+
+def load(chunks: Iterable[bytes]) -> State:
+    """The state of a snapshot's chunks, in their order; `InvariantViolation` if they are none of ours.
+
+    Whether they are all there, and as they were, is for the caller to see by the hash.
+    """
+    state: State | None = None
+    trailing: Trailing = []
+    for text in chunks:
+        try:
+            chunk = _decode(text)
+        except msgspec.MsgspecError as error:
+            raise InvariantViolation(f"a chunk of the snapshot cannot be read: {error}") from error
+        if isinstance(chunk, HeaderChunk):
+            state = _state_of(chunk.rows[0])
+        elif state is None:
+            raise InvariantViolation("the snapshot does not begin with its header")
+        elif isinstance(chunk, TradesChunk):
+            _load_trades(state, chunk.rows, trailing)
+        elif isinstance(chunk, OrdersChunk):
+            _load_orders(state, chunk.rows, trailing)
+        else:
+            _load_rest(state, chunk)
+    if state is None:
+        raise InvariantViolation("the snapshot is empty")
+    _load_trailing(state, trailing)
+    for market in state.markets.values():
+        market.books.narrow()
+    return state
+
+
+def _state_of(header: Header) -> State:
+    if header.schema_version != SCHEMA_VERSION:
+        raise InvariantViolation(
+            f"the snapshot has schema version {header.schema_version}, this code reads {SCHEMA_VERSION}"
+        )
+    state = State(header.shard)
+    state.position = header.position
+    state.log_time = header.log_time
+    state.undecodable = header.undecodable
+    state.dropped |= header.dropped
+    state.house = House(header.external, header.fees, header.insurance, header.house)
+    return state
+
+
+def _load_rest(state: State, chunk: MarketsChunk | AccountsChunk | AnswersChunk) -> None:
+    if isinstance(chunk, MarketsChunk):
+        for row in chunk.rows:
+            market = Market(row.config, state.is_live)
+            market.halted = row.halted
+            market.bid, market.ask, market.update_id = row.bid, row.ask, row.update_id
+            market.accepted_us = row.accepted_us
+            state.markets[row.config.symbol] = market
+    elif isinstance(chunk, AccountsChunk):
+        for account in chunk.rows:
+            # A store may have put the assets in another order.
+            free, held = dict(sorted(account.free.items())), dict(sorted(account.held.items()))
+            state.accounts.add(account.name, msgspec.structs.replace(account, free=free, held=held))
+    else:
+        for answer in chunk.rows:
+            state.answers.shelf.add((answer.account, answer.instruction), answer)
+
+
+def _load_trades(state: State, rows: list[TradeRow], trailing: Trailing) -> None:
+    for trade, best_price in rows:
+        state.trades.add(trade.id, trade)
+        for level_class in (LIQUIDATION, STOP_LOSS, TAKE_PROFIT):
+            state.markets[trade.symbol].books.add_level(trade, level_class, 0)
+        if best_price is not None:
+            trailing.append((trade.trailing_stop_set, trade, best_price))
+
+
+def _load_orders(state: State, rows: list[OrderRow], trailing: Trailing) -> None:
+    for order, best_price in rows:
+        state.orders.add(order.id, order)
+        if best_price is not None:
+            trailing.append((order.position, order, best_price))
+        else:
+            state.markets[order.symbol].books.add_order(order, 0)
+
+
+def _load_trailing(state: State, trailing: Trailing) -> None:
+    """Trailing stops go in by the position at which they were set, which trades and orders share."""
+    for _, holder, best_price in sorted(trailing, key=lambda item: item[0]):
+        books = state.markets[holder.symbol].books
+        if isinstance(holder, Trade):
+            books.add_level(holder, TRAILING_STOP, best_price)
+        else:
+            books.add_order(holder, best_price)
