@@ -1,0 +1,1 @@
+"""Kafka: the topics, the log's readers and its writer."""

@@ -1,0 +1,69 @@
+"""Producers that neither lose nor double: idempotent, acknowledged by all replicas."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from paceline.adapters.kafka.topics import ENGINE_IN, MAX_RECORD_BYTES
+from paceline.messages.inbound import Inbound
+from paceline.messages.log_form import encode_messages
+
+
+def make_producer(brokers: str, client_id: str) -> AIOKafkaProducer:
+    """A producer that is not started yet. A record not delivered within 40 s fails for good."""
+    return AIOKafkaProducer(
+        bootstrap_servers=brokers,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=MAX_RECORD_BYTES,
+        request_timeout_ms=40_000,
+    )
+
+
+class Outlet:
+    """Sends records of one partition in order, with a bound on what is under way."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, partition: int, bound: int = 256) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._partition = partition
+        self._bound = bound
+        self._under_way: deque[asyncio.Future[Any]] = deque()
+
+    async def send(self, value: bytes) -> None:
+        """Queue a record; waits while the bound is reached. Raises the error of an earlier failed send."""
+        await self._settle(self._bound - 1)
+        self._under_way.append(await self._producer.send(self._topic, value=value, partition=self._partition))
+
+    async def flush(self) -> None:
+        """Return once everything sent so far is acknowledged; raises if anything failed."""
+        await self._settle(0)
+
+    async def _settle(self, leave: int) -> None:
+        while self._under_way and (self._under_way[0].done() or len(self._under_way) > leave):
+            # Shielded, for a reader that is stopped here must not cancel what others wait for.
+            await asyncio.shield(self._under_way[0])
+            self._under_way.popleft()
+
+
+class EngineLog:
+    """Writes messages to `engine.in` on an own producer: for commands and tests, not for the hot path."""
+
+    def __init__(self, brokers: str, client_id: str = "paceline-command") -> None:
+        self._producer = make_producer(brokers, client_id)
+
+    async def __aenter__(self) -> "EngineLog":
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+
+    async def append(self, shard: int, messages: Sequence[Inbound]) -> int:
+        """Write one record to a shard's log and return its offset, once it is acknowledged."""
+        sent = await self._producer.send_and_wait(ENGINE_IN, value=encode_messages(messages), partition=shard)
+        return int(sent.offset)

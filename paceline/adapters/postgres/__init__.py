@@ -1,0 +1,1 @@
+"""Postgres: one module a subject; schemas are made by migrations only."""

@@ -1,0 +1,23 @@
+"""Brings a database to the newest schema."""
+
+from pathlib import Path
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+
+import migrations
+
+
+def migrate(url: str) -> None:
+    """Run all migrations that the database lacks, in one transaction; two at a time wait for each other."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text("select pg_advisory_xact_lock(72_201_001)"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()

@@ -1,0 +1,18 @@
+"""Scaled integers (10⁻⁸ units) to and from `numeric(38, 8)` columns, which hold units; exact both ways."""
+
+from decimal import Context, Decimal, Inexact, InvalidOperation
+
+from paceline.core.money import DECIMALS
+
+# Wide enough for any numeric(38, 8), and loud instead of rounding.
+_EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
+
+
+def to_numeric(value: int) -> Decimal:
+    """Units of a scaled integer."""
+    return Decimal(value).scaleb(-DECIMALS, _EXACT)
+
+
+def from_numeric(value: Decimal) -> int:
+    """Scaled integer of units; `decimal.Inexact` for more than 8 decimals."""
+    return int(value.scaleb(DECIMALS, _EXACT).to_integral_exact(context=_EXACT))

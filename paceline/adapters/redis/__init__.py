@@ -1,0 +1,1 @@
+"""Redis: hot data that may be lost at any time and is rebuilt."""

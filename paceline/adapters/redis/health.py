@@ -1,0 +1,14 @@
+"""Heartbeats: what a service says of itself, gone ten seconds after it falls silent."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+
+EVERY_S: Final = 2.0
+_KEPT_S: Final = 10
+
+
+async def publish(client: Redis, service: str, beat: Mapping[str, Any]) -> None:
+    await client.set(f"health:{service}", msgspec.json.encode(beat), ex=_KEPT_S)

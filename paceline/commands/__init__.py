@@ -1,0 +1,1 @@
+"""The `paceline` command, one module a sub-command, imported when it is called."""

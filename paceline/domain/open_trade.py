@@ -1,0 +1,82 @@
+"""What the messages on `engine.out` tell of an open trade. Writer and router both follow trades this way.
+
+Levels are those that instructions set: a trailing level moves inside the engine without an output.
+"""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from paceline.messages.inbound import (
+    SETS_STOP_LOSS,
+    SETS_TAKE_PROFIT,
+    SETS_TRAILING_STOP,
+    AmendTrade,
+    CreateTrade,
+)
+from paceline.messages.outbound import ClosedOrder, OrderResponse
+
+
+class OpenTrade(Struct, frozen=True, gc=False):
+    """Numbers are scaled integers; `quantity` and `margin` are what is open, `fee` that of the entry.
+
+    `position` is that of the message that last changed the trade, `trailing_stop` a distance.
+    """
+
+    trade: str
+    account: str
+    symbol: str
+    side: str
+    leverage: int
+    entry: int
+    quantity: int
+    margin: int
+    fee: int
+    stop_loss: int | None
+    take_profit: int | None
+    trailing_stop: int | None
+    liquidation: int | None
+    opened: int
+    position: int
+
+
+def opened(message: CreateTrade, response: OrderResponse, position: int) -> OpenTrade:
+    """The trade that an accepted `create_trade` opened."""
+    assert response.trade is not None
+    assert response.price is not None
+    assert response.quantity is not None
+    assert response.fee is not None
+    return OpenTrade(
+        trade=response.trade,
+        account=message.account,
+        symbol=message.symbol,
+        side=message.side,
+        leverage=message.leverage,
+        entry=response.price,
+        quantity=response.quantity,
+        margin=message.margin,
+        fee=response.fee,
+        stop_loss=message.stop_loss,
+        take_profit=message.take_profit,
+        trailing_stop=message.trailing_stop,
+        liquidation=response.liquidation,
+        opened=response.time,
+        position=position,
+    )
+
+
+def amended(trade: OpenTrade, message: AmendTrade, position: int) -> OpenTrade:
+    """The trade after an accepted `amend_trade`: the levels that the message names are replaced."""
+    sets = message.sets
+    return replace(
+        trade,
+        stop_loss=message.stop_loss if sets & SETS_STOP_LOSS else trade.stop_loss,
+        take_profit=message.take_profit if sets & SETS_TAKE_PROFIT else trade.take_profit,
+        trailing_stop=message.trailing_stop if sets & SETS_TRAILING_STOP else trade.trailing_stop,
+        position=position,
+    )
+
+
+def reduced(trade: OpenTrade, closed: ClosedOrder, position: int) -> OpenTrade:
+    """What is left of the trade after a `closed_order`; its quantity is 0 when nothing is."""
+    assert closed.margin is not None
+    return replace(trade, quantity=closed.remaining, margin=trade.margin - closed.margin, position=position)

@@ -1,0 +1,162 @@
+"""Effects → Redis commands. Pure: a command is a tuple of its words, in the order they must happen.
+
+Of one message, balances, trades and orders come first and the reply last, so whoever has the reply
+reads their own write.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from paceline.core.money import format_decimal, parse_decimal
+from paceline.core.times import DAY_US, SECOND_US
+from paceline.domain.open_trade import OpenTrade, amended, opened, reduced
+from paceline.messages.inbound import AmendTrade, CreateTrade, PlaceOrder
+from paceline.messages.json_form import encode_line, output_to_json
+from paceline.messages.outbound import BalanceUpdate, ClosedOrder, Effect, OrderResponse
+
+Command = tuple[str | bytes | int, ...]
+
+KEPT_US: Final = DAY_US
+_KEPT_S: Final = KEPT_US // SECOND_US
+_REPLY_KEPT_S: Final = 60
+
+_TRADE_DECIMALS: Final = frozenset(
+    {"entry", "quantity", "margin", "fee", "stop_loss", "take_profit", "trailing_stop", "liquidation"}
+)
+
+
+def balance_key(account: str) -> str:
+    return f"balance:{account}"
+
+
+def trades_key(account: str) -> str:
+    return f"trades:{account}"
+
+
+def orders_key(account: str) -> str:
+    return f"orders:{account}"
+
+
+def balance_command(update: BalanceUpdate, position: int, ordinal: int) -> Command:
+    """Sets what an account holds; the fence on the router's position keeps older ones out."""
+    data = output_to_json(update) | {"position": position, "ordinal": ordinal}
+    return ("SET", balance_key(update.account), encode_line(data))
+
+
+def trade_command(trade: OpenTrade) -> Command:
+    """Sets an open trade, or removes one of which nothing is left."""
+    if not trade.quantity:
+        return ("HDEL", trades_key(trade.account), trade.trade)
+    data: dict[str, Any] = {}
+    for name in trade.__struct_fields__:
+        value = getattr(trade, name)
+        data[name] = format_decimal(value) if name in _TRADE_DECIMALS and value is not None else value
+    return ("HSET", trades_key(trade.account), trade.trade, encode_line(data))
+
+
+def read_trade(text: bytes) -> OpenTrade:
+    """The trade that `trade_command` stored."""
+    data = msgspec.json.decode(text)
+    for name in _TRADE_DECIMALS:
+        if data[name] is not None:
+            data[name] = parse_decimal(data[name])
+    return OpenTrade(**data)
+
+
+def order_command(message: PlaceOrder, order: str, opened_us: int, position: int) -> Command:
+    """Sets a resting order."""
+    data = {
+        "order": order,
+        "symbol": message.symbol,
+        "side": message.side,
+        "order_type": message.order_type,
+        "quantity": format_decimal(message.quantity),
+        "price": None if message.price is None else format_decimal(message.price),
+        "distance": None if message.distance is None else format_decimal(message.distance),
+        "oco_with": message.oco_with,
+        "opened": opened_us,
+        "position": position,
+    }
+    return ("HSET", orders_key(message.account), order, encode_line(data))
+
+
+def event_id(position: int, ordinal: int) -> str:
+    """Entry id of an output in its user's stream. Redis has no entry 0-0, so position 0 counts from 1."""
+    return f"{position}-{ordinal if position else ordinal + 1}"
+
+
+def event_commands(effect: Effect, first_kept: int) -> list[Command]:
+    """Appends the outputs to their users' streams; entries of positions below `first_kept` may go."""
+    found: list[Command] = []
+    for ordinal, output in enumerate(effect.outputs):
+        key = f"events:{output.account}"
+        entry = event_id(effect.position, ordinal)
+        text = encode_line(output_to_json(output))
+        found.append(("XADD", key, "MINID", "~", f"{first_kept}-0", entry, "json", text))
+        found.append(("EXPIRE", key, _KEPT_S))
+    return found
+
+
+def reply_commands(effect: Effect) -> list[Command]:
+    """Puts the answer where the waiting request looks for it."""
+    response = effect.outputs[0] if effect.outputs else None
+    if type(response) is not OrderResponse:
+        return []
+    key = f"reply:{response.account}:{response.instruction}"
+    return [("RPUSH", key, encode_line(output_to_json(response))), ("EXPIRE", key, _REPLY_KEPT_S)]
+
+
+def trades_wanted(effects: list[Effect]) -> set[tuple[str, str]]:
+    """`(account, trade)` of the trades that these effects close, reduce or amend."""
+    wanted: set[tuple[str, str]] = set()
+    for effect in effects:
+        for output in effect.outputs:
+            if type(output) is ClosedOrder and output.trade is not None:
+                wanted.add((output.account, output.trade))
+        if type(effect.message) is AmendTrade:
+            wanted.add((effect.message.account, effect.message.trade))
+    return wanted
+
+
+def _did_something(response: OrderResponse) -> bool:
+    return response.status == "accepted" and not response.duplicate
+
+
+def state_commands(effect: Effect, trades: dict[str, OpenTrade]) -> list[Command]:
+    """Brings balances, trades and orders up to this effect.
+
+    `trades` holds those that `trades_wanted` named, as they were before, and is moved on.
+    """
+    found: list[Command] = []
+    for ordinal, output in enumerate(effect.outputs):
+        if type(output) is BalanceUpdate:
+            found.append(balance_command(output, effect.position, ordinal))
+        elif type(output) is ClosedOrder:
+            found.extend(_closed(effect, output, trades))
+        elif type(output) is OrderResponse and _did_something(output):
+            found.extend(_accepted(effect, output, trades))
+    return found
+
+
+def _closed(effect: Effect, closed: ClosedOrder, trades: dict[str, OpenTrade]) -> list[Command]:
+    if closed.trade is None:
+        assert closed.order is not None
+        return [("HDEL", orders_key(closed.account), closed.order)]
+    trade = reduced(trades[closed.trade], closed, effect.position)
+    trades[closed.trade] = trade
+    return [trade_command(trade)]
+
+
+def _accepted(effect: Effect, response: OrderResponse, trades: dict[str, OpenTrade]) -> list[Command]:
+    message = effect.message
+    if type(message) is PlaceOrder and response.order is not None:
+        return [order_command(message, response.order, response.time, effect.position)]
+    if type(message) is CreateTrade:
+        trade = opened(message, response, effect.position)
+    elif type(message) is AmendTrade:
+        trade = amended(trades[message.trade], message, effect.position)
+    else:
+        return []
+    trades[trade.trade] = trade
+    return [trade_command(trade)]

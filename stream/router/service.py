@@ -1,0 +1,210 @@
+"""Batches of `engine.out` into Redis. Redis may lose everything at any time: then it is rebuilt.
+
+A rebuild takes the state from Postgres, where the writer stands, and goes on with the log from there;
+replies and events are repeated from where the router itself had come.
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import Any, Final
+
+import structlog
+
+from paceline.adapters.kafka.log_reader import LogBounds, Record
+from paceline.adapters.postgres import history, installation, readers
+from paceline.adapters.postgres.readers import Standing
+from paceline.adapters.postgres.session import AWAY as POSTGRES_AWAY
+from paceline.adapters.postgres.session import Connection, Session
+from paceline.adapters.redis.connect import AWAY, connect
+from paceline.adapters.redis.router_store import FenceBroken, RouterStore, mark_commands
+from paceline.adapters.retry import retrying
+from paceline.core.times import MINUTE_US
+from paceline.messages.log_form import decode_effects
+from paceline.messages.outbound import Effect
+from stream.log_service import Reopen
+from stream.router.commands import (
+    KEPT_US,
+    Command,
+    balance_command,
+    event_commands,
+    order_command,
+    orders_key,
+    read_trade,
+    reply_commands,
+    state_commands,
+    trade_command,
+    trades_key,
+    trades_wanted,
+)
+
+_log = structlog.get_logger()
+
+_BATCH_EFFECTS: Final = 500
+_NOTE_EVERY_S: Final = 1.0
+
+
+class RouterShard:
+    """Routes one shard's effects. Effects before `state_from` are in the rebuilt state already."""
+
+    def __init__(
+        self,
+        shard: int,
+        store: RouterStore,
+        notes: Session,
+        standing: Standing,
+        *,
+        state_from: int,
+        end: int,
+    ) -> None:
+        self._shard = shard
+        self._store = store
+        self._notes = notes
+        self._standing = standing
+        self._state_from = state_from
+        self._ready_at: int | None = end
+        self._marks: deque[tuple[int, int]] = deque()
+        self._noted_at = 0.0
+        self._noting: asyncio.Task[None] | None = None
+
+    @property
+    def next_offset(self) -> int:
+        return self._standing.offset
+
+    async def load_marks(self) -> None:
+        self._marks = deque(await self._store.marks(self._shard))
+
+    async def handle(self, records: list[Record]) -> None:
+        effects: list[Effect] = []
+        position = self._standing.position
+        for record in records:
+            for effect in decode_effects(record.value):
+                if effect.position >= position:
+                    effects.append(effect)
+                    position = effect.position + 1
+            if len(effects) >= _BATCH_EFFECTS or record is records[-1]:
+                await self._route(effects, Standing(position, record.offset + 1))
+                effects = []
+
+    async def _route(self, effects: list[Effect], now: Standing) -> None:
+        try:
+            await retrying(lambda: self._apply(effects, now), on=AWAY, what="Redis for the router")
+        except FenceBroken as error:
+            raise Reopen(str(error)) from error
+        self._standing = now
+
+    async def _apply(self, effects: list[Effect], now: Standing) -> None:
+        wanted = sorted(trades_wanted([e for e in effects if e.position >= self._state_from]))
+        found = await self._store.fields([(trades_key(account), trade) for account, trade in wanted])
+        trades = {trade.trade: trade for trade in map(read_trade, filter(None, found))}
+        first_kept, commands = self._retention(effects[-1]) if effects else (0, [])
+        try:
+            for effect in effects:
+                if effect.position >= self._state_from:
+                    commands.extend(state_commands(effect, trades))
+                commands.extend(event_commands(effect, first_kept))
+                commands.extend(reply_commands(effect))
+        except KeyError as missing:
+            await self._store.forget(self._shard)
+            raise FenceBroken(f"trade {missing} is not in Redis") from missing
+        await self._store.apply(self._shard, self._standing, now, commands)
+
+    def _retention(self, last: Effect) -> tuple[int, list[Command]]:
+        """The first position still kept, and the command that notes when this one was reached."""
+        oldest_us = last.time - KEPT_US
+        while len(self._marks) > 1 and self._marks[1][0] <= oldest_us:
+            self._marks.popleft()
+        first_kept = self._marks[0][1] if self._marks and self._marks[0][0] <= oldest_us else 0
+        if self._marks and last.time - self._marks[-1][0] < MINUTE_US:
+            return first_kept, []
+        self._marks.append((last.time, last.position))
+        return first_kept, mark_commands(self._shard, last.time, last.position, oldest_us - MINUTE_US)
+
+    async def tick(self) -> None:
+        if self._ready_at is not None and self._standing.offset >= self._ready_at:
+            await retrying(lambda: self._store.mark_ready(self._shard), on=AWAY, what="Redis for the router")
+            self._ready_at = None
+        if self._noting is None and time.monotonic() - self._noted_at >= _NOTE_EVERY_S:
+            self._noting = asyncio.create_task(self._note())
+        elif self._noting is not None and self._noting.done():
+            self._noting.result()
+            self._noting = None
+
+    async def _note(self) -> None:
+        """Tell Postgres how far replies have gone. Replies do not wait for that, nor fail without it."""
+        now = self._standing
+        try:
+            await self._notes.transaction(lambda c: readers.note(c, "router", self._shard, now))
+        except POSTGRES_AWAY as error:
+            _log.warning("position not noted", shard=self._shard, error=str(error).strip()[:300])
+        self._noted_at = time.monotonic()
+
+    async def close(self) -> None:
+        if self._noting is not None:
+            await self._noting
+        await self._note()
+
+    def health(self) -> dict[str, Any]:
+        return {
+            "next_position": self._standing.position,
+            "next_offset": self._standing.offset,
+            "ready": self._ready_at is None,
+        }
+
+
+class Router:
+    """Opens the router's shards: where Redis stands, or rebuilt where the writer stands."""
+
+    def __init__(self, database_url: str, cache_url: str, shards: int) -> None:
+        self._session = Session(database_url, "paceline-router")
+        self._database_url = database_url
+        self._notes: dict[int, Session] = {}
+        self._client = connect(cache_url)
+        self._store = RouterStore(self._client, shards)
+        self._shards = shards
+
+    async def start(self) -> None:
+        await self._session.transaction(lambda c: installation.ensure_shards(c, self._shards))
+
+    async def open(self, shard: int, bounds: LogBounds) -> RouterShard:
+        opened = await retrying(
+            lambda: self._open(shard, bounds), on=(*AWAY, FenceBroken), what="Redis for the router"
+        )
+        readers.check_reach("router", shard, Standing(0, opened.next_offset), bounds.begin, bounds.end)
+        return opened
+
+    async def _open(self, shard: int, bounds: LogBounds) -> RouterShard:
+        standing, state_from = await self._store.standing(shard) or await self._rebuild(shard)
+        notes = self._notes.setdefault(shard, Session(self._database_url, "paceline-router", patience_s=0.5))
+        opened = RouterShard(shard, self._store, notes, standing, state_from=state_from, end=bounds.end)
+        await opened.load_marks()
+        return opened
+
+    async def _rebuild(self, shard: int) -> tuple[Standing, int]:
+        """Bring the writer's state into Redis; where to go on, and from which position on state changes."""
+        writer, own, commands = await self._session.transaction(lambda c: _read_state(c, shard))
+        start = min(writer, own, key=lambda standing: standing.position)
+        await self._store.rebuild(shard, start, writer.position, commands)
+        _log.info("Redis rebuilt", shard=shard, commands=len(commands), position=writer.position)
+        return start, writer.position
+
+    async def stop(self) -> None:
+        await self._session.close()
+        for session in self._notes.values():
+            await session.close()
+        await self._client.aclose()
+
+
+async def _read_state(connection: Connection, shard: int) -> tuple[Standing, Standing, list[Command]]:
+    """Standing of writer and router, and the commands for the state at the writer's, all of one moment."""
+    await connection.execute("set transaction isolation level repeatable read")
+    own = await readers.load(connection, "router", shard)
+    writer = await readers.load(connection, "writer", shard)
+    commands: list[Command] = []
+    for position, ordinal, update in await history.current_balances(connection, shard):
+        commands.append(("DEL", trades_key(update.account), orders_key(update.account)))
+        commands.append(balance_command(update, position, ordinal))
+    commands.extend(trade_command(trade) for trade in await history.open_trades(connection, shard))
+    for position, time_us, order, message in await history.resting_orders(connection, shard):
+        commands.append(order_command(message, order, time_us, position))
+    return writer, own, commands

@@ -1,0 +1,1 @@
+"""The writer: `engine.out` → Postgres, each effect once."""
