@@ -1,0 +1,76 @@
+"""The last price of each market, as the engine would accept it, and its way to Redis (`price:{symbol}`)."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+import redis.asyncio as redis
+import structlog
+from redis.exceptions import RedisError
+
+from paceline.core.money import format_decimal
+from paceline.domain.bars import is_usable
+from paceline.messages.inbound import PriceUpdate
+
+log = structlog.get_logger("feed")
+
+EVERY_S: Final = 0.1
+
+
+class LastPrices:
+    """Remembers the newest usable price a symbol and writes those that changed, at most every 100 ms."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._redis = client
+        self._last_ids: dict[str, int] = {}
+        self._changed: dict[str, PriceUpdate] = {}
+
+    async def recall(self, symbols: Iterable[str]) -> None:
+        """Take up the update ids where the feed before us left them; without Redis, from nothing."""
+        for symbol in symbols:
+            try:
+                known = await self._redis.hget(f"price:{symbol}", "update_id")
+            except (RedisError, OSError) as error:
+                log.warning("last prices not recalled", why=str(error))
+                return
+            if known is not None:
+                self._last_ids[symbol] = int(known)
+
+    def take(self, update: PriceUpdate) -> bool:
+        """Remember a price; false where the engine will drop it."""
+        if not is_usable(update, self._last_ids.get(update.symbol, -1)):
+            return False
+        self._last_ids[update.symbol] = update.update_id
+        self._changed[update.symbol] = update
+        return True
+
+    async def run(self) -> None:
+        """For ever. What Redis did not take is written with the next round, by then newer."""
+        away = False
+        while True:
+            await asyncio.sleep(EVERY_S if not away else 1.0)
+            changed, self._changed = self._changed, {}
+            try:
+                await self._write(changed.values())
+            except (RedisError, OSError) as error:
+                self._changed = changed | self._changed
+                if not away:
+                    log.warning("Redis does not take last prices", why=str(error))
+                away = True
+            else:
+                away = False
+
+    async def _write(self, updates: Iterable[PriceUpdate]) -> None:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for update in updates:
+                pipeline.hset(
+                    f"price:{update.symbol}",
+                    mapping={
+                        "bid": format_decimal(update.bid),
+                        "ask": format_decimal(update.ask),
+                        "time_us": update.time,
+                        "update_id": update.update_id,
+                    },
+                )
+            if len(pipeline):
+                await pipeline.execute()

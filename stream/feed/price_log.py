@@ -1,0 +1,132 @@
+"""Prices to `engine.in`: small batches, each to every shard, stamped when they are written.
+
+A batch leaves 5 ms after the one before, at once when the last is longer ago, earlier when 500 prices
+wait. Prices that the log does not take pile up in the bounded buffer, where the newest displace the rest.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+from msgspec.structs import replace
+
+from paceline.adapters.kafka.producer import make_producer
+from paceline.messages.inbound import PriceUpdate
+from paceline.messages.log_form import encode_messages
+from stream.feed.buffer import PriceBuffer
+from stream.feed.link import pause_s
+from stream.feed.stats import Stats
+
+log = structlog.get_logger("feed")
+
+MAX_BATCH: Final = 500
+MAX_WAIT_S: Final = 0.005
+_STOP_S: Final = 5.0
+
+
+class PriceLog:
+    """Drains the buffer into the log; `written` gets each batch as it was stamped."""
+
+    def __init__(
+        self,
+        *,
+        brokers: str,
+        topic: str,
+        shards: int,
+        buffer: PriceBuffer,
+        stats: Stats,
+        written: Callable[[list[PriceUpdate]], None],
+    ) -> None:
+        self._brokers = brokers
+        self._topic = topic
+        self._shards = range(shards)
+        self._buffer = buffer
+        self._stats = stats
+        self._written = written
+        self._wake = asyncio.Event()
+        self._full = asyncio.Event()
+        self._last_us = 0
+        self._failure: BaseException | None = None
+
+    def add(self, update: PriceUpdate) -> None:
+        """Queue a price; never waits."""
+        self._buffer.add(update)
+        self._wake.set()
+        if len(self._buffer) >= MAX_BATCH:
+            self._full.set()
+
+    async def run(self) -> None:
+        """For ever: with a producer as long as it works, then with a new one."""
+        attempt = 0
+        while True:
+            producer = make_producer(self._brokers, "paceline-feed")
+            try:
+                await producer.start()
+                attempt, self._failure, self._stats.log_open = 0, None, True
+                await self._drain(producer)
+            except (KafkaError, OSError) as error:
+                why = str(error) or type(error).__name__
+            finally:
+                self._stats.log_open = False
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(producer.stop(), _STOP_S)
+            attempt += 1
+            wait_s = pause_s(attempt, time.monotonic() % 1)
+            log.warning("log lost", brokers=self._brokers, why=why, again_in_s=round(wait_s, 2))
+            await asyncio.sleep(wait_s)
+
+    async def _drain(self, producer: AIOKafkaProducer) -> None:
+        loop = asyncio.get_running_loop()
+        last_s = 0.0
+        while True:
+            await self._wake.wait()
+            pause = last_s + MAX_WAIT_S - loop.time()
+            if pause > 0 and len(self._buffer) < MAX_BATCH:
+                self._full.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._full.wait(), pause)
+            if self._failure is not None:
+                raise self._failure
+            last_s = loop.time()
+            if batch := self._buffer.take(MAX_BATCH):
+                await self._send(producer, self._stamp(batch))
+            if not len(self._buffer):
+                self._wake.clear()
+
+    def _stamp(self, batch: list[PriceUpdate]) -> list[PriceUpdate]:
+        """The batch with our time on it, which never goes back while we live."""
+        self._last_us = max(self._last_us, time.time_ns() // 1000)
+        return [replace(update, time=self._last_us) for update in batch]
+
+    async def _send(self, producer: AIOKafkaProducer, batch: list[PriceUpdate]) -> None:
+        """Encode once, queue for all shards. aiokafka holds one batch a shard under way and one that fills;
+        it makes us wait beyond that."""
+        value = encode_messages(batch)
+        stamp_us = self._stats.sent_us = batch[0].time
+        for shard in self._shards:
+            try:
+                sent = await producer.send(self._topic, value=value, partition=shard)
+            except KafkaTimeoutError:
+                self._stats.prices_lost += len(batch)
+                log.warning("log does not take prices", shard=shard, lost=len(batch))
+                continue
+            sent.add_done_callback(partial(self._settled, stamp_us))
+        self._stats.prices_sent += len(batch)
+        self._written(batch)
+
+    def _settled(self, stamp_us: int, sent: "asyncio.Future[Any]") -> None:
+        """A batch was acknowledged by its shard, or never will be: then the producer is done for."""
+        if sent.cancelled():
+            return
+        error = sent.exception()
+        if error is None:
+            self._stats.acknowledged_us = max(self._stats.acknowledged_us, stamp_us)
+        else:
+            self._failure = error
+            self._wake.set()
