@@ -11,10 +11,11 @@ _FORGET_AT_ONCE: Final = 4
 
 
 class Answers:
-    __slots__ = ("shelf",)
+    __slots__ = ("_oldest_us", "shelf")
 
     def __init__(self) -> None:
         self.shelf: Shelf[tuple[str, str], OrderResponse] = Shelf()
+        self._oldest_us = 0  # no answer here is older
 
     def recall(self, account: str, instruction: str, log_time: int) -> OrderResponse | None:
         """The first answer to an instruction, if it was given within the last 24 h."""
@@ -27,11 +28,17 @@ class Answers:
         if key in self.shelf:
             self.shelf.remove(key)
         self.shelf.add(key, answer)
+        if answer.time - self._oldest_us > DAY_US:
+            self._forget(answer.time)
+
+    def _forget(self, log_time: int) -> None:
         for _ in range(_FORGET_AT_ONCE):
             oldest = self.shelf.oldest()
-            if oldest is None or is_fresh(oldest, answer.time):
+            if oldest is None or is_fresh(oldest, log_time):
                 break
             self.shelf.remove((oldest.account, oldest.instruction))
+        oldest = self.shelf.oldest()
+        self._oldest_us = log_time if oldest is None else oldest.time
 
 
 def is_fresh(answer: OrderResponse, log_time: int) -> bool:

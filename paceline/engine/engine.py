@@ -156,12 +156,12 @@ class Engine:
         """In the order in which they were placed."""
         return iter(self._state.orders)
 
-    def trailing_level(self, holder: Trade | Order) -> int | None:
-        """Where the trailing stop of an open trade or of a resting order stands; None if it has none."""
-        books = self._state.markets[holder.symbol].books
-        if isinstance(holder, Trade):
-            return books.trailing_level_of_trade(holder)
-        return books.trailing_level_of_order(holder)
+    def trailing_level(self, trade: Trade) -> int | None:
+        """Where the trailing stop of an open trade stands; None if it has none."""
+        best_price = self._state.markets[trade.symbol].books.best_prices().of_trade(trade)
+        if best_price is None or trade.trailing_stop is None:
+            return None
+        return best_price + (-trade.trailing_stop if trade.side == "long" else trade.trailing_stop)
 
     def price_of(self, symbol: str) -> tuple[int, int] | None:
         """Latest accepted `(bid, ask)`; None before the first."""

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from paceline.engine.numbers import NEVER
-
 # Classes of levels, in the order in which equal levels fire.
 LIQUIDATION: Final = 0
 STOP_LOSS: Final = 1
@@ -22,25 +20,33 @@ ORDER: Final = 4
 Entry = tuple[int, int, int, str]
 IsLive = Callable[[Entry], bool]
 
-_SLACK = 1024
+FALLING: Final = -1
+RISING: Final = 1
+
+# The key of no level. Were there ever one beyond it, we would only look in vain more often.
+NEVER: Final = 1 << 200
+
+_SLACK: Final = 1024
 
 
 class LevelHeap:
     """Removed levels stay as dead entries until they come to the top or outnumber the living."""
 
-    __slots__ = ("_entries", "_is_live", "_live", "first")
+    __slots__ = ("_direction", "_entries", "_is_live", "_live", "first")
 
-    def __init__(self, is_live: IsLive) -> None:
+    def __init__(self, direction: int, is_live: IsLive) -> None:
+        self._direction = direction
         self._entries: list[Entry] = []
         self._live = 0
         self._is_live = is_live
-        self.first = NEVER
+        self.first: int = NEVER
         """The key that fires first; may be that of a dead entry, so it errs toward looking."""
 
-    def add(self, entry: Entry) -> None:
-        heappush(self._entries, entry)
+    def add(self, level: int, level_class: int, position: int, id_: str) -> None:
+        entries = self._entries
+        heappush(entries, (level * self._direction, level_class, position, id_))
         self._live += 1
-        self.first = self._entries[0][0]
+        self.first = entries[0][0]
 
     def forget(self) -> None:
         """One entry has died: its trade or order is gone, or its level was set anew."""
@@ -50,10 +56,10 @@ class LevelHeap:
             heapify(self._entries)
             self.first = self._entries[0][0] if self._entries else NEVER
 
-    def take(self, price_key: int) -> list[Entry]:
+    def take(self, price: int) -> list[Entry]:
         """Take out and return the living entries that fire at a price."""
         taken: list[Entry] = []
-        entries = self._entries
+        entries, price_key = self._entries, price * self._direction
         while entries and entries[0][0] <= price_key:
             entry = heappop(entries)
             if self._is_live(entry):

@@ -3,12 +3,7 @@
 Prices, quantities and money are integers of 10⁻⁸ units (`SCALE`), rates are basis points (`BPS`).
 """
 
-from typing import Final
-
 from paceline.core.money import BPS, SCALE, div_up
-
-# Beyond any level that can be set: what "no level" compares as.
-NEVER: Final[int] = int.from_bytes(b"\xff" * 2_500, "big")
 
 
 def notional_up(price: int, quantity: int) -> int:

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from paceline.engine.levels import LIQUIDATION, STOP_LOSS, TAKE_PROFIT, TRAILING_STOP
+from paceline.engine.levels import LIQUIDATION, STOP_LOSS, TAKE_PROFIT
 from paceline.messages.inbound import OrderSide, OrderType, TradeSide
 
 UNSET: Final = -1
@@ -46,24 +46,13 @@ class Trade(Struct, array_like=True, frozen=True, gc=False):
     trailing_stop: int | None
     trailing_stop_set: int
 
-    def level(self, level_class: int) -> int | None:
-        """The level of a class; of a trailing stop, its distance."""
-        if level_class == LIQUIDATION:
-            return self.liquidation
-        if level_class == STOP_LOSS:
-            return self.stop_loss
-        return self.take_profit if level_class == TAKE_PROFIT else self.trailing_stop
-
     def level_set(self, level_class: int) -> int:
-        """Position of the message that set it."""
+        """Position of the message that set the level of a class; `UNSET` if there is none."""
         if level_class == LIQUIDATION:
             return self.position
         if level_class == STOP_LOSS:
             return self.stop_loss_set
         return self.take_profit_set if level_class == TAKE_PROFIT else self.trailing_stop_set
-
-
-TRADE_LEVELS: Final = (LIQUIDATION, STOP_LOSS, TRAILING_STOP, TAKE_PROFIT)
 
 
 class Order(Struct, array_like=True, frozen=True, gc=False):

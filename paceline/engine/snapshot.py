@@ -15,10 +15,8 @@ from msgspec import Struct
 from paceline.core.errors import InvariantViolation
 from paceline.engine.answers import is_fresh
 from paceline.engine.ledger import Totals
-from paceline.engine.levels import LIQUIDATION, STOP_LOSS, TAKE_PROFIT, TRAILING_STOP
 from paceline.engine.records import Account, Order, Trade
 from paceline.engine.state import House, Market, State
-from paceline.engine.trailing import BestPrices
 from paceline.messages.inbound import ConfigureMarket
 from paceline.messages.outbound import OrderResponse
 
@@ -95,7 +93,7 @@ class Capture:
         self.open_trades = len(state.trades)
         self._header = _header(state)
         self._markets = [_market_row(market) for market in state.markets.values()]
-        self._best = {symbol: _BestOfMarket(market) for symbol, market in state.markets.items()}
+        self._best = {symbol: market.books.best_prices() for symbol, market in state.markets.items()}
         self._accounts = state.accounts.capture()
         self._trades = state.trades.capture()
         self._orders = state.orders.capture()
@@ -164,27 +162,6 @@ class Capture:
             for answer in block:
                 if answer is not None and is_fresh(answer, self.log_time):
                     yield answer
-
-
-class _BestOfMarket:
-    """The best prices seen by the trailing stops of a market, as they were at the capture."""
-
-    __slots__ = ("_ask", "_bid")
-
-    def __init__(self, market: Market) -> None:
-        self._bid: BestPrices = market.books.trailing_bid.best_prices()
-        self._ask: BestPrices = market.books.trailing_ask.best_prices()
-
-    def of_trade(self, trade: Trade) -> int | None:
-        if trade.trailing_stop is None:
-            return None
-        return self._price(trade.side == "long", trade.trailing_stop_set)
-
-    def of_order(self, order: Order) -> int | None:
-        return None if order.distance is None else self._price(order.side == "sell", order.position)
-
-    def _price(self, watches_bid: bool, position: int) -> int:
-        return -self._bid.at(position) if watches_bid else self._ask.at(position)
 
 
 def _next(rows: Iterator[Any], count: int) -> list[Any]:
@@ -278,8 +255,7 @@ def _load_rest(state: State, chunk: MarketsChunk | AccountsChunk | AnswersChunk)
 def _load_trades(state: State, rows: list[TradeRow], trailing: Trailing) -> None:
     for trade, best_price in rows:
         state.trades.add(trade.id, trade)
-        for level_class in (LIQUIDATION, STOP_LOSS, TAKE_PROFIT):
-            state.markets[trade.symbol].books.add_level(trade, level_class, 0)
+        state.markets[trade.symbol].books.add_fixed(trade)
         if best_price is not None:
             trailing.append((trade.trailing_stop_set, trade, best_price))
 
@@ -298,6 +274,6 @@ def _load_trailing(state: State, trailing: Trailing) -> None:
     for _, holder, best_price in sorted(trailing, key=lambda item: item[0]):
         books = state.markets[holder.symbol].books
         if isinstance(holder, Trade):
-            books.add_level(holder, TRAILING_STOP, best_price)
+            books.add_trailing(holder, best_price)
         else:
             books.add_order(holder, best_price)

@@ -3,7 +3,6 @@
 from msgspec.structs import replace
 
 from paceline.engine.ledger import post_usd
-from paceline.engine.levels import STOP_LOSS, TAKE_PROFIT, TRAILING_STOP
 from paceline.engine.numbers import (
     down_to_step,
     fee_on,
@@ -44,55 +43,59 @@ def create_trade(turn: Turn, message: CreateTrade) -> Refusal | None:  # noqa: P
         return "LEVERAGE_OUT_OF_RANGE"
     if not _stops_fit(market, message):
         return "INVALID_STOP"
-    trade = _priced(turn, market, message)
-    if slips(trade.side == "long", trade.entry, message.expected_price, message.max_slippage_bps):
+    long, config = message.side == "long", market.config
+    entry = market.ask if long else market.bid
+    if slips(long, entry, message.expected_price, message.max_slippage_bps):
         return "SLIPPAGE_EXCEEDED"
-    if not trade.quantity or notional_down(trade.entry, trade.quantity) < market.config.min_notional:
+    quantity = quantity_of(message.margin, message.leverage, entry, config.quantity_step)
+    if not quantity or notional_down(entry, quantity) < config.min_notional:
         return "BELOW_MINIMUM"
-    trade = replace(trade, liquidation=_liquidation(market, trade))
-    if _liquidates(market, trade):
+    level = liquidation_level(long, entry, quantity, message.margin, config.maintenance_rate_bps)
+    if level is not None and (level >= market.bid if long else level <= market.ask):
         return "LIQUIDATES_AT_ONCE"
-    fee = fee_on(trade.entry, trade.quantity, market.config.taker_rate_bps)
-    if trade.margin + fee > account.cash:
+    fee = fee_on(entry, quantity, config.taker_rate_bps)
+    if message.margin + fee > account.cash:
         return "INSUFFICIENT_BALANCE"
-    state.trades.add(trade.id, trade)
-    market.books.add_trade(trade, _watched(market, trade.side == "long"))
-    market.books.narrow()
-    post_usd(turn, trade.account, cash=-trade.margin - fee, margin=trade.margin, fees=fee)
-    turn.accept(
-        message,
-        trade=trade.id,
-        price=trade.entry,
-        quantity=trade.quantity,
-        fee=fee,
-        liquidation=trade.liquidation,
-    )
+    _open(turn, market, message, quantity=quantity, entry=entry, liquidation=level, fee=fee)
     return None
 
 
-def _priced(turn: Turn, market: Market, message: CreateTrade) -> Trade:
-    """The trade as it would open now; liquidation level yet to come."""
-    entry = market.ask if message.side == "long" else market.bid
+def _open(
+    turn: Turn,
+    market: Market,
+    message: CreateTrade,
+    *,
+    quantity: int,
+    entry: int,
+    liquidation: int | None,
+    fee: int,
+) -> None:
     position = turn.state.position
-    return Trade(
-        id=turn.next_id(),
-        account=message.account,
-        symbol=message.symbol,
-        side=message.side,
-        quantity=quantity_of(message.margin, message.leverage, entry, market.config.quantity_step),
-        entry=entry,
-        margin=message.margin,
-        leverage=message.leverage,
-        opened=turn.time,
-        position=position,
-        liquidation=None,
-        stop_loss=message.stop_loss,
-        stop_loss_set=position if message.stop_loss is not None else UNSET,
-        take_profit=message.take_profit,
-        take_profit_set=position if message.take_profit is not None else UNSET,
-        trailing_stop=message.trailing_stop,
-        trailing_stop_set=position if message.trailing_stop is not None else UNSET,
+    trade = Trade(
+        turn.next_id(),
+        message.account,
+        message.symbol,
+        message.side,
+        quantity,
+        entry,
+        message.margin,
+        message.leverage,
+        turn.time,
+        position,
+        liquidation,
+        message.stop_loss,
+        UNSET if message.stop_loss is None else position,
+        message.take_profit,
+        UNSET if message.take_profit is None else position,
+        message.trailing_stop,
+        UNSET if message.trailing_stop is None else position,
     )
+    turn.state.trades.add(trade.id, trade)
+    market.books.add_fixed(trade)
+    market.books.add_trailing(trade, _watched(market, trade.side == "long"))
+    market.books.narrow()
+    post_usd(turn, trade.account, cash=-trade.margin - fee, margin=trade.margin, fees=fee)
+    turn.accept(message, trade=trade.id, price=entry, quantity=quantity, fee=fee, liquidation=liquidation)
 
 
 def _watched(market: Market, long: bool) -> int:
@@ -113,19 +116,6 @@ def _distance_fits(market: Market, long: bool, distance: int | None) -> bool:
     return distance is None or (distance > 0 and not (long and distance >= market.bid))
 
 
-def _liquidation(market: Market, trade: Trade) -> int | None:
-    long, rate = trade.side == "long", market.config.maintenance_rate_bps
-    return liquidation_level(long, trade.entry, trade.quantity, trade.margin, rate)
-
-
-def _liquidates(market: Market, trade: Trade) -> bool:
-    """Is the liquidation level reached at the present price?"""
-    level = trade.liquidation
-    if level is None:
-        return False
-    return level >= market.bid if trade.side == "long" else level <= market.ask
-
-
 def amend_trade(turn: Turn, message: AmendTrade) -> Refusal | None:
     state = turn.state
     if message.account not in state.accounts:
@@ -140,14 +130,7 @@ def amend_trade(turn: Turn, message: AmendTrade) -> Refusal | None:
         return "INVALID_STOP"
     amended = _amended(trade, message, state.position)
     state.trades.replace(trade.id, amended)
-    for bit, level_class in (
-        (SETS_STOP_LOSS, STOP_LOSS),
-        (SETS_TRAILING_STOP, TRAILING_STOP),
-        (SETS_TAKE_PROFIT, TAKE_PROFIT),
-    ):
-        if message.sets & bit:
-            market.books.forget_level(trade, level_class)
-            market.books.add_level(amended, level_class, _watched(market, trade.side == "long"))
+    market.books.replace_trade(trade, amended, _watched(market, trade.side == "long"))
     market.books.narrow()
     turn.accept(message, trade=trade.id)
     return None

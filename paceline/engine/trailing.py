@@ -9,11 +9,11 @@ So the best price is the *lowest* key seen, and a stop fires at `lowest + distan
 from bisect import bisect_right
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
+from typing import Final
 
-from paceline.engine.levels import Entry, IsLive
-from paceline.engine.numbers import NEVER
+from paceline.engine.levels import NEVER, Entry, IsLive
 
-_SLACK = 1024
+_SLACK: Final = 1024
 
 
 class Group:
@@ -33,23 +33,26 @@ class Group:
 
 
 class TrailingBook:
-    __slots__ = ("_groups", "_in_order", "_is_live", "_live", "_size", "first", "mark")
+    __slots__ = ("_direction", "_groups", "_in_order", "_is_live", "_live", "_size", "first", "mark")
 
-    def __init__(self, is_live: IsLive) -> None:
+    def __init__(self, worse: int, is_live: IsLive) -> None:
+        """`worse`: the direction in which the watched price gets worse, and stops fire."""
+        self._direction = worse
         self._groups: list[Group] = []  # oldest first
         self._is_live = is_live
         self._live = 0
         self._size = 0
         self._in_order = True
-        self.first = NEVER
+        self.first: int = NEVER
         """The key that fires first (of a dead entry perhaps)."""
-        self.mark = -NEVER
+        self.mark: int = -NEVER
         """A price with a key below this one moves levels."""
 
-    def add(self, entry: Entry, lowest: int) -> None:
-        """Set a stop, with its distance for a key. `lowest` is the present price's key, or on loading, which
-        goes in order of position, the best one that the stop has seen.
+    def add(self, entry: Entry, best_price: int) -> None:
+        """Set a stop, its distance in the place of the key. `best_price`: the best that it has seen; at first
+        the present one. On loading, stops come in order of position.
         """
+        lowest = best_price * self._direction
         if not self._groups or self._groups[-1].lowest != lowest:
             # Older groups have seen better prices, except where the market was halted when they came.
             if self._groups and self._groups[-1].lowest > lowest:
@@ -63,9 +66,10 @@ class TrailingBook:
         self.first = min(self.first, lowest + entry[0])
         self.mark = lowest if self._in_order else max(self.mark, lowest)
 
-    def move(self, price_key: int) -> None:
-        """The watched price is `price_key` now: levels whose best price it beats move."""
-        if price_key >= self.mark:
+    def move(self, price: int) -> None:
+        """The watched price is this now: levels whose best price it beats move."""
+        price_key = price * self._direction
+        if price_key >= self.mark or not self._groups:
             return
         if not self._in_order:
             self._move_each(price_key)
@@ -80,8 +84,9 @@ class TrailingBook:
         self.mark = price_key
         self.first = min(newest.first, newest.older_first)
 
-    def take(self, price_key: int) -> list[Entry]:
+    def take(self, price: int) -> list[Entry]:
         """Take out and return the living entries that fire, with their levels' keys in place of distances."""
+        price_key = price * self._direction
         if price_key < self.first:
             return []
         taken: list[Entry] = []
@@ -107,7 +112,8 @@ class TrailingBook:
 
     def best_prices(self) -> "BestPrices":
         """A copy, for a snapshot."""
-        return BestPrices([g.start for g in self._groups], [g.lowest for g in self._groups])
+        starts = [group.start for group in self._groups]
+        return BestPrices(starts, [group.lowest * self._direction for group in self._groups])
 
     def _move_each(self, price_key: int) -> None:
         for group in self._groups:
@@ -132,16 +138,16 @@ class TrailingBook:
 
 
 class BestPrices:
-    """The lowest key that each stop has seen, looked up by the position at which it was set."""
+    """The best price that each stop has seen, looked up by the position at which it was set."""
 
-    __slots__ = ("_lows", "_starts")
+    __slots__ = ("_prices", "_starts")
 
-    def __init__(self, starts: list[int], lows: list[int]) -> None:
+    def __init__(self, starts: list[int], prices: list[int]) -> None:
         self._starts = starts
-        self._lows = lows
+        self._prices = prices
 
     def at(self, position: int) -> int:
-        return self._lows[bisect_right(self._starts, position) - 1]
+        return self._prices[bisect_right(self._starts, position) - 1]
 
 
 def _merge(older: Group, newer: Group) -> Group:

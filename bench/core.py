@@ -1,0 +1,233 @@
+"""How fast the pure engine is, with no server: throughput, snapshot pauses, loading, memory.
+
+    python -m bench.core [--quick] [--json]
+
+Each figure stands beside a limit taken in the same run, so that a noisy machine can be told from a
+slow engine. `--json` prints a line a figure.
+"""
+
+import argparse
+import gc
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from time import perf_counter
+
+from bench import core_load as load
+from paceline.engine import Engine
+from paceline.messages.inbound import ADMIN_TYPES, Inbound
+from paceline.messages.log_form import Undecodable, decode_messages, encode_effects
+from paceline.messages.outbound import Effect
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`limit` is what `limit_of` reaches in the same run, in the same unit."""
+
+    name: str
+    value: float
+    unit: str
+    must: float | None = None
+    aim: float | None = None
+    limit: float | None = None
+    limit_of: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        return self.value / self.limit if self.limit else None
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = perf_counter()
+    work()
+    return perf_counter() - began
+
+
+def settle_memory() -> None:
+    """As the service does after loading: what is there now is not looked at by the collector again."""
+    gc.collect()
+    gc.freeze()
+
+
+def run_batches(engine: Engine, batches: Sequence[bytes]) -> None:
+    """What the service does with each record: decode, apply, encode what came out."""
+    for value in batches:
+        effects: list[Effect] = []
+        for message in decode_messages(value):
+            if isinstance(message, Undecodable):
+                engine.apply_undecodable()
+                continue
+            position = engine.position
+            outputs = engine.apply(message)
+            if outputs or isinstance(message, ADMIN_TYPES):
+                effects.append(Effect(position, engine.log_time, message, outputs))
+        if effects:
+            encode_effects(effects)
+
+
+def decode_only(batches: Sequence[bytes]) -> None:
+    for value in batches:
+        decode_messages(value)
+
+
+def apply_all(engine: Engine, messages: Iterable[Inbound]) -> None:
+    for message in messages:
+        engine.apply(message)
+
+
+def fresh(accounts: int) -> Engine:
+    engine = Engine()
+    engine.apply(load.market())
+    apply_all(engine, load.accounts(accounts))
+    engine.apply(load.price(engine.position, load.MID))
+    return engine
+
+
+def with_trades(accounts: int, trades: int, trailing: int | None = None) -> Engine:
+    engine = fresh(accounts)
+    apply_all(engine, (load.trade(engine.position, n % accounts, load.MID, trailing) for n in range(trades)))
+    return engine
+
+
+def rate_figure(name: str, engine: Engine, messages: list[Inbound], must: float, aim: float) -> Figure:
+    batches = load.encoded(messages)
+    settle_memory()
+    decoding = len(messages) / seconds(lambda: decode_only(batches))
+    rate = len(messages) / seconds(lambda: run_batches(engine, batches))
+    engine.check_ledger()
+    return Figure(name, rate, "messages/s", must, aim, decoding, "decoding alone")
+
+
+def mixed_load(scale: int) -> Figure:
+    accounts = 100_000 // scale
+    engine = fresh(accounts)
+    messages = load.mixed(engine.position, 600_000 // scale, accounts)
+    return rate_figure("mixed load", engine, messages, 200_000, 500_000)
+
+
+def prices_only(scale: int) -> list[Figure]:
+    """With 100,000 levels on the symbol, and with none."""
+    figures = []
+    for name, trades in (("prices, empty book", 0), ("prices, 100,000 levels", 50_000 // scale)):
+        engine = with_trades(1_000, trades)
+        messages = load.prices(engine.position, 1_000_000 // scale)
+        figures.append(rate_figure(name, engine, messages, 800_000, 1_500_000))
+    empty, full = figures
+    costs = Figure(
+        "prices, 100,000 levels: cost against an empty book", empty.value / full.value, "×", 2.0, 1.0
+    )
+    return [empty, full, costs]
+
+
+def trailing_rising(scale: int) -> Figure:
+    engine = fresh(1_000)
+    for number in range(10_000):
+        distance = load.SCALE * 10 + number * load.TICK
+        engine.apply(load.trade(engine.position, number % 1_000, load.MID, distance))
+    messages = load.rising(engine.position, 200_000 // scale, load.MID)
+
+    return rate_figure("10,000 trailing stops, rising", engine, messages, 50_000, 500_000)
+
+
+def snapshots(scale: int) -> list[Figure]:
+    """Pauses of a capture while the mixed load goes on between its slices; then loading it again."""
+    accounts = 100_000 // scale
+    engine = with_trades(accounts, accounts)
+    messages = load.mixed(engine.position, 20_000, accounts, seed=3)
+    settle_memory()
+    pauses, chunks = captured(engine, messages)
+    pauses.sort()
+    began = perf_counter()
+    loaded = Engine.load(chunks)
+    loading = perf_counter() - began
+    hashing = seconds(loaded.state_hash)
+    return [
+        Figure("snapshot pause, p99", pauses[len(pauses) * 99 // 100] * 1e3, "ms", 5, 1),
+        Figure("snapshot pause, longest", pauses[-1] * 1e3, "ms"),
+        Figure("snapshot, all slices", sum(pauses), "s"),
+        Figure("load that state", loading, "s", 5, 2),
+        Figure("hash of that state", hashing, "s"),
+    ]
+
+
+def captured(engine: Engine, messages: Sequence[Inbound]) -> tuple[list[float], list[bytes]]:
+    pauses, chunks = [], []
+    began = perf_counter()
+    capture = engine.begin_capture()
+    pauses.append(perf_counter() - began)
+    slices = capture.slices()
+    at = 0
+    while True:
+        began = perf_counter()
+        chunk = next(slices, None)
+        pauses.append(perf_counter() - began)
+        if chunk is None:
+            return pauses, chunks
+        chunks.append(chunk)
+        apply_all(engine, messages[at : at + 20])
+        at += 20
+
+
+def memory(scale: int) -> Figure:
+    """Resident memory that a state of 100,000 accounts and open trades adds to the process."""
+    before = resident_mb()
+    engine = with_trades(100_000 // scale, 100_000 // scale)
+    gc.collect()
+    used = resident_mb() - before
+    engine.check_ledger()
+    return Figure("memory of 100,000 accounts and open trades", used, "MB", 600, 300)
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096 / 1e6
+
+
+def reference_loop(scale: int) -> Figure:
+    """A yardstick for the machine itself: plain Python increments, so that runs can be compared."""
+    rounds = 5_000_000 // scale
+    numbers = [Random(4).randrange(1_000) for _ in range(1_000)]
+
+    def work() -> None:
+        total = 0
+        for _ in range(rounds // 1_000):
+            for number in numbers:
+                total += number
+
+    return Figure("yardstick: additions in a Python loop", rounds / seconds(work), "additions/s")
+
+
+def table(figures: Sequence[Figure]) -> str:
+    rows = [("what", "measured", "must", "aim", "limit in this run")]
+    for f in figures:
+        bounds = [f"{bound:,.0f}" if bound else "" for bound in (f.must, f.aim)]
+        limit = f"{f.ratio:.0%} of {f.limit:,.0f} ({f.limit_of})" if f.ratio else ""
+        value = f"{f.value:,.0f}" if f.value >= 1_000 else f"{f.value:.2f}"
+        rows.append((f.name, f"{value} {f.unit}", *bounds, limit))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a first look")
+    parser.add_argument("--json", action="store_true", help="a JSON line a figure instead of a table")
+    options = parser.parse_args(arguments)
+    scale = 10 if options.quick else 1
+    figures: list[Figure] = [memory(scale), reference_loop(scale)]
+    figures.append(mixed_load(scale))
+    figures.extend(prices_only(scale))
+    figures.append(trailing_rising(scale))
+    figures.extend(snapshots(scale))
+    if options.json:
+        for figure in figures:
+            print(json.dumps(asdict(figure) | {"ratio": figure.ratio}))
+    else:
+        print(table(figures))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
