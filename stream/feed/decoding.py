@@ -128,12 +128,14 @@ def _integer(name: str, value: int | str) -> int:
 
 def _not_a_ticker(frame: bytes, error: Exception) -> Refusal | Acknowledgement:
     """What a frame is that is no `bookTicker` envelope."""
+    if not isinstance(error, msgspec.ValidationError):
+        return Refusal("not_json", f"not JSON: {str(error)[:200]}")
     try:
         reply = _replies.decode(frame)
     except msgspec.ValidationError:
         return Refusal("wrong_shape", f"not a JSON object: {error}")
-    except _errors:
-        return Refusal("not_json", f"not JSON: {str(error)[:200]}")
+    except _errors as cut:  # the first look stopped at a wrong type, before the place that is no JSON
+        return Refusal("not_json", f"not JSON: {str(cut)[:200]}")
     if reply.error is not msgspec.UNSET and bytes(reply.error) != b"null":
         return Refusal("exchange_error", f"the exchange refused a request: {bytes(reply.error)[:200]!r}")
     if reply.result is not msgspec.UNSET and reply.stream is msgspec.UNSET:

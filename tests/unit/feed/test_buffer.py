@@ -1,0 +1,65 @@
+"""The bounded buffer before the log, the pauses between attempts, the report of trouble."""
+
+import pytest
+
+from paceline.messages.inbound import PriceUpdate
+from stream.feed.buffer import PriceBuffer
+from stream.feed.link import LONGEST_PAUSE_S, pause_s
+from stream.feed.stats import LOG_PATIENCE_US, Stats
+
+
+def price(symbol: str, update_id: int) -> PriceUpdate:
+    return PriceUpdate(f"p:{symbol}:{update_id}", 0, symbol, 1, 1, 2, 1, update_id)
+
+
+def test_prices_leave_in_the_order_they_came() -> None:
+    buffer = PriceBuffer()
+    for number in range(5):
+        buffer.add(price("BTC", number))
+    assert [update.update_id for update in buffer.take(3)] == [0, 1, 2]
+    assert [update.update_id for update in buffer.take(3)] == [3, 4]
+    assert buffer.take(3) == []
+    assert buffer.dropped == 0
+
+
+def test_beyond_the_bound_only_the_newest_of_each_symbol_stays_and_the_rest_is_counted() -> None:
+    buffer = PriceBuffer(bound=10)
+    for number in range(11):
+        buffer.add(price("ETH" if number == 4 else "BTC", number))
+    kept = buffer.take(100)
+    assert sorted((update.symbol, update.update_id) for update in kept) == [("BTC", 10), ("ETH", 4)]
+    assert buffer.dropped == 9
+
+
+def test_the_buffer_never_grows_beyond_its_bound() -> None:
+    buffer = PriceBuffer(bound=50)
+    for number in range(1_000):
+        buffer.add(price(f"S{number % 3}", number))
+        assert len(buffer) <= 50
+    assert buffer.dropped + len(buffer) == 1_000
+
+
+def test_pauses_double_with_jitter_and_are_bounded() -> None:
+    assert [pause_s(attempt, 0.999999) for attempt in range(4)] == pytest.approx(
+        [0.2, 0.4, 0.8, 1.6], rel=1e-3
+    )
+    assert pause_s(1, 0.0) == pytest.approx(0.2)
+    assert all(pause_s(attempt, 0.5) <= LONGEST_PAUSE_S for attempt in range(0, 10_000, 100))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, ""),
+        ({"connected": False}, "exchange cannot be reached"),
+        ({"log_open": False}, "log (Kafka)"),
+        ({"sent_us": 10_000_000 - LOG_PATIENCE_US, "acknowledged_us": 1}, "log (Kafka)"),
+        ({"last_price_us": 0}, "no price comes"),
+        ({"last_usable_us": 0}, "none the engine would accept"),
+    ],
+)
+def test_trouble_is_told_in_words(changes: dict[str, int], says: str) -> None:
+    now_us = 10_000_000
+    well = {"connected": True, "log_open": True, "last_price_us": now_us, "last_usable_us": now_us}
+    trouble = Stats(**{**well, **changes}).trouble(now_us, silence_us=5_000_000)  # type: ignore[arg-type]
+    assert (says in trouble) if says else trouble == ""

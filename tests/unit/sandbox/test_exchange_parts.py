@@ -1,0 +1,183 @@
+"""The sandbox exchange's parts without a socket: commands, walk, recordings, update ids, misbehaviour."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from paceline.messages.inbound import PriceUpdate
+from sandbox.exchange import memory
+from sandbox.exchange.mischief import GARBAGE, KINDS, Mischief, Order, parse_order
+from sandbox.exchange.protocol import ProtocolError, Quote, Subscription, frame, parse_command
+from sandbox.exchange.recorded import market_of, read, symbols_in
+from sandbox.exchange.server import Exchange, Options
+from sandbox.exchange.walk import MARKETS, Walk
+from stream.feed.decoding import Refusal, decode
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "feed"
+KNOWN = frozenset(market.symbol for market in MARKETS)
+QUOTE = Quote("BTC_USDC_PERP", "100.1", "2", "100.2", "3")
+
+
+def test_a_subscription_names_markets() -> None:
+    text = '{"method":"SUBSCRIBE","params":["bookTicker.BTC_USDC_PERP","bookTicker.ADA_USDC_PERP"]}'
+    assert parse_command(text, KNOWN) == Subscription("SUBSCRIBE", ("BTC_USDC_PERP", "ADA_USDC_PERP"))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ("what", 4000, "Invalid request"),
+        ("[]", 4000, "got `array`"),
+        ('{"method":"SUBSCRIBE"}', 4000, "missing required field `params`"),
+        ('{"method":"SUBSCRIBE","params":"bookTicker.BTC_USDC_PERP"}', 4000, "got `str`"),
+        ('{"method":"LIST","params":[]}', 4001, "Invalid method"),
+        ('{"method":"SUBSCRIBE","params":["bookTicker.DOGE"]}', 4006, "Invalid stream"),
+        ('{"method":"SUBSCRIBE","params":["depth.BTC_USDC_PERP"]}', 4006, "Invalid stream"),
+        (json.dumps({"method": "SUBSCRIBE", "params": ["x"] * 300}), 4000, "Too many streams"),
+    ],
+)
+def test_a_wrong_command_is_told_why(text: str, code: int, says: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_command(text, KNOWN)
+    reply = json.loads(caught.value.reply)
+    assert reply["id"] is None
+    assert reply["error"]["code"] == code
+    assert says in reply["error"]["message"]
+
+
+def test_frames_are_what_the_feed_takes() -> None:
+    plain = decode(frame(QUOTE, 7, 99).encode(), KNOWN)
+    text_id = decode(frame(QUOTE, 7, 99, string_id=True).encode(), KNOWN)
+    assert isinstance(plain, PriceUpdate)
+    assert plain == text_id
+    assert (plain.bid, plain.ask, plain.update_id, plain.venue_time_us) == (
+        10_010_000_000,
+        10_020_000_000,
+        7,
+        99,
+    )
+
+
+def test_a_walk_is_repeated_by_its_seed_and_is_never_crossed() -> None:
+    for market in MARKETS:
+        steps = [Walk(market, seed, None) for seed in (3, 3, 4)]
+        first, again, other = ([walk.step(0.2) for _ in range(500)] for walk in steps)
+        assert first == again
+        assert first != other
+        for quote in first:
+            update = decode(frame(quote, 1, 1).encode(), KNOWN)
+            assert isinstance(update, PriceUpdate)
+            assert 0 < update.bid < update.ask
+        assert abs(steps[0].price / market.start_price - 1) < 0.2
+
+
+def test_a_walk_goes_on_from_a_remembered_price() -> None:
+    walk = Walk(MARKETS[0], 7, 50_000.0)
+    assert float(walk.step(0.1).bid) == pytest.approx(50_000, rel=0.01)
+
+
+def test_update_ids_rise_over_restarts_even_when_the_clock_went_back(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "memory.json"
+    first = memory.load(path)
+    ids = [first.next_update_id() for _ in range(1_000)]
+    assert ids == sorted(set(ids))
+    ahead = memory.Memory(last_update_id=ids[-1] + 10**12, prices={"BTC_USDC_PERP": 5.5})
+    memory.save(path, ahead)
+    restarted = memory.load(path)
+    assert restarted.prices == {"BTC_USDC_PERP": 5.5}
+    assert restarted.next_update_id() == ids[-1] + 10**12 + 1
+
+
+def test_a_memory_that_cannot_be_read_is_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "memory.json"
+    path.write_text('{"last_update_id": "many"}')
+    assert memory.load(path) == memory.Memory()
+
+
+def test_recordings_give_quotes_of_both_venues_and_skip_the_rest() -> None:
+    binance = list(read(FIXTURES / "binance.jsonl", {}))
+    assert [item.quote.symbol for item in binance] == ["BTC_USDC_PERP", "BTC_USDC_PERP", "ETH_USDC_PERP"]
+    assert binance[0].at_us == 1_723_161_255_088_169
+    assert binance[0].quote == Quote("BTC_USDC_PERP", "61800.2", "2.507", "61800.3", "2.51")
+    backpack = list(read(FIXTURES / "backpack.jsonl", {"SOL_USDC": "SOL_USDC_PERP"}))
+    assert [(item.at_us, item.quote.symbol) for item in backpack] == [
+        (1_736_172_777_506_225, "SOL_USDC_PERP"),
+        (1_736_172_777_756_225, "SOL_USDC_PERP"),
+    ]
+
+
+def test_recordings_may_be_gzipped(tmp_path: Path) -> None:
+    packed = tmp_path / "frames.gz"
+    packed.write_bytes(gzip.compress((FIXTURES / "binance.jsonl").read_bytes()))
+    assert list(read(packed, {})) == list(read(FIXTURES / "binance.jsonl", {}))
+
+
+def test_symbols_are_renamed_as_asked_else_by_rule() -> None:
+    assert market_of("BTCUSDT", {}) == "BTC_USDC_PERP"
+    assert market_of("SOL_USDC", {}) == "SOL_USDC_PERP"
+    assert market_of("SOL_USDC_PERP", {}) == "SOL_USDC_PERP"
+    assert market_of("BTCUSDT", {"BTCUSDT": "X"}) == "X"
+
+
+def test_a_file_without_frames_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("nothing here\n")
+    with pytest.raises(ValueError, match=r"notes\.txt: holds no bookTicker frame"):
+        symbols_in(path, {})
+
+
+def test_two_recordings_of_one_market_are_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_bytes((FIXTURES / "binance.jsonl").read_bytes())
+    with pytest.raises(ValueError, match="both hold BTC_USDC_PERP, ETH_USDC_PERP"):
+        Exchange(Options(feeds=(FIXTURES / "binance.jsonl", other)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "what: must be one of"),
+        ({"what": "sulk"}, "'sulk'"),
+        ({"what": "garbage", "count": "some"}, "count: must be an integer"),
+        ({"what": "garbage", "count": "0"}, "between 1 and"),
+        ({"what": "garbage", "count": "-3"}, "between 1 and"),
+        ({"what": "stall", "seconds": "soon"}, "seconds: must be a number"),
+        ({"what": "stall", "seconds": "0"}, "above 0"),
+        ({"what": "stall", "seconds": "nan"}, "above 0"),
+        ({"what": "stall", "seconds": "99999"}, "at most"),
+        ({"what": "garbage", "color": "red"}, "unknown field 'color'"),
+    ],
+)
+def test_a_wrong_order_to_misbehave_is_told_why(fields: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says.replace("(", r"\(")):
+        parse_order(fields)
+
+
+def test_misbehaviour_comes_in_doses_beside_the_good_frame() -> None:
+    mischief = Mischief()
+    for what in ("garbage", "duplicates", "old_ids", "string_ids"):
+        mischief.add(Order(what, count=2), now_s=0)
+    rounds = [mischief.frames(QUOTE, 2_000_000_000 + n, 1) for n in range(3)]
+    assert [len(sent) for sent in rounds] == [4, 4, 1]
+    good, twin, old, garbage = rounds[0]
+    assert json.loads(good)["data"]["u"] == "2000000000"
+    assert twin == good
+    assert json.loads(old)["data"]["u"] == 1_000_000_000
+    assert garbage in GARBAGE
+    assert json.loads(rounds[2][0])["data"]["u"] == 2_000_000_002
+
+
+def test_a_stall_ends() -> None:
+    mischief = Mischief()
+    mischief.add(Order("stall", seconds=2), now_s=100)
+    assert mischief.stalls(101.9)
+    assert not mischief.stalls(102.1)
+
+
+def test_every_kind_of_garbage_is_refused_by_the_feed() -> None:
+    for item in GARBAGE:
+        raw = item.encode() if isinstance(item, str) else item
+        assert isinstance(decode(raw, KNOWN), Refusal), item
+    assert set(KINDS) == set(Mischief().left)
