@@ -1,0 +1,4 @@
+{#- `next_marts` while building, `marts` once published; never the profile's own schema. -#}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ var('schema_prefix') }}{{ custom_schema_name or target.schema }}
+{%- endmacro %}

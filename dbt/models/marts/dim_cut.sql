@@ -1,0 +1,7 @@
+-- One row: the cut that all marts of this schema were built at.
+select
+    {{ cut_value('cut_id') | int }}::bigint as cut_id,
+    {{ as_of_day() }} as as_of_day,
+    {{ at_us(as_of_end_us()) }} as as_of_at,
+    {{ cut_value('provisional') | string | lower }} as provisional,
+    {{ cut_value('minimum_trades') | int }} as minimum_trades

@@ -1,0 +1,6 @@
+-- Addresses of mail stay out of the warehouse.
+select
+    account,
+    display_name,
+    created_at as joined_at
+from {{ source('community', 'users') }}
