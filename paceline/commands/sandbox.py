@@ -64,7 +64,7 @@ def exchange(
 
     try:
         options = Options(
-            host="127.0.0.1",
+            host=have.bind_host,
             port=have.exchange_port if port is None else port,
             seed=have.exchange_seed if seed is None else seed,
             rate_hz=have.exchange_rate_hz if rate is None else rate,

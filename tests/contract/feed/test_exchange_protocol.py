@@ -1,0 +1,236 @@
+"""The feed's link against the sandbox exchange over a real WebSocket: the protocol both agree on."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from paceline.messages.inbound import PriceUpdate
+from sandbox.exchange.server import Exchange, Options
+from stream.feed import link as links
+from stream.feed.decoding import Refusal, decode
+from stream.feed.link import Link
+from stream.feed.stats import Stats
+from tests.support.waiting import until
+
+SYMBOLS = ("BTC_USDC_PERP", "ETH_USDC_PERP", "SOL_USDC_PERP", "ADA_USDC_PERP")
+RECORDING = Path(__file__).parents[2] / "fixtures" / "feed" / "binance.jsonl"
+SUBSCRIBE = json.dumps({"method": "SUBSCRIBE", "params": [f"bookTicker.{symbol}" for symbol in SYMBOLS]})
+
+
+class Listener:
+    """A link whose frames are decoded and kept, as the feed does it."""
+
+    def __init__(self, url: str, silence_s: float = 5.0, known: frozenset[str] = frozenset(SYMBOLS)) -> None:
+        self._known = known
+        self.stats = Stats()
+        self.prices: list[PriceUpdate] = []
+        self.refusals: list[Refusal] = []
+        self._link = Link(url, SYMBOLS, silence_s, self._take, self.stats)
+
+    def _take(self, frame: bytes) -> bool:
+        found = decode(frame, self._known)
+        if isinstance(found, PriceUpdate):
+            self.prices.append(found)
+        elif isinstance(found, Refusal):
+            self.refusals.append(found)
+        return isinstance(found, PriceUpdate)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["Listener"]:
+        task = asyncio.create_task(self._link.run())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def misbehave(exchange: Exchange, **order: object) -> None:
+    url = f"{exchange.url.replace('ws://', 'http://')}/misbehave"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.post(url, params={name: str(value) for name, value in order.items()})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "FIRST_PAUSE_S", 0.02)
+
+
+async def test_a_subscription_brings_prices_of_every_market_with_rising_ids() -> None:
+    async with Exchange(Options(rate_hz=400)) as exchange, Listener(exchange.url).listening() as listener:
+        await until(lambda: len(listener.prices) > 100)
+    assert {price.symbol for price in listener.prices} == set(SYMBOLS)
+    ids = [price.update_id for price in listener.prices]
+    assert ids == sorted(set(ids))
+    assert listener.refusals == []
+
+
+async def test_an_unsubscription_ends_the_prices_of_that_market_only() -> None:
+    async with Exchange(Options(rate_hz=400)) as exchange, connect(exchange.url) as socket:
+        await socket.send(SUBSCRIBE)
+        await socket.send('{"method":"UNSUBSCRIBE","params":["bookTicker.BTC_USDC_PERP"]}')
+        for _ in range(40):  # what was under way when the second request arrived
+            await socket.recv()
+        seen = {json.loads(await socket.recv())["data"]["s"] for _ in range(100)}
+    assert seen == set(SYMBOLS) - {"BTC_USDC_PERP"}
+
+
+async def test_an_unknown_stream_is_answered_with_an_error_and_the_connection_goes_on() -> None:
+    async with Exchange(Options(rate_hz=400)) as exchange, connect(exchange.url) as socket:
+        await socket.send('{"method":"SUBSCRIBE","params":["bookTicker.DOGE"]}')
+        assert json.loads(await socket.recv())["error"]["code"] == 4006
+        await socket.send(SUBSCRIBE)
+        assert json.loads(await socket.recv())["stream"].startswith("bookTicker.")
+
+
+async def test_a_client_that_never_answers_pings_is_dropped() -> None:
+    async with Exchange(Options(ping_interval_s=0.1, silence_s=0.3)) as exchange:
+        reader, writer = await asyncio.open_connection("127.0.0.1", exchange.port)
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert b"101" in await reader.readuntil(b"\r\n\r\n")
+        received = await asyncio.wait_for(reader.read(), 3)
+        assert received[0] == 0x89  # a ping
+        assert 0x88 in received  # then it says goodbye and closes
+        writer.close()
+
+
+async def test_a_client_that_answers_pings_stays() -> None:
+    async with (
+        Exchange(Options(rate_hz=50, ping_interval_s=0.05, silence_s=0.15)) as exchange,
+        Listener(exchange.url).listening() as listener,
+    ):
+        await asyncio.sleep(0.8)
+        assert listener.stats.connected
+    assert listener.stats.reconnects == 0
+
+
+async def test_the_link_comes_back_after_every_disconnection_and_ids_still_rise() -> None:
+    async with Exchange(Options(rate_hz=400)) as exchange, Listener(exchange.url).listening() as listener:
+        await until(lambda: len(listener.prices) > 20)
+        await misbehave(exchange, what="disconnect", count=3)
+        await until(lambda: listener.stats.reconnects == 3)
+        before = len(listener.prices)
+        await until(lambda: len(listener.prices) > before + 20)
+    ids = [price.update_id for price in listener.prices]
+    assert ids == sorted(set(ids))
+
+
+async def test_the_link_waits_for_an_exchange_that_restarts_and_ids_rise_across(tmp_path: Path) -> None:
+    memory = tmp_path / "memory.json"
+    async with Exchange(Options(rate_hz=400, memory_path=memory)) as exchange:
+        port = exchange.port
+        async with Listener(exchange.url).listening() as listener:
+            await until(lambda: len(listener.prices) > 20)
+            await exchange.__aexit__()
+            before = len(listener.prices)
+            async with Exchange(
+                Options(port=port, rate_hz=400, memory_path=memory, feeds=(RECORDING,), speed=0)
+            ):
+                await until(lambda: len(listener.prices) > before + 50)
+    ids = [price.update_id for price in listener.prices]
+    assert ids == sorted(set(ids))
+
+
+async def test_silence_is_noticed_and_answered_with_a_new_connection() -> None:
+    async with (
+        Exchange(Options(rate_hz=400)) as exchange,
+        Listener(exchange.url, silence_s=0.3).listening() as listener,
+    ):
+        await until(lambda: len(listener.prices) > 20)
+        await misbehave(exchange, what="stall", seconds=0.8)
+        await until(lambda: listener.stats.silences >= 1)
+        before = len(listener.prices)
+        await until(lambda: len(listener.prices) > before + 20)
+
+
+async def test_garbage_is_refused_and_does_not_cost_the_connection() -> None:
+    async with Exchange(Options(rate_hz=400)) as exchange, Listener(exchange.url).listening() as listener:
+        await until(lambda: len(listener.prices) > 5)
+        await misbehave(exchange, what="garbage", count=24)
+        await until(lambda: len(listener.refusals) == 24)
+        before = len(listener.prices)
+        await until(lambda: len(listener.prices) > before + 20)
+        assert listener.stats.reconnects == 0
+    assert {refusal.code for refusal in listener.refusals} >= {"not_json", "wrong_shape", "bad_number"}
+
+
+async def test_frames_that_are_of_no_use_do_not_break_the_silence() -> None:
+    async with (
+        Exchange(Options(rate_hz=200)) as exchange,
+        Listener(exchange.url, silence_s=0.3, known=frozenset({"DOGE"})).listening() as listener,
+    ):
+        await until(lambda: listener.stats.silences >= 1)
+    assert len(listener.refusals) > 10
+
+
+async def test_duplicates_old_ids_and_ids_as_text_reach_the_engine_to_be_judged() -> None:
+    async with Exchange(Options(rate_hz=400)) as exchange, Listener(exchange.url).listening() as listener:
+        await until(lambda: len(listener.prices) > 5)
+        for what in ("duplicates", "old_ids", "string_ids"):
+            await misbehave(exchange, what=what, count=5)
+        start = len(listener.prices)
+        await until(lambda: len(listener.prices) > start + 40)
+    assert listener.refusals == []
+    ids = [price.update_id for price in listener.prices]
+    falling = sum(later <= earlier for earlier, later in pairwise(ids))
+    assert falling == 10  # five repeats and five from the past; ids as text are as good as integers
+
+
+async def test_a_recording_loops_as_fast_as_it_is_read_beside_the_walk_of_other_markets() -> None:
+    options = Options(rate_hz=100, feeds=(RECORDING,), speed=0)
+    async with Exchange(options) as exchange, Listener(exchange.url).listening() as listener:
+        await until(lambda: {price.symbol for price in listener.prices} == set(SYMBOLS), 10)
+        await until(lambda: sum(price.symbol == "BTC_USDC_PERP" for price in listener.prices) > 20)
+    recorded = {price.bid for price in listener.prices if price.symbol == "BTC_USDC_PERP"}
+    assert recorded == {6_180_020_000_000, 6_179_990_000_000}
+    ids = [price.update_id for price in listener.prices]
+    assert ids == sorted(set(ids))
+
+
+async def test_a_recording_keeps_its_pace() -> None:
+    """80 ms of recording at a tenth of its speed: about 1.25 loops a second, three quotes each."""
+    options = Options(rate_hz=1, feeds=(RECORDING,), speed=0.1)
+    async with Exchange(options) as exchange, Listener(exchange.url).listening() as listener:
+        await asyncio.sleep(1.5)
+    recorded = [price for price in listener.prices if price.symbol in ("BTC_USDC_PERP", "ETH_USDC_PERP")]
+    assert 2 <= len(recorded) <= 7
+
+
+async def test_health_and_misbehaviour_over_plain_http() -> None:
+    async with Exchange(Options()) as exchange, httpx.AsyncClient(trust_env=False) as client:
+        base = exchange.url.replace("ws://", "http://")
+        assert (await client.get(f"{base}/health")).json()["symbols"] == sorted(SYMBOLS)
+        assert (await client.get(f"{base}/misbehave?what=garbage")).status_code == 405
+        wrong = await client.post(f"{base}/misbehave?what=sulk")
+        assert wrong.status_code == 400
+        assert "must be one of" in wrong.json()["error"]
+
+
+async def test_a_client_that_goes_away_is_forgotten() -> None:
+    async with Exchange(Options(rate_hz=400)) as exchange, httpx.AsyncClient(trust_env=False) as client:
+        async with connect(exchange.url) as socket:
+            await socket.send(SUBSCRIBE)
+            await socket.recv()
+        health = f"{exchange.url.replace('ws://', 'http://')}/health"
+
+        for _ in range(200):
+            if (await client.get(health)).json()["clients"] == 0:
+                break
+            await asyncio.sleep(0.02)
+        else:
+            pytest.fail("the client is still counted")
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
