@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from paceline.core.errors import ValidationError
 from paceline.core.money import parse_decimal
@@ -120,6 +121,9 @@ class Settings:
     default_slippage_bps: int = _setting("50", _between(0, 10_000), "Bound of a market order that names none")
     session_days: int = _setting("7", _between(1, 365), "How long a session lasts")
     magic_link_minutes: int = _setting("10", _between(1, 60), "How long a magic link lasts")
+    sign_in_rate_per_minute: int = _setting(
+        "60", _between(1, 10_000), "Sign-in links that one network address may ask for in a minute"
+    )
     api_threads: int = _setting("32", _between(1, 512), "Requests the API handles at once")
 
     resend_url: str = _setting(
@@ -137,7 +141,7 @@ class Settings:
     def database_url(self) -> str:
         if self.postgres_url:
             return self.postgres_url
-        return f"postgresql://paceline:{self.postgres_password}@127.0.0.1:{self.postgres_port}/paceline"
+        return f"postgresql://paceline:{quote(self.postgres_password, safe='')}@127.0.0.1:{self.postgres_port}/paceline"
 
     @property
     def cache_url(self) -> str:
@@ -160,11 +164,16 @@ class Settings:
         return self.public_url or f"http://127.0.0.1:{self.api_port}"
 
 
-def load(environ: Mapping[str, str], folder: Path = Path()) -> Settings:
-    """Settings from an environment mapping and the files; `ValidationError` names every bad one."""
+def sources(environ: Mapping[str, str], folder: Path = Path()) -> dict[str, str]:
+    """The environment with what the files add to it."""
     found = _read_env_file(folder / ".env") | dict(environ)
     var_dir = Path(found.get(f"{PREFIX}VAR_DIR") or "var")
-    found = _read_env_file(folder / var_dir / "secrets.env") | found
+    return _read_env_file(folder / var_dir / "secrets.env") | found
+
+
+def load(environ: Mapping[str, str], folder: Path = Path()) -> Settings:
+    """Settings from an environment mapping and the files; `ValidationError` names every bad one."""
+    found = sources(environ, folder)
     values: dict[str, Any] = {}
     problems: dict[str, str] = {}
     for item in fields(Settings):

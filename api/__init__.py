@@ -1,0 +1,42 @@
+"""The REST API: `create_app()` puts it together; one folder a domain holds its routes and schemas."""
+
+from typing import Final
+
+from flask import Flask
+
+from api import errors, limits, logs, openapi, security, session
+from api.account.routes import blueprint as account
+from api.auth.routes import blueprint as auth
+from api.health.routes import blueprint as health
+from api.leaderboard.routes import blueprint as leaderboard
+from api.pages.routes import blueprint as pages
+from api.trade.routes import blueprint as trade
+from paceline.bootstrap import Platform, open_platform
+from paceline.settings import Settings
+from paceline.settings import settings as settings_of_process
+
+BASE: Final = "/api/v1"
+MAX_BODY_BYTES: Final = 16 * 1024
+
+
+def create_app(settings: Settings | None = None, platform: Platform | None = None) -> Flask:
+    """The WSGI application. Without arguments it takes the settings and the servers of this process."""
+    settings = settings or settings_of_process()
+    app = Flask("api")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.url_map.merge_slashes = False  # an instruction id may hold any visible character
+    logs.install(app)
+    app.extensions["paceline"] = platform or open_platform(settings)
+    app.extensions["paceline.settings"] = settings
+    errors.install(app)
+    security.install(app)
+    session.install(app, settings)
+    limits.install(app, settings)
+    app.register_blueprint(pages)
+    app.register_blueprint(health)
+    app.register_blueprint(auth, url_prefix=f"{BASE}/auth")
+    app.register_blueprint(trade, url_prefix=f"{BASE}/trade")
+    app.register_blueprint(account, url_prefix=f"{BASE}/account")
+    app.register_blueprint(leaderboard, url_prefix=f"{BASE}/leaderboard")
+    openapi.install(app, BASE)
+    return app

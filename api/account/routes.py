@@ -1,0 +1,39 @@
+"""Balances, as the engine said them last, and what can be traded."""
+
+from flask import Blueprint
+
+from api.account import schemas
+from api.context import platform
+from api.endpoint import Spec, endpoint
+from paceline.ports.account_state import Balance
+from paceline.ports.members import Member
+from paceline.usecases import accounts
+
+blueprint = Blueprint("account", __name__)
+
+
+@blueprint.get("/balance/usd")
+@endpoint(
+    Spec(summary="USD balance", data=schemas.UsdBalance, example=schemas.USD_EXAMPLE, errors=(401, 503))
+)
+def usd(member: Member) -> schemas.UsdBalance:
+    return schemas.usd_of(accounts.balance(platform().sight, platform().desk, member.account))
+
+
+@blueprint.get("/balance")
+@endpoint(Spec(summary="All balances", data=Balance, example=schemas.BALANCE_EXAMPLE, errors=(401, 503)))
+def balance(member: Member) -> Balance:
+    return accounts.balance(platform().sight, platform().desk, member.account)
+
+
+@blueprint.get("/assets")
+@endpoint(
+    Spec(
+        summary="What can be traded, with the last prices",
+        data=schemas.Assets,
+        example=schemas.ASSETS_EXAMPLE,
+        errors=(401, 503),
+    )
+)
+def assets(member: Member) -> schemas.Assets:
+    return schemas.Assets(accounts.assets(platform().sight))

@@ -1,0 +1,72 @@
+"""Bodies and answers of signing in."""
+
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+
+Email = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,186}[A-Za-z0-9])?$",
+        max_length=254,
+        description="Where the sign-in link goes.",
+        extra={"must": "must be an e-mail address such as name@example.com"},
+    ),
+]
+DisplayName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\s<>]([^<>]{0,38}[^\s<>])?$",
+        description="What a newcomer is called on the leaderboard; a member keeps the name they have.",
+        extra={"must": "must have 1 to 40 characters no < or >, and no space at either end"},
+    ),
+]
+Token = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-]{43}$",
+        description="The token of a sign-in link.",
+        extra={"must": "must be the token of a sign-in link"},
+    ),
+]
+
+
+class AskForLink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    email: Email
+    display_name: DisplayName | None = None
+
+
+class LinkSent(Struct, frozen=True):
+    message: str
+
+
+class UseLink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    token: Token
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """The session's cookies come with this answer; `csrf_token` goes into the header X-CSRF-TOKEN."""
+
+    account: str
+    email: str
+    display_name: str
+    role: str
+    csrf_token: str
+    expires_in_s: int
+
+
+class SignedOut(Struct, frozen=True):
+    signed_out: Literal[True] = True
+
+
+ASK_EXAMPLE: Final = {"email": "ada@example.com", "display_name": "Ada"}
+SENT_EXAMPLE: Final = {"message": "If this address can receive mail, a sign-in link is on its way."}
+USE_EXAMPLE: Final = {"token": "q1W2e3R4t5Y6u7I8o9P0aSdFgHjKlZxCvBnM-_12345"}
+SESSION_EXAMPLE: Final[dict[str, Any]] = {
+    "account": "3f1c0a9be2d4477c8a10",
+    "email": "ada@example.com",
+    "display_name": "Ada",
+    "role": "member",
+    "csrf_token": "0e1d3f5c-6a61-4f0b-9c6c-1d7c7ad0f5c1",
+    "expires_in_s": 604800,
+}

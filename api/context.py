@@ -1,0 +1,16 @@
+"""What a request can reach: the platform and the settings that the application was made with."""
+
+from typing import cast
+
+from flask import current_app
+
+from paceline.bootstrap import Platform
+from paceline.settings import Settings
+
+
+def platform() -> Platform:
+    return cast(Platform, current_app.extensions["paceline"])
+
+
+def settings() -> Settings:
+    return cast(Settings, current_app.extensions["paceline.settings"])

@@ -1,0 +1,58 @@
+"""The one form of every JSON answer.
+
+`{"success": true, "data": …, "meta": {"timestamp", "requestId"}}` or
+`{"success": false, "error": {"code", "message", "details"}, "meta": …}`.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Response, g
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """When the answer was made (UTC, ISO 8601) and under which id the request is in our logs."""
+
+    timestamp: str
+    request_id: str = msgspec.field(name="requestId")
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """`code` is for machines, `message` for people; `details` maps field to what is wrong, if one is."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    success: bool
+    error: Problem
+    meta: Meta
+
+
+class Success(msgspec.Struct, frozen=True):
+    success: bool
+    data: Any
+    meta: Meta
+
+
+def success(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return _response(Success(True, data, _meta()), status, headers)
+
+
+def failure(problem: Problem, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return _response(Failure(False, problem, _meta()), status, headers)
+
+
+def _meta() -> Meta:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Meta(now, g.get("request_id", ""))
+
+
+def _response(body: Any, status: int, headers: Mapping[str, str] | None) -> Response:
+    answer = Response(msgspec.json.encode(body), status, mimetype="application/json")
+    answer.headers.update(headers or {})
+    return answer

@@ -1,0 +1,128 @@
+"""Reading what a request says: every field checked, every problem told, nothing guessed."""
+
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
+
+import msgspec
+from flask import request
+from msgspec import NODEFAULT, Meta, Struct
+from werkzeug.exceptions import UnsupportedMediaType
+
+from paceline.core.errors import ValidationError
+
+S = TypeVar("S", bound=Struct)
+
+_DECIMAL: Final = r"^([0-9]{1,9}(\.[0-9]{1,8})?|10{9}(\.0{1,8})?)$"
+
+Decimal = Annotated[
+    str,
+    Meta(
+        pattern=_DECIMAL,
+        description="Decimal number as a string: at most 8 decimals, at most 10⁹, no sign, no exponent.",
+        extra={"must": 'must be a decimal string such as "0.5", with at most 8 decimals and at most 10⁹'},
+    ),
+]
+Symbol = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_]{1,64}$",
+        description="Market, such as BTC_USDC_PERP.",
+        extra={"must": "must be a market's symbol such as BTC_USDC_PERP"},
+    ),
+]
+OutputId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{1,10}:[0-9]{1,20}:[0-9]{1,10}$",
+        description="Id of a trade or an order, of the form shard:position:ordinal.",
+        extra={"must": 'must be an id of the form "0:3:0"'},
+    ),
+]
+TimeUs = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=2**53,
+        description="Microseconds since the Unix epoch, UTC.",
+        extra={"must": "must be a time in whole microseconds since the Unix epoch"},
+    ),
+]
+Bps = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=10_000,
+        description="Basis points, 0 to 10000.",
+        extra={"must": "must be a whole number of basis points between 0 and 10000"},
+    ),
+]
+
+
+def read_body(cls: type[S], *, form: bool = False) -> S:
+    """The JSON object of the request's body; `ValidationError` names every bad field.
+
+    With `form` the fields of an HTML form are taken too.
+    """
+    if form and request.mimetype == "application/x-www-form-urlencoded":
+        return _checked(cls, request.form.to_dict(), strict=False)
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType
+    try:
+        data = msgspec.json.decode(request.get_data())
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValidationError("The body is not JSON.", details={"body": str(error)}) from error
+    if not isinstance(data, dict):
+        raise ValidationError("The body must be a JSON object.", details={"body": "must be a JSON object"})
+    return _checked(cls, data, strict=True)
+
+
+def read_query(cls: type[S]) -> S:
+    """The query of the request's address, in which numbers are text."""
+    repeated = {name: "is given more than once" for name, all_ in request.args.lists() if len(all_) > 1}
+    if repeated:
+        raise _wrong(repeated)
+    return _checked(cls, request.args.to_dict(), strict=False)
+
+
+def _checked(cls: type[S], data: dict[str, Any], *, strict: bool) -> S:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(cls)}
+    problems = {name[:64]: "there is no such field" for name in data if name not in fields}
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in data:
+            if field.default is NODEFAULT and field.default_factory is NODEFAULT:
+                problems[name] = "is required"
+            continue
+        if isinstance(data[name], str) and not data[name].isprintable():
+            problems[name] = "holds a character that cannot be printed"
+            continue
+        try:
+            values[field.name] = msgspec.convert(data[name], field.type, strict=strict)
+        except msgspec.ValidationError as error:
+            problems[name] = _must(field.type) or _told(error)
+    if problems:
+        raise _wrong(problems)
+    try:
+        return cls(**values)
+    except ValueError as error:  # what a schema checks over several fields: "field: what is wrong"
+        name, _, problem = str(error).partition(": ")
+        raise _wrong({name: problem}) from error
+
+
+def _wrong(problems: dict[str, str]) -> ValidationError:
+    first = next(f"{name} {problem}" for name, problem in problems.items())
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return ValidationError(f"The request is not valid: {first}{more}.", details=problems)
+
+
+def _must(annotation: Any) -> str | None:
+    """The sentence that a type brings along for what it does not take."""
+    if get_origin(annotation) is Annotated:
+        for meta in annotation.__metadata__:
+            if isinstance(meta, Meta) and meta.extra and "must" in meta.extra:
+                return str(meta.extra["must"])
+    return next((found for part in get_args(annotation) if (found := _must(part))), None)
+
+
+def _told(error: msgspec.ValidationError) -> str:
+    text = str(error).replace("`", "")
+    return text[0].lower() + text[1:]

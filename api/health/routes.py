@@ -1,0 +1,96 @@
+"""Whether the API lives, and whether what it depends on can be reached."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from flask import Blueprint
+from msgspec import Struct
+
+from api.context import platform
+from api.endpoint import Spec, endpoint
+from paceline.core.errors import TransientError
+
+blueprint = Blueprint("health", __name__)
+
+# Without these nothing can be asked or answered; without Redis everything can, only slower.
+_NEEDED: Final = ("postgres", "kafka")
+
+
+class Dependency(Struct, frozen=True):
+    state: Literal["up", "down"]
+    needed: bool
+    duration_ms: float
+
+
+class Live(Struct, frozen=True):
+    live: bool = True
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """`degraded`: everything works, but something that makes it quick is away."""
+
+    live: bool
+    ready: bool
+    status: Literal["ok", "degraded", "unavailable"]
+    dependencies: dict[str, Dependency]
+
+
+_EXAMPLE: Final[dict[str, Any]] = {
+    "live": True,
+    "ready": True,
+    "status": "ok",
+    "dependencies": {
+        "postgres": {"state": "up", "needed": True, "duration_ms": 0.6},
+        "kafka": {"state": "up", "needed": True, "duration_ms": 0.2},
+        "redis": {"state": "up", "needed": False, "duration_ms": 0.3},
+    },
+}
+_READY: Final = Spec(
+    summary="Live, and ready with its dependencies",
+    data=Health,
+    example=_EXAMPLE,
+    signed_in=False,
+    errors=(503,),
+)
+
+
+@blueprint.get("/health")
+@endpoint(_READY)
+def health() -> Health:
+    return _health()
+
+
+@blueprint.get("/health/ready")
+@endpoint(_READY)
+def ready() -> Health:
+    return _health()
+
+
+@blueprint.get("/health/live")
+@endpoint(Spec(summary="Live", data=Live, example={"live": True}, signed_in=False))
+def live() -> Live:
+    return Live()
+
+
+def _health() -> Health:
+    found = {name: _look(name, ping) for name, ping in platform().pings.items()}
+    missing = [name for name, dependency in found.items() if dependency.state == "down"]
+    if any(found[name].needed for name in missing):
+        raise TransientError(
+            f"Not ready: {', '.join(missing)} cannot be reached.",
+            code="NOT_READY",
+            details={"live": True, "ready": False, "status": "unavailable", "dependencies": found},
+            retry_after_s=5,
+        )
+    return Health(live=True, ready=True, status="degraded" if missing else "ok", dependencies=found)
+
+
+def _look(name: str, ping: Callable[[], None]) -> Dependency:
+    began_s = time.perf_counter()
+    try:
+        ping()
+        state: Literal["up", "down"] = "up"
+    except TransientError:
+        state = "down"
+    return Dependency(state, name in _NEEDED, round((time.perf_counter() - began_s) * 1000, 1))

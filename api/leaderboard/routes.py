@@ -1,0 +1,34 @@
+"""The leaderboard that passed its gates last."""
+
+from flask import Blueprint
+
+from api.context import platform
+from api.endpoint import Spec, endpoint
+from api.leaderboard.schemas import EXAMPLE, LeaderboardPage, LeaderboardQuery
+from api.paging import pagination
+
+blueprint = Blueprint("leaderboard", __name__)
+
+
+@blueprint.get("")
+@endpoint(
+    Spec(
+        summary="The published leaderboard, best first, in pages",
+        description="Before the first publication it is empty and `reason` says so.",
+        query=LeaderboardQuery,
+        data=LeaderboardPage,
+        example=EXAMPLE,
+        signed_in=False,
+        errors=(400, 503),
+    )
+)
+def leaderboard(query: LeaderboardQuery) -> LeaderboardPage:
+    found = platform().sight.records.leaderboard(query.period, offset=query.offset, limit=query.per_page)
+    return LeaderboardPage(
+        period=query.period,
+        as_of_day=found.as_of_day if found else None,
+        provisional=found.provisional if found else None,
+        items=found.rows.items if found else [],
+        pagination=pagination(query, found.rows.total if found else 0),
+        reason=None if found else "No leaderboard has been published yet.",
+    )

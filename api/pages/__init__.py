@@ -1,0 +1,1 @@
+"""Pages for people: the way in, the documentation."""

@@ -1,0 +1,53 @@
+"""Pages for people: the way in and the documentation. All files come from here, nothing from a CDN."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from flask import Blueprint, Response, render_template, send_from_directory
+from werkzeug.exceptions import NotFound
+
+from api.context import settings
+
+blueprint = Blueprint("pages", __name__)
+
+_SWAGGER_FILES: Final = {
+    "swagger-ui-bundle.js": "js/swagger-ui-bundle.js",
+    "swagger-ui.css": "css/swagger-ui.css",
+}
+
+
+def swagger_folder() -> Path:
+    """Swagger UI's files in the wheel that carries them; the package itself is not imported."""
+    spec = find_spec("flask_openapi3_swagger")
+    if spec is None or spec.origin is None:
+        raise NotFound
+    return Path(spec.origin).parent / "templates" / "swagger"
+
+
+@blueprint.get("/")
+def home() -> str:
+    found = settings()
+    places = [("API documentation", "/api/v1/docs", "every endpoint, to try out")]
+    if not found.resend_url:
+        places.append(("Mailbox", f"http://127.0.0.1:{found.mailbox_port}/", "where sign-in links arrive"))
+    places += [
+        ("Airflow", f"http://127.0.0.1:{found.airflow_port}/", "the nightly run"),
+        ("dbt docs", f"http://127.0.0.1:{found.docs_port}/", "every table and metric"),
+        ("Health", "/health", "is everything there?"),
+    ]
+    return render_template("home.html", places=places)
+
+
+@blueprint.get("/api/v1/docs")
+def docs() -> str:
+    return render_template("docs.html")
+
+
+@blueprint.get("/api/v1/docs/<name>")
+def swagger(name: str) -> Response:
+    if name not in _SWAGGER_FILES:
+        raise NotFound
+    answer = send_from_directory(swagger_folder(), _SWAGGER_FILES[name])
+    answer.headers["Cache-Control"] = "public, max-age=86400"
+    return answer

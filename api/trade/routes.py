@@ -1,0 +1,202 @@
+"""Trades and orders: an instruction goes to the engine, its answer comes back."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import uuid4
+
+import msgspec
+from flask import Blueprint, Response, request, url_for
+
+from api.context import platform
+from api.endpoint import Spec, endpoint
+from api.envelope import success
+from api.paging import pagination
+from api.trade import examples
+from api.trade.schemas import (
+    AmendTrade,
+    Body,
+    CancelOrder,
+    CloseTrade,
+    CreateTrade,
+    History,
+    HistoryQuery,
+    Orders,
+    Pending,
+    PlaceOrder,
+    Positions,
+    StoredAnswer,
+)
+from paceline.core.errors import TradingError, ValidationError
+from paceline.messages import inbound
+from paceline.ports.instructions import Answer
+from paceline.ports.members import Member
+from paceline.usecases import accounts, trading
+from paceline.usecases.refusals import sentence_of
+
+blueprint = Blueprint("trade", __name__)
+
+KEY: Final = "Idempotency-Key"
+_KEY_FORM: Final = re.compile(r"(?!\.{1,2}$)[\x21-\x7e]{1,64}", re.ASCII)
+
+
+def _instruction(
+    summary: str, body: type[Body], body_example: Any, example: Any, description: str = ""
+) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
+    """The common spec of what goes to the engine."""
+    return endpoint(
+        Spec(
+            summary=summary,
+            description=description,
+            body=body,
+            body_example=body_example,
+            data=Answer,
+            example=example,
+            keyed=True,
+            pending=True,
+            errors=(400, 401, 403, 413, 415, 422, 503),
+        )
+    )
+
+
+@blueprint.post("/create")
+@_instruction(
+    "Open a trade",
+    CreateTrade,
+    examples.CREATE,
+    examples.OPENED,
+    "Without `expected_price` and `max_slippage_bps` the last price and the default bound apply.",
+)
+def create(member: Member, body: CreateTrade) -> Response:
+    return _submit(member, body)
+
+
+@blueprint.post("/close")
+@_instruction("Close a trade, all of it or a part", CloseTrade, examples.CLOSE, examples.CLOSED)
+def close(member: Member, body: CloseTrade) -> Response:
+    return _submit(member, body)
+
+
+@blueprint.post("/amend")
+@_instruction("Change the levels of a trade", AmendTrade, examples.AMEND, examples.AMENDED)
+def amend(member: Member, body: AmendTrade) -> Response:
+    return _submit(member, body)
+
+
+@blueprint.post("/order")
+@_instruction(
+    "Buy or sell an asset",
+    PlaceOrder,
+    examples.ORDER,
+    examples.FILLED,
+    "A market order without `expected_price` and `max_slippage_bps` gets the last price, the default bound.",
+)
+def order(member: Member, body: PlaceOrder) -> Response:
+    return _submit(member, body)
+
+
+@blueprint.post("/cancel")
+@_instruction("Cancel a resting order", CancelOrder, examples.CANCEL, examples.CANCELLED)
+def cancel(member: Member, body: CancelOrder) -> Response:
+    return _submit(member, body)
+
+
+@blueprint.get("/instructions/<path:instruction>")
+@endpoint(
+    Spec(
+        summary="The answer to an earlier instruction, refusals too",
+        data=StoredAnswer,
+        example=examples.REFUSED,
+        pending=True,
+        errors=(401, 404, 503),
+    )
+)
+def instruction(member: Member, instruction: str) -> Response:
+    answer = trading.find(platform().desk, member.account, _valid_key(instruction))
+    if answer is None:
+        return _pending(instruction)
+    sentence = sentence_of(answer.code) if answer.status == "rejected" else None
+    return success(StoredAnswer(**msgspec.structs.asdict(answer), message=sentence))
+
+
+@blueprint.get("/positions")
+@endpoint(
+    Spec(
+        summary="Open trades with their profit at the last price",
+        description="`unrealised_profit` is before the fee of closing; null while no price is known.",
+        data=Positions,
+        example=examples.POSITIONS,
+        errors=(401, 503),
+    )
+)
+def positions(member: Member) -> Positions:
+    return Positions(accounts.positions(platform().sight, member.account))
+
+
+@blueprint.get("/orders")
+@endpoint(Spec(summary="Resting orders", data=Orders, example=examples.ORDERS, errors=(401, 503)))
+def orders(member: Member) -> Orders:
+    return Orders(accounts.orders(platform().sight, member.account))
+
+
+@blueprint.get("/history")
+@endpoint(
+    Spec(
+        summary="Closed trades and ended orders, newest first, in pages",
+        query=HistoryQuery,
+        data=History,
+        example=examples.HISTORY,
+        errors=(400, 401, 503),
+    )
+)
+def history(member: Member, query: HistoryQuery) -> History:
+    page = platform().sight.records.closed_orders(
+        member.account,
+        symbol=query.symbol,
+        from_us=query.from_us,
+        to_us=query.to_us,
+        offset=query.offset,
+        limit=query.per_page,
+    )
+    return History(page.items, pagination(query, page.total))
+
+
+def _submit(member: Member, body: Body) -> Response:
+    desk = platform().desk
+    message: inbound.User = body.message(_key(), desk.now_us(), member.account)
+    if isinstance(message, inbound.CreateTrade | inbound.PlaceOrder):
+        message = trading.bounded(desk, message)
+    answer = trading.submit(desk, message)
+    if answer is None:
+        return _pending(message.id)
+    if answer.status == "rejected":
+        raise TradingError(
+            sentence_of(answer.code),
+            code=answer.code,
+            details={"instruction": message.id, "duplicate": answer.duplicate},
+        )
+    return success(answer)
+
+
+def _pending(instruction: str) -> Response:
+    place = url_for("trade.instruction", instruction="-")[:-1] + quote(instruction, safe="")
+    return success(Pending(instruction=instruction), 202, {"Location": place})
+
+
+def _key() -> str:
+    given = request.headers.get(KEY)
+    return uuid4().hex if given is None else _valid_key(given)
+
+
+def _valid_key(key: str) -> str:
+    """An instruction id as a member may choose it."""
+    if _KEY_FORM.fullmatch(key) is None:
+        raise ValidationError(
+            f"{KEY} must be 1 to 64 visible ASCII characters.", details={KEY: "1 to 64 visible characters"}
+        )
+    if key.startswith(trading.OPENING):
+        raise ValidationError(
+            f"{KEY} must not begin with {trading.OPENING!r}: such ids are ours.", details={KEY: "is reserved"}
+        )
+    return key

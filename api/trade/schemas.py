@@ -1,0 +1,205 @@
+"""Bodies and answers of trading, in the words of the engine."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from api.fields import Bps, Decimal, OutputId, Symbol, TimeUs
+from api.paging import Pagination, Paging
+from paceline.core.money import parse_decimal
+from paceline.messages import inbound
+from paceline.messages.inbound import SETS_STOP_LOSS, SETS_TAKE_PROFIT, SETS_TRAILING_STOP
+from paceline.ports.account_state import RestingOrder
+from paceline.ports.instructions import Answer
+from paceline.ports.records import ClosedOrderRow
+from paceline.usecases.accounts import Position
+
+Leverage = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=1_000,
+        description="Whole number; each market has its own maximum.",
+        extra={"must": "must be a whole number between 1 and 1000"},
+    ),
+]
+Side = Annotated[
+    Literal["long", "short"], Meta(description="Direction.", extra={"must": "must be long or short"})
+]
+OrderSide = Annotated[
+    Literal["buy", "sell"], Meta(description="Direction.", extra={"must": "must be buy or sell"})
+]
+OrderType = Annotated[
+    inbound.OrderType,
+    Meta(
+        description="When it fills.",
+        extra={"must": "must be market, limit, stop, take_profit or trailing_stop"},
+    ),
+]
+
+
+class CreateTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Open a leveraged trade with isolated margin, at the market."""
+
+    symbol: Symbol
+    side: Side
+    margin: Decimal
+    leverage: Leverage
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    trailing_stop: Decimal | None = None
+    expected_price: Decimal | None = None
+    max_slippage_bps: Bps | None = None
+
+    def message(self, id: str, time: int, account: str) -> inbound.CreateTrade:
+        return inbound.CreateTrade(
+            id=id,
+            time=time,
+            account=account,
+            symbol=self.symbol,
+            side=self.side,
+            margin=parse_decimal(self.margin),
+            leverage=self.leverage,
+            stop_loss=_scaled(self.stop_loss),
+            take_profit=_scaled(self.take_profit),
+            trailing_stop=_scaled(self.trailing_stop),
+            expected_price=_scaled(self.expected_price),
+            max_slippage_bps=self.max_slippage_bps,
+        )
+
+
+class CloseTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Close a trade, or the part `quantity` of it, at the market."""
+
+    trade: OutputId
+    quantity: Decimal | None = None
+
+    def message(self, id: str, time: int, account: str) -> inbound.CloseTrade:
+        return inbound.CloseTrade(
+            id=id, time=time, account=account, trade=self.trade, quantity=_scaled(self.quantity)
+        )
+
+
+class AmendTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Set or (with null) remove levels of an open trade; a level that is not named stays."""
+
+    trade: OutputId
+    stop_loss: Decimal | UnsetType | None = UNSET
+    take_profit: Decimal | UnsetType | None = UNSET
+    trailing_stop: Decimal | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        if self.stop_loss is self.take_profit is self.trailing_stop is UNSET:
+            raise ValueError("stop_loss: name at least one of stop_loss, take_profit and trailing_stop")
+
+    def message(self, id: str, time: int, account: str) -> inbound.AmendTrade:
+        levels = {
+            SETS_STOP_LOSS: self.stop_loss,
+            SETS_TAKE_PROFIT: self.take_profit,
+            SETS_TRAILING_STOP: self.trailing_stop,
+        }
+        return inbound.AmendTrade(
+            id=id,
+            time=time,
+            account=account,
+            trade=self.trade,
+            sets=sum(bit for bit, level in levels.items() if level is not UNSET),
+            stop_loss=_scaled(self.stop_loss),
+            take_profit=_scaled(self.take_profit),
+            trailing_stop=_scaled(self.trailing_stop),
+        )
+
+
+class PlaceOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Buy or sell an asset. `price` belongs to limit, stop and take_profit, `distance` to trailing_stop."""
+
+    symbol: Symbol
+    side: OrderSide
+    quantity: Decimal
+    order_type: OrderType = "market"
+    price: Decimal | None = None
+    distance: Decimal | None = None
+    oco_with: OutputId | None = None
+    expected_price: Decimal | None = None
+    max_slippage_bps: Bps | None = None
+
+    def __post_init__(self) -> None:
+        needed = {"market": None, "trailing_stop": "distance"}.get(self.order_type, "price")
+        for name in ("price", "distance"):
+            given = getattr(self, name) is not None
+            if name == needed and not given:
+                raise ValueError(f"{name}: is required for a {self.order_type} order")
+            if name != needed and given:
+                raise ValueError(f"{name}: has no meaning for a {self.order_type} order")
+
+    def message(self, id: str, time: int, account: str) -> inbound.PlaceOrder:
+        return inbound.PlaceOrder(
+            id=id,
+            time=time,
+            account=account,
+            symbol=self.symbol,
+            side=self.side,
+            order_type=self.order_type,
+            quantity=parse_decimal(self.quantity),
+            price=_scaled(self.price),
+            distance=_scaled(self.distance),
+            oco_with=self.oco_with,
+            expected_price=_scaled(self.expected_price),
+            max_slippage_bps=self.max_slippage_bps,
+        )
+
+
+class CancelOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take back a resting order."""
+
+    order: OutputId
+
+    def message(self, id: str, time: int, account: str) -> inbound.CancelOrder:
+        return inbound.CancelOrder(id=id, time=time, account=account, order=self.order)
+
+
+Body = CreateTrade | CloseTrade | AmendTrade | PlaceOrder | CancelOrder
+
+
+class Pending(Struct, frozen=True, kw_only=True):
+    """The engine has not answered yet; `Location` says where the answer will be."""
+
+    instruction: str
+    status: Literal["pending"] = "pending"
+
+
+class StoredAnswer(Answer, frozen=True, kw_only=True):
+    """An answer read later; `message` says in words why an instruction was refused."""
+
+    message: str | None = None
+
+
+class Positions(Struct, frozen=True):
+    positions: list[Position]
+
+
+class Orders(Struct, frozen=True):
+    orders: list[RestingOrder]
+
+
+class HistoryQuery(
+    Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_us": "from", "to_us": "to"}
+):
+    """`from` is included, `to` is not; both are times of closing."""
+
+    symbol: Symbol | None = None
+    from_us: TimeUs | None = None
+    to_us: TimeUs | None = None
+
+    def __post_init__(self) -> None:
+        if self.from_us is not None and self.to_us is not None and self.from_us >= self.to_us:
+            raise ValueError("from: must be before to")
+
+
+class History(Struct, frozen=True):
+    items: list[ClosedOrderRow]
+    pagination: Pagination
+
+
+def _scaled(text: str | UnsetType | None) -> int | None:
+    return parse_decimal(text) if isinstance(text, str) else None

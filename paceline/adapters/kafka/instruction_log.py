@@ -1,0 +1,104 @@
+"""The log for threads: a producer on an event loop of its own, which request threads hand messages to."""
+
+import asyncio
+import threading
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from paceline.adapters.kafka.producer import make_producer
+from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.core.errors import TransientError, UnknownError
+from paceline.messages.inbound import User
+from paceline.messages.log_form import encode_messages
+
+_log = structlog.get_logger()
+
+# Beyond the time that sending may take: the loop itself answers by then, or it hangs.
+_GRACE_S = 1.0
+
+
+class KafkaInstructionLog:
+    """`append` and `ping` may be called from any thread. Connects when first used, again after a failure."""
+
+    def __init__(self, brokers: str, timeout_ms: int = 2_000, client_id: str = "paceline-api") -> None:
+        self._brokers = brokers
+        self._client_id = client_id
+        self._timeout_s = timeout_ms / 1000
+        self._producer: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="instruction-log", daemon=True)
+        self._thread.start()
+
+    def append(self, message: User, shard: int) -> None:
+        self._run(self._append(encode_messages([message]), shard), uncertain=True)
+
+    def ping(self) -> None:
+        self._run(self._reach(0), uncertain=False)
+
+    def close(self) -> None:
+        """Deliver what is under way, within the time that sending may take, and stop the thread."""
+        if self._producer is not None:
+            try:
+                self._run(self._producer.stop(), uncertain=False)
+            except TransientError as error:
+                _log.warning("instruction_log_closed_late", error=str(error))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=self._timeout_s)
+
+    def _run(self, work: Any, *, uncertain: bool) -> None:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            future.result(timeout=3 * self._timeout_s + _GRACE_S)
+        except FutureTimeoutError as error:
+            future.cancel()
+            failure = UnknownError if uncertain else TransientError
+            raise failure("The instruction log did not answer in time.") from error
+
+    async def _append(self, value: bytes, shard: int) -> None:
+        producer = await self._reach(shard)
+        try:
+            # Cancelling `send` itself takes the record back; once it has returned, nothing does.
+            async with asyncio.timeout(self._timeout_s):
+                delivery = await producer.send(ENGINE_IN, value=value, partition=shard)
+        except (TimeoutError, KafkaError) as error:
+            raise TransientError("The instruction log takes nothing at the moment.") from error
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await asyncio.shield(delivery)
+        except (TimeoutError, KafkaError) as error:
+            raise UnknownError("The instruction may be on its way to the log.") from error
+
+    async def _reach(self, shard: int) -> AIOKafkaProducer:
+        """The producer, once the partition's broker is certainly connected; else `TransientError`."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                producer = await self._started()
+                client = producer.client
+                leader = client.cluster.leader_for_partition(TopicPartition(ENGINE_IN, shard))
+                if leader is None:
+                    await client._wait_on_metadata(ENGINE_IN)
+                    leader = client.cluster.leader_for_partition(TopicPartition(ENGINE_IN, shard))
+                if leader not in (None, -1) and await client.ready(leader):
+                    return producer
+                await client.force_metadata_update()
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise TransientError("The instruction log cannot be reached.") from error
+        raise TransientError("The instruction log cannot be reached.")
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            if self._producer is None:
+                producer = make_producer(self._brokers, self._client_id)
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer

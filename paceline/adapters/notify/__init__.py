@@ -1,0 +1,1 @@
+"""Ways to reach a person: one module a channel, each a `Notifier`."""

@@ -1,0 +1,21 @@
+"""Answers of the engine as the writer has stored them (`engine.instructions`)."""
+
+import msgspec
+
+from paceline.adapters.postgres.pool import Pool
+from paceline.ports.instructions import Answer
+
+
+class PostgresAnswers:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:
+        with self._pool.transaction() as connection:
+            row = connection.execute(
+                "select response from engine.instructions where account = %s and instruction = %s "
+                "and not duplicate and stamped_us >= %s and response is not null "
+                "order by position desc limit 1",
+                (account, instruction, since_us),
+            ).fetchone()
+        return None if row is None else msgspec.convert(row["response"], Answer)

@@ -1,0 +1,110 @@
+"""What request threads read of Redis: replies, last prices, and what the router keeps of accounts.
+
+Every call raises `TransientError` while Redis is away; the caller has somewhere else to look.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from paceline.core.errors import TransientError
+from paceline.core.money import parse_decimal
+from paceline.ports.account_state import Balance, OpenTrade, RestingOrder
+from paceline.ports.instructions import Answer, Price
+
+PENDING_S: Final = 24 * 3600
+_balance = msgspec.json.Decoder(Balance)
+_trade = msgspec.json.Decoder(OpenTrade)
+_order = msgspec.json.Decoder(RestingOrder)
+_answer = msgspec.json.Decoder(Answer)
+
+
+def connect(url: str, connections: int, longest_wait_ms: int) -> redis.Redis:
+    """A client for threads; `longest_wait_ms` is the longest that one blocking call waits."""
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections,
+        timeout=1,
+        socket_connect_timeout=1,
+        socket_timeout=longest_wait_ms / 1000 + 1,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 1),
+        health_check_interval=0,
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, OSError) as error:
+        raise TransientError("Redis cannot be reached.") from error
+
+
+class RedisReplies:
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def wait(self, account: str, instruction: str, timeout_ms: int) -> Answer | None:
+        with _away():
+            found: Any = self._client.blpop([f"reply:{account}:{instruction}"], timeout=timeout_ms / 1000)
+        return None if found is None else _answer.decode(found[1])
+
+    def remember_pending(self, account: str, instruction: str) -> None:
+        with _away():
+            self._client.set(f"pending:{account}:{instruction}", b"1", ex=PENDING_S)
+
+    def is_pending(self, account: str, instruction: str) -> bool:
+        with _away():
+            return bool(self._client.exists(f"pending:{account}:{instruction}"))
+
+
+class RedisPrices:
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def last(self, symbol: str) -> Price | None:
+        with _away():
+            found: Any = self._client.hmget(f"price:{symbol}", ["bid", "ask", "time_us"])
+        bid, ask, time_us = found
+        if bid is None or ask is None or time_us is None:
+            return None
+        return Price(parse_decimal(bid.decode()), parse_decimal(ask.decode()), int(time_us))
+
+
+class RedisAccountState:
+    """Reads what the router keeps. Without its `router:ready` marker nothing here is known to be whole."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def balance(self, account: str) -> Balance | None:
+        with _away():
+            ready, text = self._client.mget(["router:ready", f"balance:{account}"])
+        return _balance.decode(text) if ready is not None and text is not None else None
+
+    def open_trades(self, account: str) -> list[OpenTrade] | None:
+        texts = self._kept(f"trades:{account}")
+        return None if texts is None else [_trade.decode(text) for text in texts]
+
+    def resting_orders(self, account: str) -> list[RestingOrder] | None:
+        texts = self._kept(f"orders:{account}")
+        return None if texts is None else [_order.decode(text) for text in texts]
+
+    def _kept(self, key: str) -> list[bytes] | None:
+        with _away(), self._client.pipeline(transaction=True) as together:
+            together.get("router:ready")
+            together.hvals(key)
+            ready, texts = together.execute()
+        return None if ready is None else texts
+
+
+def ping(client: redis.Redis) -> None:
+    """`TransientError` when Redis cannot be reached."""
+    with _away():
+        client.ping()

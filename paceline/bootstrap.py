@@ -1,0 +1,72 @@
+"""Where ports meet adapters."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
+from paceline.adapters.notify.resend import ResendNotifier
+from paceline.adapters.postgres.account_state import PostgresAccountState
+from paceline.adapters.postgres.answers import PostgresAnswers
+from paceline.adapters.postgres.members import PostgresMembers
+from paceline.adapters.postgres.pool import Pool
+from paceline.adapters.postgres.records import PostgresRecords
+from paceline.adapters.redis.hot import RedisAccountState, RedisPrices, RedisReplies, connect, ping
+from paceline.ports.members import Members
+from paceline.ports.notifier import Notifier
+from paceline.settings import Settings
+from paceline.usecases.accounts import Sight
+from paceline.usecases.trading import Desk
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the API works with. `pings` raise `TransientError` for what cannot be reached."""
+
+    desk: Desk
+    sight: Sight
+    members: Members
+    notifier: Notifier
+    pings: Mapping[str, Callable[[], None]]
+    close: Callable[[], None]
+
+
+def open_platform(settings: Settings) -> Platform:
+    """The API's platform on real servers, which need not be there yet."""
+    pool = Pool(settings.database_url, connections=max(2, settings.api_threads // 2))
+    redis = connect(settings.cache_url, settings.api_threads + 4, settings.reply_timeout_ms)
+    log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
+    notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key, settings.mail_from)
+    prices = RedisPrices(redis)
+    desk = Desk(
+        log=log,
+        replies=RedisReplies(redis),
+        answers=PostgresAnswers(pool),
+        prices=prices,
+        now_us=lambda: time.time_ns() // 1000,
+        shards=settings.engine_shards,
+        reply_timeout_ms=settings.reply_timeout_ms,
+        default_slippage_bps=settings.default_slippage_bps,
+        initial_balance=settings.initial_balance_usd,
+    )
+    sight = Sight(
+        hot=RedisAccountState(redis),
+        stored=PostgresAccountState(pool),
+        prices=prices,
+        records=PostgresRecords(pool),
+    )
+
+    def close() -> None:
+        log.close()
+        notifier.close()
+        redis.close()
+        pool.close()
+
+    return Platform(
+        desk=desk,
+        sight=sight,
+        members=PostgresMembers(pool),
+        notifier=notifier,
+        pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
+        close=close,
+    )

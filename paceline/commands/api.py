@@ -1,0 +1,10 @@
+"""`paceline api`: serve the REST API."""
+
+from paceline.settings import settings
+
+
+def api() -> None:
+    """Serve the REST API on the bind host and the API port until told to stop."""
+    from api.serve import serve
+
+    serve(settings())

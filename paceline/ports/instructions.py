@@ -1,0 +1,65 @@
+"""The way of an instruction to the engine and of its answer back."""
+
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from paceline.messages.inbound import User
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """The engine's `order_response` in its JSON form: decimals are strings, `time` is log time in µs."""
+
+    id: str
+    time: int
+    instruction: str
+    account: str
+    status: Literal["accepted", "rejected"]
+    code: str | None = None
+    trade: str | None = None
+    order: str | None = None
+    price: str | None = None
+    quantity: str | None = None
+    fee: str | None = None
+    liquidation: str | None = None
+    duplicate: bool = False
+
+
+class InstructionLog(Protocol):
+    def append(self, message: User, shard: int) -> None:
+        """Write to `engine.in`. `TransientError`: it certainly is not there; `UnknownError`: it may be."""
+        ...
+
+    def ping(self) -> None:
+        """`TransientError` when nothing could be appended now."""
+        ...
+
+
+class Replies(Protocol):
+    """The quick way back. Everything here may be lost at any time; then `TransientError`."""
+
+    def wait(self, account: str, instruction: str, timeout_ms: int) -> Answer | None: ...
+
+    def remember_pending(self, account: str, instruction: str) -> None: ...
+
+    def is_pending(self, account: str, instruction: str) -> bool: ...
+
+
+class Answers(Protocol):
+    """The lasting record of answers."""
+
+    def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:
+        """The newest first-hand answer (no duplicate) to an instruction stamped at or after `since_us`."""
+        ...
+
+
+class Prices(Protocol):
+    def last(self, symbol: str) -> "Price | None": ...
+
+
+class Price(Struct, frozen=True):
+    """Last price of a symbol, scaled by 10⁸; `time_us` is when our feed saw it."""
+
+    bid: int
+    ask: int
+    time_us: int
