@@ -141,7 +141,8 @@ class Settings:
     def database_url(self) -> str:
         if self.postgres_url:
             return self.postgres_url
-        return f"postgresql://paceline:{quote(self.postgres_password, safe='')}@127.0.0.1:{self.postgres_port}/paceline"
+        password = quote(self.postgres_password, safe="")
+        return f"postgresql://paceline:{password}@127.0.0.1:{self.postgres_port}/paceline"
 
     @property
     def cache_url(self) -> str:

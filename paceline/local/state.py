@@ -1,0 +1,80 @@
+"""What the supervisor writes down for `paceline status`, and the lock that keeps two from one folder."""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from paceline.core.errors import ConflictError
+from paceline.local.keeper import Keeper
+from paceline.local.service import HEALTHY
+
+STALE_S: Final = 15.0  # a supervisor writes every two seconds
+
+
+def path(var_dir: Path) -> Path:
+    return var_dir / "run" / "up.json"
+
+
+@contextlib.contextmanager
+def only_one(var_dir: Path) -> Iterator[None]:
+    """Holds the folder's lock; the kernel lets go of it when we die, however we die."""
+    lock = var_dir / "run" / "up.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ConflictError(
+                f"A stack already runs on {var_dir} (PID {file.read().strip() or 'unknown'}): "
+                "look at it with `paceline status`, or set PACELINE_VAR_DIR and the ports to run a second one"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def write(var_dir: Path, keepers: Sequence[Keeper]) -> None:
+    """Replaces the file in one step, so that a reader never sees half of it."""
+    target = path(var_dir)
+    draft = target.with_suffix(".new")
+    draft.write_text(json.dumps(describe(keepers)))
+    draft.replace(target)
+
+
+def describe(keepers: Sequence[Keeper]) -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "at_us": time.time_ns() // 1000,
+        "healthy": all(keeper.state in HEALTHY for keeper in keepers),
+        "services": {
+            keeper.service.name: {
+                "state": keeper.state.value,
+                "pid": keeper.pid,
+                "restarts": keeper.restarts,
+                "reason": keeper.reason,
+                "address": keeper.service.address,
+                "since_us": keeper.since_us,
+            }
+            for keeper in keepers
+        },
+    }
+
+
+def read(var_dir: Path) -> dict[str, Any] | None:
+    """What the running supervisor wrote last; None when none runs."""
+    try:
+        found: dict[str, Any] = json.loads(path(var_dir).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    if time.time_ns() // 1000 - found["at_us"] > STALE_S * 1_000_000 or not psutil.pid_exists(found["pid"]):
+        return None
+    return found

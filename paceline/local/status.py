@@ -1,0 +1,69 @@
+"""How a running stack is: the supervisor's view, the services' heartbeats, lags and ages."""
+
+import time
+from typing import Any
+
+import redis
+
+from paceline.local import probes, state
+from paceline.settings import Settings
+
+_TIMEOUT_S = 2.0
+
+
+def collect(settings: Settings) -> dict[str, Any]:
+    """`healthy` holds when every service that `up` was asked for is. Ages in seconds, lags in records."""
+    running = state.read(settings.var_dir)
+    if running is None:
+        return {"healthy": False, "running": False, "services": {}}
+    beats = _heartbeats(settings)
+    services: dict[str, dict[str, Any]] = running["services"]
+    for name, service in services.items():
+        if name in beats:
+            service["heartbeat"] = beats[name]
+    return {
+        "healthy": running["healthy"],
+        "running": True,
+        "supervisor_pid": running["pid"],
+        "last_price_age_s": _price_age_s(beats),
+        "last_snapshot_age_s": _snapshot_age_s(beats),
+        "consumer_lag": _lags(beats),
+        "services": services,
+    }
+
+
+def _heartbeats(settings: Settings) -> dict[str, dict[str, Any]]:
+    try:
+        with redis.Redis.from_url(
+            settings.cache_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+        ) as client:
+            found = {}
+            for key in client.scan_iter("health:*", count=1000):
+                name = key.decode().split(":")[1]
+                found[name] = next(iter(probes.heartbeats(client, name).values()), {})
+            return found
+    except redis.RedisError:
+        return {}
+
+
+def _price_age_s(beats: dict[str, dict[str, Any]]) -> float | None:
+    last_us = beats.get("feed", {}).get("last_price_us")
+    return round(time.time() - last_us / 1e6, 1) if last_us else None
+
+
+def _snapshot_age_s(beats: dict[str, dict[str, Any]]) -> float | None:
+    """Of the shard whose snapshot is oldest."""
+    ages = [
+        shard["snapshot_age_s"]
+        for shard in beats.get("engine", {}).get("shards", {}).values()
+        if shard.get("snapshot_age_s") is not None
+    ]
+    return round(max(ages), 1) if ages else None
+
+
+def _lags(beats: dict[str, dict[str, Any]]) -> dict[str, int]:
+    return {
+        name: sum(int(shard.get("lag") or 0) for shard in beats[name].get("shards", {}).values())
+        for name in ("engine", "writer", "router")
+        if name in beats
+    }
