@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from paceline.core.times import DAY_US
 from paceline.engine.shelf import Shelf
 from paceline.messages.outbound import OrderResponse
 
+_REMEMBERED_US: Final = 24 * 3600 * 1_000_000
 # At most so many old answers are forgotten per new one: memory stays bounded, and no message pays for a day.
 _FORGET_AT_ONCE: Final = 4
 
@@ -28,7 +28,7 @@ class Answers:
         if key in self.shelf:
             self.shelf.remove(key)
         self.shelf.add(key, answer)
-        if answer.time - self._oldest_us > DAY_US:
+        if answer.time - self._oldest_us > _REMEMBERED_US:
             self._forget(answer.time)
 
     def _forget(self, log_time: int) -> None:
@@ -42,4 +42,4 @@ class Answers:
 
 
 def is_fresh(answer: OrderResponse, log_time: int) -> bool:
-    return log_time - answer.time <= DAY_US
+    return log_time - answer.time <= _REMEMBERED_US

@@ -1,0 +1,178 @@
+"""`paceline replay`: messages from files through the engine, with no server."""
+
+import gzip
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Annotated
+
+import msgspec
+import typer
+
+from paceline.core.times import to_datetime
+from paceline.engine import Engine
+from paceline.messages.json_form import encode_line, output_to_json
+from paceline.messages.outbound import Outbound
+from paceline.usecases.explain import Explainer
+from paceline.usecases.replay import Counts, Format, Report, merged, timed_messages
+from paceline.usecases.replay import replay as replay_messages
+
+_PROGRESS_EVERY_S = 2.0
+
+
+class FileFormat(StrEnum):
+    jsonl = "jsonl"
+    binance = "binance"
+    backpack = "backpack"
+
+
+def replay(
+    *,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Messages or recorded frames; gz allowed.", show_default=False),
+    ],
+    format_: Annotated[
+        FileFormat | None,
+        typer.Option("--format", help="Of the files whose lines do not tell it themselves."),
+    ] = None,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FROM=TO", help="Name a recorded symbol as one of ours; may be repeated."),
+    ] = None,
+    shard: Annotated[int, typer.Option(min=0, help="Shard in the ids of what comes out.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the messages out, as JSON lines.")
+    ] = None,
+    at: Annotated[int | None, typer.Option(min=0, metavar="N", help="Stop after N messages.")] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Tell what happened to a trade, an order or an instruction, and why."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report for machines.")] = False,
+) -> None:
+    """Run messages through the engine, with no server, and print what it becomes.
+
+    FILE is JSON lines, one message a line, or recorded frames (BINANCE, BACKPACK), of which each
+    bookTicker becomes a price update. Several files are merged by time; ties go in the order of the files.
+    """
+    symbols = _symbols(symbol or [])
+    wanted: Format | None = format_.value if format_ else None
+    counts, explainer = Counts(), Explainer(explain) if explain else None
+    began = time.perf_counter()
+    with ExitStack() as stack:
+        sources = [timed_messages(_lines(stack, path), wanted, symbols, counts) for path in _existing(files)]
+        report = replay_messages(
+            Engine(shard),
+            merged(sources),
+            put=_writer(stack, out),
+            explainer=explainer,
+            progress=_Progress(began),
+            at=at,
+        )
+    elapsed_s = time.perf_counter() - began
+    if as_json:
+        _print_json(report, counts, elapsed_s, explainer)
+    else:
+        _print_report(report, counts, elapsed_s, explainer)
+
+
+def _symbols(pairs: list[str]) -> dict[str, str]:
+    named = {}
+    for pair in pairs:
+        venue, separator, ours = pair.partition("=")
+        if not (venue and separator and ours):
+            raise typer.BadParameter(f"{pair!r} is not FROM=TO", param_hint="--symbol")
+        named[venue] = ours
+    return named
+
+
+def _existing(files: list[Path]) -> list[Path]:
+    for path in files:
+        if not path.is_file():
+            raise typer.BadParameter(f"there is no file {path}", param_hint="FILE")
+    return files
+
+
+def _lines(stack: ExitStack, path: Path) -> Iterator[bytes]:
+    """The lines of a file, unpacked where it begins like a gzip file."""
+    try:
+        raw = stack.enter_context(path.open("rb"))
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        if packed:
+            yield from stack.enter_context(gzip.open(raw))
+        else:
+            yield from raw
+    except (OSError, EOFError) as error:
+        typer.echo(f"{path} cannot be read to its end: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+class _Writer:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __call__(self, output: Outbound) -> None:
+        self._file.write(encode_line(output_to_json(output)) + b"\n")
+
+
+def _writer(stack: ExitStack, out: Path | None) -> _Writer | None:
+    if out is None:
+        return None
+    try:
+        return _Writer(stack.enter_context(out.open("wb")))
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {out}: {error.strerror}", param_hint="--out") from error
+
+
+class _Progress:
+    """A line on stderr every two seconds of work."""
+
+    def __init__(self, began: float) -> None:
+        self._began = self._told = began
+
+    def __call__(self, messages: int) -> None:
+        now = time.perf_counter()
+        if now - self._told >= _PROGRESS_EVERY_S:
+            self._told = now
+            print(f"{messages:,} messages, {messages / (now - self._began):,.0f}/s", file=sys.stderr)
+
+
+def _print_json(report: Report, counts: Counts, elapsed_s: float, explainer: Explainer | None) -> None:
+    data = msgspec.to_builtins(report) | msgspec.to_builtins(counts)
+    data["seconds"] = round(elapsed_s, 6)
+    data["messages_per_s"] = round(report.messages / elapsed_s)
+    if explainer is not None:
+        data["explanation"] = explainer.story()
+    print(json.dumps(data))
+
+
+def _print_report(report: Report, counts: Counts, elapsed_s: float, explainer: Explainer | None) -> None:
+    if explainer is not None:
+        print(explainer.story(), end="\n\n")
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in report.dropped.items() if count)
+    rows = [
+        ("messages", f"{report.messages:,}"),
+        ("messages/s", f"{report.messages / elapsed_s:,.0f}"),
+        ("undecodable", f"{report.undecodable:,}"),
+        ("prices dropped", dropped or "0"),
+        ("messages out", f"{report.outputs:,}"),
+        ("accounts", f"{report.accounts:,}"),
+        ("open trades", f"{report.open_trades:,}"),
+        ("resting orders", f"{report.resting_orders:,}"),
+        ("log time", f"{report.log_time} ({to_datetime(report.log_time)})"),
+    ]
+    if counts.other_frames or counts.bad_frames:
+        rows.append(("other frames", f"{counts.other_frames:,} ({counts.bad_frames:,} unreadable)"))
+    for asset, kinds in report.ledger.items():
+        rows.append((f"ledger {asset}", ", ".join(f"{kind} {amount}" for kind, amount in kinds.items())))
+    rows.append(("state hash", report.state_hash))
+    for name, value in rows:
+        print(f"{name:<16}{value}")

@@ -1,0 +1,91 @@
+"""Recorded frames of an exchange's WebSocket, one a line, as the price updates that our feed would write.
+
+    1723161255088169167 {"stream":"btcusdt@bookTicker","data":{"u":5123,"s":"BTCUSDT","b":"61800.20",…}}
+
+The number before the JSON is when the frame was received, in nanoseconds. It becomes the `time` of the
+message, which on our log is always our own stamp and never the venue's; a Backpack frame without it has
+its event time `E` for that. Of all frames only `bookTicker` is a price.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from paceline.core.money import parse_decimal
+from paceline.messages.inbound import PriceUpdate
+
+Venue = Literal["binance", "backpack"]
+
+# Of the venue's own times, in µs: Binance counts milliseconds, Backpack microseconds.
+_UNIT_US: Final[dict[Venue, int]] = {"binance": 1_000, "backpack": 1}
+
+
+class FrameError(ValueError):
+    """The line is no frame, or a price whose numbers cannot be read; says why."""
+
+
+class _Frame(Struct):
+    data: Raw
+    stream: str = ""
+
+
+class _BookTicker(Struct):
+    """Backpack's documentation shows `u` as a string, the wire carries an integer: take both."""
+
+    s: str
+    b: str
+    B: str
+    a: str
+    A: str
+    u: int | str
+    E: int | None = None
+    T: int | None = None
+
+
+_frame = msgspec.json.Decoder(_Frame)
+_book_ticker = msgspec.json.Decoder(_BookTicker)
+
+
+def price_of_frame(line: bytes, venue: Venue, symbols: Mapping[str, str]) -> PriceUpdate | None:
+    """The price update of a recorded line, None for a frame of another kind.
+
+    `symbols` maps the venue's names to ours; a name that it lacks stays as it is.
+    """
+    head, separator, rest = line.strip().partition(b" ")
+    received_ns = int(head) if separator and head.isdigit() else None
+    try:
+        frame = _frame.decode(rest if received_ns is not None else line)
+        if "bookTicker" not in frame.stream:
+            return None
+        ticker = _book_ticker.decode(frame.data)
+        return _price_update(ticker, venue, symbols, received_ns)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise FrameError(str(error)) from error
+
+
+def _price_update(
+    ticker: _BookTicker, venue: Venue, symbols: Mapping[str, str], received_ns: int | None
+) -> PriceUpdate:
+    unit_us = _UNIT_US[venue]
+    if received_ns is not None:
+        time_us = received_ns // 1_000
+    elif ticker.E is not None:
+        time_us = ticker.E * unit_us
+    else:
+        raise FrameError("neither a time of receipt nor an event time")
+    symbol = symbols.get(ticker.s, ticker.s)
+    update_id = int(ticker.u)
+    venue_time = ticker.T if ticker.T is not None else ticker.E
+    return PriceUpdate(
+        id=f"{symbol}-{update_id}",
+        time=time_us,
+        symbol=symbol,
+        bid=parse_decimal(ticker.b),
+        bid_quantity=parse_decimal(ticker.B),
+        ask=parse_decimal(ticker.a),
+        ask_quantity=parse_decimal(ticker.A),
+        update_id=update_id,
+        venue_time_us=None if venue_time is None else venue_time * unit_us,
+    )
