@@ -1,0 +1,1 @@
+"""Measurements: each prints one table, with limits taken in the same run."""

@@ -1,0 +1,139 @@
+"""How long the platform takes to start, what it needs, and how fast an order is answered through HTTP.
+
+    python -m bench.stack [--seconds 30] [--orders 50] [--ticks 1000] [--json]
+
+Starts a stack of its own by `paceline up`, on free ports and in a temporary folder. Orders go out at fixed
+times whether or not the ones before were answered (open loop), so a stall is counted for all who met it.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import cycle
+from typing import Any
+
+import httpx
+import psutil
+
+from bench.core import Figure, table
+from paceline.local.throwaway import Stack, stop, throwaway_stack
+
+_MEMBERS = 8
+_SYMBOL = "BTC_USDC_PERP"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member who has signed in: an HTTP client that carries the session and the CSRF header."""
+
+    client: httpx.AsyncClient
+    account: str
+
+
+async def sign_in(stack: Stack, email: str) -> Member:
+    """Sign up by magic link, read from the sandbox mailbox."""
+    client = httpx.AsyncClient(base_url=stack.settings.api_url, timeout=10)
+    (await client.post("/api/v1/auth", json={"email": email})).raise_for_status()
+    mail = httpx.AsyncClient(base_url=stack.settings.mail_api_url, headers={"Authorization": "Bearer bench"})
+    async with mail:
+        listed = (await mail.get("/emails", params={"to": email})).raise_for_status().json()["data"]
+        text = (await mail.get(f"/emails/{listed[0]['id']}")).raise_for_status().json()["text"]
+    token = re.search(r"token=([A-Za-z0-9_-]{43})", text)
+    if token is None:
+        raise RuntimeError(f"no token in the mail to {email}")
+    answer = await client.get(
+        "/api/v1/auth/verify", params={"token": token[1]}, headers={"Accept": "application/json"}
+    )
+    session: dict[str, Any] = answer.raise_for_status().json()["data"]
+    client.headers["X-CSRF-TOKEN"] = session["csrf_token"]
+    return Member(client, session["account"])
+
+
+async def order_latencies(stack: Stack, orders_hz: float, seconds: float) -> tuple[list[float], int]:
+    """Latency in ms of each order from the moment it was due, and how many were not answered 200."""
+    members = [await sign_in(stack, f"bench-{n}@example.com") for n in range(_MEMBERS)]
+    latencies: list[float] = []
+    failures = 0
+
+    async def order(member: Member, side: str, due: float) -> None:
+        nonlocal failures
+        body = {"symbol": _SYMBOL, "side": side, "order_type": "market", "quantity": "0.001"}
+        answer = await member.client.post("/api/v1/trade/order", json=body)
+        latencies.append((time.perf_counter() - due) * 1e3)
+        failures += answer.status_code != 200
+
+    turns = cycle((member, side) for side in ("buy", "sell") for member in members)
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(orders_hz * seconds)):
+            due = began + number / orders_hz
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            group.create_task(order(*next(turns), due))
+    for member in members:
+        await member.client.aclose()
+    return latencies, failures
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def resident_mb(stack: Stack) -> float:
+    """Memory of all processes of the stack; shared pages are counted once where the kernel tells (PSS)."""
+    root = psutil.Process(stack.process.pid)
+    total = 0
+    for process in [root, *root.children(recursive=True)]:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total / 1e6
+
+
+def measure(orders_hz: float, ticks_hz: int, seconds: float) -> list[Figure]:
+    environment = {"PACELINE_EXCHANGE_RATE_HZ": str(ticks_hz), "PACELINE_SIGN_IN_RATE_PER_MINUTE": "600"}
+    with throwaway_stack(environment=environment) as stack:
+        asyncio.run(order_latencies(stack, orders_hz, 3))
+        latencies, failures = asyncio.run(order_latencies(stack, orders_hz, seconds))
+        memory = resident_mb(stack)
+        healthy_after_s = stack.healthy_after_s
+        began = time.perf_counter()
+        stop(stack.process)
+        stopped_after_s = time.perf_counter() - began
+    at = f"{orders_hz:g} orders/s, {ticks_hz} ticks/s"
+    return [
+        Figure("start until healthy, without Airflow", healthy_after_s, "s", 30),
+        Figure("stop", stopped_after_s, "s", 20),
+        Figure("memory of the stack, without Airflow", memory, "MB"),
+        Figure(f"order to reply, p50 ({at})", quantile(latencies, 0.50), "ms", None, 15),
+        Figure(f"order to reply, p99 ({at})", quantile(latencies, 0.99), "ms", None, 50),
+        Figure("orders sent", len(latencies), "orders"),
+        Figure("orders not filled", failures, "orders"),
+    ]
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", maxsplit=1)[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=30, help="how long to send orders")
+    parser.add_argument("--orders", type=float, default=50, help="orders a second")
+    parser.add_argument("--ticks", type=int, default=1000, help="price updates a second")
+    parser.add_argument("--json", action="store_true", help="a JSON line a figure instead of a table")
+    options = parser.parse_args(arguments)
+    figures = measure(options.orders, options.ticks, options.seconds)
+    if options.json:
+        for figure in figures:
+            print(json.dumps(asdict(figure)))
+    else:
+        print(table(figures))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
