@@ -77,8 +77,7 @@ class Desk:
         configured = [self.configure_market(rng, symbol=symbol, usual=True) for symbol in MARKETS]
         prices = [self.price_update(rng, symbol=symbol) for symbol in MARKETS]
         accounts = [self.open_account(rng, account=account) for account in ACCOUNTS[:-1]]
-        self.sent += accounts
-        return [_line(message) for message in configured + prices + accounts]
+        return [as_line(self.noted(message)) for message in configured + prices + accounts]
 
     def any_line(self, rng: Random) -> str:
         """One line of any kind, in the proportions of a busy and unlucky day."""
@@ -86,10 +85,13 @@ class Desk:
             return rng.choice(UNDECODABLE)
         weights = [weight for weight, _ in self._choices]
         make = rng.choices([make for _, make in self._choices], weights)[0]
-        message = make(rng)
+        return as_line(self.noted(make(rng)))
+
+    def noted(self, message: Json) -> Json:
+        """The message, remembered so that it may be repeated."""
         if message["type"] == "user_instruction":
             self.sent.append(message)
-        return _line(message)
+        return message
 
     # ── prices ──────────────────────────────────────────────────────────────────────────────────
 
@@ -356,7 +358,8 @@ def _mostly(rng: Random, usual: tuple[int, ...], rare: tuple[int, ...]) -> int:
     return rng.choice(usual if rng.random() < 0.85 else rare)
 
 
-def _line(message: Json) -> str:
+def as_line(message: Json) -> str:
+    """The message as a line of a file."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 

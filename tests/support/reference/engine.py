@@ -75,13 +75,13 @@ class ReferenceEngine(Trades, Orders):
     def take_price(self, m: Message) -> None:
         market = self.markets.get(m["symbol"])
         if market is None:
-            return self.drop("not configured")
+            return self.drop("market_not_configured")
         if market.update_id is not None and m["update_id"] <= market.update_id:
-            return self.drop("old update_id")
+            return self.drop("update_id_not_above_last")
         if m["bid"] == 0 or m["ask"] == 0:
-            return self.drop("price of 0")
+            return self.drop("price_zero")
         if m["bid"] >= m["ask"]:
-            return self.drop("bid not below ask")
+            return self.drop("bid_not_below_ask")
         market.bid, market.ask = m["bid"], m["ask"]
         market.update_id, market.accepted_at = m["update_id"], self.log_time
         if not market.halted:

@@ -1,0 +1,97 @@
+"""Hypothesis looks for the shortest run of messages of which the engine and the reference differ."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from paceline.engine import Engine
+from tests.support.agreement import Pair
+from tests.support.engine_messages import UNDECODABLE, Desk, as_line
+
+Randoms = st.randoms(use_true_random=False)
+
+
+class BothEngines(RuleBasedStateMachine):
+    """Every kind of message is a rule; after each step all outputs and balances are the same."""
+
+    @initialize(rng=Randoms, shard=st.integers(0, 9))
+    def open_for_business(self, rng: Random, shard: int) -> None:
+        self.pair = Pair(shard)
+        self.desk = Desk(self.pair.reference)
+        for line in self.desk.opening_lines(rng):
+            self.pair.apply(line)
+
+    def send(self, make: Callable[[Random], dict[str, Any]], rng: Random) -> None:
+        self.pair.apply(as_line(self.desk.noted(make(rng))))
+
+    @rule(rng=Randoms)
+    def price_moves(self, rng: Random) -> None:
+        self.send(self.desk.price_update, rng)
+
+    @rule(rng=Randoms)
+    def price_is_bad(self, rng: Random) -> None:
+        self.send(self.desk.bad_price_update, rng)
+
+    @rule(rng=Randoms)
+    def market_is_configured_again(self, rng: Random) -> None:
+        self.send(self.desk.configure_market, rng)
+
+    @rule(rng=Randoms)
+    def something_halts_or_resumes(self, rng: Random) -> None:
+        self.send(self.desk.halt_or_resume, rng)
+
+    @rule(rng=Randoms)
+    def account_opens(self, rng: Random) -> None:
+        self.send(self.desk.open_account, rng)
+
+    @rule(rng=Randoms, withdrawing=st.booleans())
+    def money_moves(self, rng: Random, withdrawing: bool) -> None:
+        self.send(self.desk.withdraw if withdrawing else self.desk.deposit, rng)
+
+    @rule(rng=Randoms)
+    def trade_is_created(self, rng: Random) -> None:
+        self.send(self.desk.create_trade, rng)
+
+    @rule(rng=Randoms)
+    def trade_is_amended(self, rng: Random) -> None:
+        self.send(self.desk.amend_trade, rng)
+
+    @rule(rng=Randoms)
+    def trade_is_closed(self, rng: Random) -> None:
+        self.send(self.desk.close_trade, rng)
+
+    @rule(rng=Randoms)
+    def order_is_placed(self, rng: Random) -> None:
+        self.send(self.desk.place_order, rng)
+
+    @rule(rng=Randoms)
+    def order_is_cancelled(self, rng: Random) -> None:
+        self.send(self.desk.cancel_order, rng)
+
+    @rule(rng=Randoms)
+    def instruction_is_repeated(self, rng: Random) -> None:
+        self.send(self.desk.repeat, rng)
+
+    @rule(line=st.sampled_from(UNDECODABLE))
+    def line_is_no_message(self, line: str) -> None:
+        self.pair.apply(line)
+
+    @rule(objects_per_slice=st.integers(1, 5))
+    def engine_restarts(self, objects_per_slice: int) -> None:
+        before = self.pair.engine.state_hash()
+        self.pair.engine = Engine.load(list(self.pair.engine.dump_slices(objects_per_slice)))
+        assert self.pair.engine.state_hash() == before
+
+    @invariant()
+    def all_is_the_same(self) -> None:
+        self.pair.compare_state()
+
+
+BothEngines.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=60, deadline=None, database=None, print_blob=True
+)
+TestBothEngines = BothEngines.TestCase

@@ -1,0 +1,169 @@
+"""What holds of the engine whatever the messages, shown on seeded scenarios."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from itertools import islice
+from random import Random
+from typing import Any
+
+import pytest
+
+from paceline.engine import Engine
+from paceline.messages.json_form import DecodeError, decode_line, output_to_json
+from paceline.messages.log_form import Undecodable, decode_messages, encode_messages
+from tests.support.agreement import apply_line
+from tests.support.engine_messages import ACCOUNTS, Scenario
+
+LENGTH = 900
+SEEDS = (7, 8, 9)
+
+Json = dict[str, Any]
+
+
+@cache
+def lines_of(seed: int) -> list[str]:
+    print(f"seed {seed}, {LENGTH} messages")
+    return Scenario(seed, LENGTH).lines
+
+
+def run(engine: Engine, lines: Sequence[str]) -> list[list[Json]]:
+    return [apply_line(engine, line) for line in lines]
+
+
+def holdings(engine: Engine) -> list[Any]:
+    """Everything that an instruction can change."""
+    return [
+        list(engine.accounts()),
+        list(engine.open_trades()),
+        list(engine.resting_orders()),
+        engine.ledger(),
+    ]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ledger_holds_after_each_message(seed: int) -> None:
+    engine = Engine()
+    for line in lines_of(seed):
+        apply_line(engine, line)
+        engine.check_ledger()
+        for places in engine.ledger().values():
+            assert sum(places.values()) == 0
+        assert all(
+            min(a.cash, a.margin, a.locked, *a.free.values(), *a.held.values()) >= 0
+            for a in engine.accounts()
+        )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_batches_change_nothing(seed: int) -> None:
+    """Cut anywhere, a batch is its messages one after the other; what is no message in it is only itself."""
+    rng = Random(seed)
+    one_by_one, in_batches = Engine(), Engine()
+    expected = run(one_by_one, lines_of(seed))
+    actual: list[list[Json]] = []
+    elements = iter([message_or_junk(line) for line in lines_of(seed)])
+    while batch := list(islice(elements, rng.randint(1, 60))):
+        for message in decode_messages(encode_messages(batch)):
+            if isinstance(message, Undecodable):
+                in_batches.apply_undecodable()
+                actual.append([])
+            else:
+                actual.append([output_to_json(output) for output in in_batches.apply(message)])
+    assert actual == expected
+    assert in_batches.state_hash() == one_by_one.state_hash()
+
+
+def message_or_junk(line: str) -> Any:
+    try:
+        return decode_line(line)
+    except DecodeError:
+        return "no message"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_snapshot_and_replay_equal_replay_from_zero(seed: int) -> None:
+    """A snapshot at any position, taken while messages go on, leads to the same outputs and the same hash."""
+    rng, lines = Random(seed), lines_of(seed)
+    whole = Engine(shard=3)
+    outputs = run(whole, lines)
+    for position in [0, 1, LENGTH, *rng.sample(range(LENGTH), 12)]:
+        live = Engine(shard=3)
+        run(live, lines[:position])
+        at_position = live.state_hash()
+        chunks, capture = [], live.begin_capture()
+        ahead = iter(lines[position:])
+        for chunk in capture.slices(rng.randint(1, 8)):
+            chunks.append(chunk)
+            run(live, list(islice(ahead, rng.randint(0, 3))))
+        assert (capture.position, capture.hash) == (position, at_position)
+        loaded = Engine.load(chunks)
+        assert (loaded.position, loaded.shard, loaded.state_hash()) == (position, 3, at_position)
+        assert run(loaded, lines[position:]) == outputs[position:]
+        assert loaded.state_hash() == whole.state_hash()
+        run(live, list(ahead))
+        assert live.state_hash() == whole.state_hash()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_duplicate_changes_nothing(seed: int) -> None:
+    """The answer again under an id of its own, and not one balance, trade, order or posting moved."""
+    engine = Engine()
+    repeated = 0
+    for line in lines_of(seed):
+        first = apply_line(engine, line)
+        if not first or first[0]["type"] != "order_response" or is_not_remembered(line, first[0]):
+            continue
+        before, position = holdings(engine), engine.position
+        again = apply_line(engine, line)
+        repeated += 1
+        expected = first[0] | {"id": f"0:{position}:0", "time": engine.log_time, "duplicate": True}
+        assert again == [expected]
+        assert holdings(engine) == before
+    assert repeated > 100
+
+
+def is_not_remembered(line: str, response: Json) -> bool:
+    """Whether the account did not exist yet when this was sent."""
+    opened = json.loads(line)["kind"] == "open_account" and response["status"] == "accepted"
+    return response["code"] == "ACCOUNT_NOT_FOUND" or opened
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_accounts_do_not_influence_each_other(seed: int) -> None:
+    """Without one account's instructions the others get the same, but for the ordinals in shared messages."""
+    lines = lines_of(seed)
+    together = run(Engine(), lines)
+    for removed in ACCOUNTS[:3]:
+        without = run(Engine(), [silenced(line, removed) for line in lines])
+        assert of_others(without, removed) == of_others(together, removed)
+
+
+def silenced(line: str, account: str) -> str:
+    """The line, or in its place one that only moves the log time."""
+    try:
+        message = json.loads(line)
+        if message["type"] != "user_instruction" or message["account"] != account:
+            return line
+    except (ValueError, KeyError, TypeError):
+        return line
+    if message_or_junk(line) == "no message":
+        return line
+    return json.dumps(
+        {
+            "type": "admin_instruction",
+            "id": "silence",
+            "time": message["time"],
+            "kind": "resume_account",
+            "account": "nobody",
+        }
+    )
+
+
+def of_others(outputs: list[list[Json]], account: str) -> list[Json]:
+    return [
+        output | {"id": output["id"].rpartition(":")[0]}
+        for of_message in outputs
+        for output in of_message
+        if output["account"] != account
+    ]
