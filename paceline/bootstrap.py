@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
+from paceline.adapters.kafka.producer import EngineLog
 from paceline.adapters.notify.resend import ResendNotifier
 from paceline.adapters.postgres.account_state import PostgresAccountState
 from paceline.adapters.postgres.answers import PostgresAnswers
+from paceline.adapters.postgres.market_book import PostgresMarketBook
 from paceline.adapters.postgres.members import PostgresMembers
 from paceline.adapters.postgres.pool import Pool
 from paceline.adapters.postgres.records import PostgresRecords
@@ -15,6 +17,7 @@ from paceline.adapters.redis.hot import RedisAccountState, RedisPrices, RedisRep
 from paceline.ports.members import Members
 from paceline.ports.notifier import Notifier
 from paceline.settings import Settings
+from paceline.usecases import markets
 from paceline.usecases.accounts import Sight
 from paceline.usecases.trading import Desk
 
@@ -70,3 +73,15 @@ def open_platform(settings: Settings) -> Platform:
         pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
         close=close,
     )
+
+
+async def configure_default_markets(settings: Settings) -> int:
+    """Put the default markets on the log of every shard that lacks them; how many messages that took."""
+    async with EngineLog(settings.brokers) as log:
+        return await markets.configure_markets(
+            markets.default_markets(),
+            PostgresMarketBook(settings.database_url),
+            log,
+            settings.engine_shards,
+            time.time_ns() // 1000,
+        )

@@ -25,7 +25,9 @@ _MAX_RECORDS: Final = 2_000
 class Shard(Protocol):
     """The part of a service that belongs to one shard."""
 
-    next_offset: int
+    @property
+    def next_offset(self) -> int:
+        """Offset of the record that the shard wants next."""
 
     async def handle(self, records: list[Record]) -> None:
         """Take the records from `next_offset` on and move it."""
@@ -67,6 +69,8 @@ class LogService(Service):  # type: ignore[misc]
         self._shard_count = shards
         self._shards: dict[int, Shard] = {}
         self._state = "starting"
+        self._ended = asyncio.Event()
+        self._ended.set()
 
     def _repr_info(self) -> str:
         return self.name
@@ -74,11 +78,11 @@ class LogService(Service):  # type: ignore[misc]
     async def on_start(self) -> None:
         await self._opener.start()
         await self._reader.start()
-        check_partitions(self._topic, await self._reader.partitions(), self._shard_count)
+        check_partitions(self._topic, self._reader.partitions(), self._shard_count)
 
     async def on_stop(self) -> None:
-        """Runs after the loop has ended."""
-        self._state = "stopping"
+        """Mode calls this while the loop still runs: what the loop needs is let go after its end."""
+        await self._ended.wait()
         await self._reader.stop()
         await self._opener.stop()
 
@@ -93,13 +97,15 @@ class LogService(Service):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def run(self) -> None:
+        self._ended.clear()
         try:
             while not self.should_stop:
                 await self._round()
-        finally:
             self._state = "stopping"
-        for shard in list(self._shards):
-            await self._close(shard)
+            for shard in list(self._shards):
+                await self._close(shard)
+        finally:
+            self._ended.set()
 
     async def _round(self) -> None:
         if self._reader.assignment_changed():

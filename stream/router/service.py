@@ -182,6 +182,8 @@ class Router:
 
     async def _rebuild(self, shard: int) -> tuple[Standing, int]:
         """Bring the writer's state into Redis; where to go on, and from which position on state changes."""
+        for reader in ("router", "writer"):
+            await self._session.transaction(lambda c, reader=reader: readers.load(c, reader, shard))  # type: ignore[misc]
         writer, own, commands = await self._session.transaction(lambda c: _read_state(c, shard))
         start = min(writer, own, key=lambda standing: standing.position)
         await self._store.rebuild(shard, start, writer.position, commands)
@@ -198,8 +200,8 @@ class Router:
 async def _read_state(connection: Connection, shard: int) -> tuple[Standing, Standing, list[Command]]:
     """Standing of writer and router, and the commands for the state at the writer's, all of one moment."""
     await connection.execute("set transaction isolation level repeatable read")
-    own = await readers.load(connection, "router", shard)
-    writer = await readers.load(connection, "writer", shard)
+    own = await readers.read(connection, "router", shard)
+    writer = await readers.read(connection, "writer", shard)
     commands: list[Command] = []
     for position, ordinal, update in await history.current_balances(connection, shard):
         commands.append(("DEL", trades_key(update.account), orders_key(update.account)))

@@ -5,7 +5,7 @@ to Kafka: a shard tells the offset it wants, and gets the records from there on 
 """
 
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -50,13 +50,18 @@ class LogReader:
     """Batches of one topic's records, of the shards that the group gave to this process."""
 
     def __init__(self, brokers: str, topic: str, group: str) -> None:
+        self._brokers = brokers
         self._topic = topic
+        self._group = group
         self._listener = _Listener()
         self._wanted: dict[int, int] = {}
+        self._consumer: Any = None
+
+    async def start(self) -> None:
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=brokers,
-            group_id=group,
-            client_id=group,
+            bootstrap_servers=self._brokers,
+            group_id=self._group,
+            client_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=6000,
@@ -65,17 +70,16 @@ class LogReader:
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=200,
         )
-
-    async def start(self) -> None:
         self._consumer.subscribe([self._topic], listener=self._listener)
         await self._consumer.start()
 
     async def stop(self) -> None:
-        await self._consumer.stop()
+        if self._consumer is not None:
+            await self._consumer.stop()
 
-    async def partitions(self) -> int:
+    def partitions(self) -> int:
         """How many partitions the topic has; 0 when there is no such topic."""
-        return len(await self._consumer.partitions_for_topic(self._topic) or ())
+        return len(self._consumer.partitions_for_topic(self._topic) or ())
 
     def assignment_changed(self) -> bool:
         """True once after each rebalance; every shard must be sought again then."""

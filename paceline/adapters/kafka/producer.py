@@ -40,8 +40,14 @@ class Outlet:
         self._under_way.append(await self._producer.send(self._topic, value=value, partition=self._partition))
 
     async def flush(self) -> None:
-        """Return once everything sent so far is acknowledged; raises if anything failed."""
-        await self._settle(0)
+        """Return once everything sent so far is acknowledged; raises if anything of it failed."""
+        for sent in list(self._under_way):
+            await asyncio.shield(sent)
+
+    def check(self) -> None:
+        """Raise if a send has failed for good."""
+        while self._under_way and self._under_way[0].done():
+            self._under_way.popleft().result()
 
     async def _settle(self, leave: int) -> None:
         while self._under_way and (self._under_way[0].done() or len(self._under_way) > leave):

@@ -56,6 +56,8 @@ async def _create(admin: AIOKafkaAdminClient, names: list[str], shards: int, rep
 
 
 def check_partitions(topic: str, partitions: int, shards: int) -> None:
+    if not partitions:
+        raise PermanentError(f"There is no topic {topic}: run `paceline topics`.")
     if partitions != shards:
         raise PermanentError(
             f"Topic {topic} has {partitions} partitions, but PACELINE_ENGINE_SHARDS is {shards}. "

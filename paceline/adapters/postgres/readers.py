@@ -29,6 +29,11 @@ async def load(connection: Connection, reader: Reader, shard: int) -> Standing:
     await connection.execute(
         "insert into engine.readers (reader, shard) values (%s, %s) on conflict do nothing", (reader, shard)
     )
+    return await read(connection, reader, shard)
+
+
+async def read(connection: Connection, reader: Reader, shard: int) -> Standing:
+    """The standing of a reader that was loaded before."""
     cursor = await connection.execute(
         "select next_position, next_offset from engine.readers where reader = %s and shard = %s",
         (reader, shard),

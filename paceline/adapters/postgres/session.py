@@ -1,5 +1,6 @@
 """One connection to Postgres that outlives its server's absence."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class Session:
-    """A connection made when it is needed and made anew after it broke. Not for concurrent use."""
+    """A connection made when it is needed and made anew after it broke. Transactions wait for each other."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Session:
         self._prepare = prepare
         self._patience_s = patience_s
         self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
 
     async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do `work` in one transaction and commit.
@@ -42,9 +44,10 @@ class Session:
             async with connection.transaction():
                 return await work(connection)
 
-        return await retrying(
-            attempt, on=AWAY, what=f"Postgres for {self._name}", patience_s=self._patience_s
-        )
+        async with self._turn:
+            return await retrying(
+                attempt, on=AWAY, what=f"Postgres for {self._name}", patience_s=self._patience_s
+            )
 
     async def _connected(self) -> Connection:
         if self._connection is not None and not self._connection.broken and not self._connection.closed:

@@ -1,0 +1,83 @@
+"""`paceline log`: look into the log."""
+
+import asyncio
+import gzip
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import IO, Annotated, Final
+
+import typer
+
+from paceline.core.errors import PermanentError, ValidationError
+from paceline.settings import Settings, settings
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into the log.")
+
+_PROGRESS_EVERY_S: Final = 2.0
+
+
+@app.callback()
+def log() -> None:
+    """Look into the log."""
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="File to write; compressed if its name ends in .gz.")],
+    shard: Annotated[int, typer.Option(min=0, help="Shard whose log to write.")] = 0,
+    until_position: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Only the first N messages.")
+    ] = None,
+) -> None:
+    """Write a shard's log as JSON lines, for `paceline replay`. Line n holds the message at position n − 1.
+
+    Messages that could not be decoded are lines that do not decode, so that positions stay.
+    """
+    messages = asyncio.run(_export(settings(), shard, file, until_position))
+    typer.echo(f"Wrote {messages} messages of shard {shard} to {file}.")
+
+
+async def _export(config: Settings, shard: int, file: Path, until: int | None) -> int:
+    if shard >= config.engine_shards:
+        raise ValidationError(
+            f"There is no shard {shard}: they are numbered 0 to {config.engine_shards - 1}."
+        )
+    # Under another name until it is whole: a file that is there can be trusted.
+    part = file.with_name(f"{file.name}.part")
+    count = 0
+    told_at = time.monotonic()
+    async with AsyncExitStack() as stack:
+        out: IO[bytes] = stack.enter_context(
+            gzip.open(part, "wb") if file.suffix == ".gz" else part.open("wb")  # noqa: SIM115
+        )
+        async for line in _lines(config, shard):
+            if count == until:
+                break
+            out.write(line + b"\n")
+            count += 1
+            if time.monotonic() - told_at > _PROGRESS_EVERY_S:
+                typer.echo(f"{count} messages …", err=True)
+                told_at = time.monotonic()
+    part.replace(file)
+    if until is not None and count < until:
+        raise PermanentError(f"Shard {shard} has only {count} messages; {file} holds them all.")
+    return count
+
+
+async def _lines(config: Settings, shard: int) -> AsyncIterator[bytes]:
+    from paceline.adapters.kafka.log_scan import scan
+    from paceline.adapters.kafka.topics import ENGINE_IN
+    from paceline.usecases.export_log import lines_of_record
+
+    async with scan(config.brokers, ENGINE_IN, shard) as log_of_shard:
+        bounds = await log_of_shard.bounds()
+        if bounds.begin != 0:
+            raise PermanentError(
+                f"The log of shard {shard} begins at offset {bounds.begin}, not at 0: its start was cut, "
+                "and what is left has other positions."
+            )
+        async for record in log_of_shard.records(bounds.begin, bounds.end):
+            for line in lines_of_record(record.value):
+                yield line

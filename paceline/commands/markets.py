@@ -1,0 +1,15 @@
+"""`paceline markets`: put the default markets on the log."""
+
+import asyncio
+
+import typer
+
+from paceline.settings import settings
+
+
+def markets() -> None:
+    """Put the default markets on the log of every shard that lacks them or has them otherwise."""
+    from paceline.bootstrap import configure_default_markets
+
+    written = asyncio.run(configure_default_markets(settings()))
+    typer.echo(f"Wrote {written} configurations." if written else "All markets are configured.")

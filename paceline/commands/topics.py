@@ -1,0 +1,16 @@
+"""`paceline topics`: make the topics of the log."""
+
+import asyncio
+
+import typer
+
+from paceline.settings import settings
+
+
+def topics() -> None:
+    """Make the topics of the log, one partition a shard. Refuses to go on with another number of shards."""
+    from paceline.adapters.kafka.topics import ensure_topics
+
+    config = settings()
+    made = asyncio.run(ensure_topics(config.brokers, config.engine_shards))
+    typer.echo(f"Made {', '.join(made)}." if made else "All topics are there.")

@@ -1,0 +1,1 @@
+"""The engine service: `engine.in` → the pure engine → `engine.out`, and its snapshots."""

@@ -1,0 +1,123 @@
+"""Keeps a shard's snapshots and dead letters in Postgres, beside the engine's work."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+import paceline
+from paceline.adapters.postgres import dead_letters, snapshots
+from paceline.adapters.postgres.dead_letters import DeadLetter
+from paceline.adapters.postgres.session import AWAY, Connection, Session
+from paceline.adapters.postgres.snapshots import SnapshotHead
+from paceline.engine.snapshot import SCHEMA_VERSION, Capture
+
+_log = structlog.get_logger()
+
+# About a third of a millisecond of work; the engine goes on between two slices.
+_OBJECTS_PER_SLICE: Final = 500
+_LETTERS_HELD: Final = 1_000
+_LETTERS_AT_LATEST_S: Final = 1.0
+
+
+class Keeper:
+    """Stores what the shard gives it. While Postgres is away the engine goes on without snapshots."""
+
+    def __init__(self, shard: int, session: Session, interval_s: float, first_s: float) -> None:
+        self._shard = shard
+        self._session = session
+        self._interval_s = interval_s
+        self._due_at = time.monotonic() + first_s
+        self._task: asyncio.Task[None] | None = None
+        self._letters: list[DeadLetter] = []
+        self._letters_since = 0.0
+        self.stored: SnapshotHead | None = None
+        self._stored_at = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        return self._task is None and time.monotonic() >= self._due_at
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last snapshot, or since this shard was opened."""
+        return time.monotonic() - self._stored_at
+
+    def begin(self, capture: Capture, next_offset: int, acknowledged: Callable[[], Awaitable[None]]) -> None:
+        """Store a capture in the background, once `acknowledged` says that its outputs are on the log."""
+        self._due_at = time.monotonic() + self._interval_s
+        self._task = asyncio.create_task(self._snapshot(capture, next_offset, acknowledged))
+
+    async def add_letter(self, letter: DeadLetter) -> None:
+        if not self._letters:
+            self._letters_since = time.monotonic()
+        self._letters.append(letter)
+        if len(self._letters) >= _LETTERS_HELD:
+            await self._letters_out()
+
+    async def tick(self) -> None:
+        """Raises what a finished snapshot raised."""
+        if self._task is not None and self._task.done():
+            finished, self._task = self._task, None
+            finished.result()
+        if (
+            self._letters
+            and self._task is None
+            and time.monotonic() - self._letters_since >= _LETTERS_AT_LATEST_S
+        ):
+            self._task = asyncio.create_task(self._letters_alone())
+
+    async def finish(self) -> None:
+        """Wait for what is under way."""
+        if self._task is not None:
+            unfinished, self._task = self._task, None
+            await unfinished
+
+    async def _snapshot(
+        self, capture: Capture, next_offset: int, acknowledged: Callable[[], Awaitable[None]]
+    ) -> None:
+        chunks: list[bytes] = []
+        for chunk in capture.slices(_OBJECTS_PER_SLICE):
+            chunks.append(chunk)
+            await asyncio.sleep(0)
+        await acknowledged()
+        head = SnapshotHead(
+            shard=self._shard,
+            position=capture.position,
+            next_offset=next_offset,
+            log_time_us=capture.log_time,
+            state_hash=capture.hash,
+            schema_version=SCHEMA_VERSION,
+            code_version=paceline.__version__,
+        )
+        try:
+            # No snapshot passes a dead letter that is not kept.
+            await self._letters_out()
+            stored = await self._session.transaction(lambda c: snapshots.store(c, head, chunks))
+        except AWAY as error:
+            _log.error("snapshot not stored", shard=self._shard, error=str(error).strip()[:300])
+            return
+        if stored:
+            self.stored = head
+            self._stored_at = time.monotonic()
+        else:
+            _log.warning("a newer snapshot is stored", shard=self._shard, position=head.position)
+
+    async def _letters_out(self) -> None:
+        stored = await self._session.transaction(self._store_letters)
+        del self._letters[:stored]
+
+    async def _letters_alone(self) -> None:
+        try:
+            await self._letters_out()
+        except AWAY as error:
+            _log.error("dead letters not stored", shard=self._shard, error=str(error).strip()[:300])
+
+    async def _store_letters(self, connection: Connection) -> int:
+        """Store what is held and tell how many; storing one twice does no harm."""
+        letters = self._letters[:]
+        if letters:
+            await dead_letters.store(connection, "engine.in", letters)
+        return len(letters)

@@ -1,0 +1,78 @@
+"""Where a shard's engine starts: the newest snapshot that holds, else the one before, else the log."""
+
+import gc
+
+import structlog
+from msgspec import Struct
+
+from paceline.adapters.kafka.log_reader import LogBounds
+from paceline.adapters.postgres import alerts, snapshots
+from paceline.adapters.postgres.session import Connection, Session
+from paceline.adapters.postgres.snapshots import StoredSnapshot
+from paceline.core.errors import InvariantViolation, PermanentError
+from paceline.engine import Engine
+
+_log = structlog.get_logger()
+
+
+class Recovered(Struct):
+    engine: Engine
+    next_offset: int
+    hash: str | None
+
+
+async def recover(session: Session, shard: int, bounds: LogBounds) -> Recovered:
+    """The engine as of its best snapshot; `PermanentError` where the log does not go on from there."""
+    stored = await session.transaction(lambda c: snapshots.list_whole(c, shard))
+    for one in stored:
+        try:
+            engine = await session.transaction(lambda c, one=one: _load(c, one))  # type: ignore[misc]
+        except InvariantViolation as error:
+            await session.transaction(lambda c, one=one, error=error: _tell(c, one, error))  # type: ignore[misc]
+            continue
+        _check_reach(shard, one.head.next_offset, bounds)
+        # What is loaded lives on: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        return Recovered(engine, one.head.next_offset, one.head.state_hash)
+    if bounds.begin != 0:
+        raise PermanentError(
+            f"Shard {shard} has no snapshot that can be read, and its log begins at offset {bounds.begin}, "
+            "not at 0: the state cannot be rebuilt. Restore a snapshot, or the start of the log."
+        )
+    return Recovered(Engine(shard=shard), 0, None)
+
+
+async def _load(connection: Connection, stored: StoredSnapshot) -> Engine:
+    """`InvariantViolation` when the snapshot is not what its head says."""
+    head = stored.head
+    engine = Engine.load(await snapshots.load_chunks(connection, head.shard, stored.generation))
+    found = engine.state_hash()
+    if (found, engine.position) != (head.state_hash, head.position):
+        raise InvariantViolation(
+            f"the snapshot says position {head.position} and hash {head.state_hash}, "
+            f"but holds position {engine.position} and hash {found}"
+        )
+    return engine
+
+
+async def _tell(connection: Connection, stored: StoredSnapshot, error: InvariantViolation) -> None:
+    head = stored.head
+    message = f"Snapshot of shard {head.shard} at position {head.position} cannot be used: {error}"
+    _log.error("snapshot skipped", shard=head.shard, position=head.position, why=str(error))
+    await alerts.raise_alert(
+        connection, "critical", "engine", message[:2000], {"shard": head.shard, "position": head.position}
+    )
+
+
+def _check_reach(shard: int, offset: int, bounds: LogBounds) -> None:
+    if offset < bounds.begin:
+        raise PermanentError(
+            f"Shard {shard}: the snapshot goes on at offset {offset} of engine.in, but the log begins "
+            f"at {bounds.begin}: what lies between was cut from the log."
+        )
+    if offset > bounds.end:
+        raise PermanentError(
+            f"Shard {shard}: the snapshot goes on at offset {offset} of engine.in, but the log ends "
+            f"at {bounds.end}: the log lost records, or it is not the log of this database."
+        )

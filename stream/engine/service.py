@@ -1,0 +1,149 @@
+"""One shard of the log through the pure engine, its effects onto `engine.out`."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+
+from paceline.adapters.kafka.log_reader import LogBounds, Record
+from paceline.adapters.kafka.log_scan import last_position_out
+from paceline.adapters.kafka.producer import Outlet, make_producer
+from paceline.adapters.kafka.topics import ENGINE_OUT
+from paceline.adapters.postgres import installation
+from paceline.adapters.postgres.dead_letters import LONGEST_RAW_BYTES, DeadLetter
+from paceline.adapters.postgres.session import Session
+from paceline.engine import Engine
+from paceline.messages.inbound import Inbound, PriceUpdate
+from paceline.messages.log_form import Undecodable, decode_messages, encode_effects
+from paceline.messages.outbound import Effect
+from stream.engine.keeper import Keeper
+from stream.engine.recovery import recover
+
+_log = structlog.get_logger()
+
+# After so many messages what came of them is sent and the event loop gets its turn.
+_SLICE: Final = 512
+# One price update may fire a whole book; a record holds the effects of whole messages.
+_RECORD_OUTPUTS: Final = 500
+
+
+class EngineShard:
+    """Applies a shard's records. `sent_to` is the last position whose effect the log holds already."""
+
+    def __init__(
+        self, engine: Engine, next_offset: int, outlet: Outlet, keeper: Keeper, *, sent_to: int
+    ) -> None:
+        self.next_offset = next_offset
+        self._engine = engine
+        self._outlet = outlet
+        self._keeper = keeper
+        self._sent_to = sent_to
+        self._effects: list[Effect] = []
+        self._outputs = 0
+        self._slice = 0
+
+    async def handle(self, records: list[Record]) -> None:
+        for record in records:
+            await self._apply(decode_messages(record.value))
+            self.next_offset = record.offset + 1
+            if self._keeper.is_due:
+                await self._begin_snapshot()
+        await self._send()
+        await self._keeper.tick()
+
+    async def _apply(self, messages: Sequence[Inbound | Undecodable]) -> None:
+        engine = self._engine
+        for message in messages:
+            position = engine.position
+            if type(message) is Undecodable:
+                engine.apply_undecodable()
+                await self._keeper.add_letter(
+                    DeadLetter(engine.shard, position, message.reason, message.raw[:LONGEST_RAW_BYTES])
+                )
+                continue
+            assert not isinstance(message, Undecodable)
+            outputs = engine.apply(message)
+            if (outputs or type(message) is not PriceUpdate) and position > self._sent_to:
+                self._effects.append(Effect(position, engine.log_time, message, outputs))
+                self._outputs += len(outputs)
+            self._slice += 1
+            if self._slice >= _SLICE or self._outputs >= _RECORD_OUTPUTS:
+                self._slice = 0
+                await self._send()
+                await asyncio.sleep(0)
+
+    async def _send(self) -> None:
+        if self._effects:
+            value = encode_effects(self._effects)
+            self._effects, self._outputs = [], 0
+            await self._outlet.send(value)
+
+    async def _begin_snapshot(self) -> None:
+        await self._send()
+        self._keeper.begin(self._engine.begin_capture(), self.next_offset, self._outlet.flush)
+
+    async def tick(self) -> None:
+        self._outlet.check()
+        await self._keeper.tick()
+        if self._keeper.is_due:
+            await self._begin_snapshot()
+
+    async def close(self) -> None:
+        """A last snapshot, so that the next start has nothing to replay."""
+        await self._keeper.finish()
+        await self._begin_snapshot()
+        await self._keeper.finish()
+
+    def health(self) -> dict[str, Any]:
+        stored = self._keeper.stored
+        return {
+            "position": self._engine.position,
+            "next_offset": self.next_offset,
+            "log_time_us": self._engine.log_time,
+            "replaying": self._engine.position <= self._sent_to,
+            "snapshot_age_s": round(self._keeper.age_s, 1),
+            "snapshot_position": stored.position if stored else None,
+            "snapshot_hash": stored.state_hash if stored else None,
+        }
+
+
+class Engines:
+    """Opens the engine's shards: snapshot, then the log."""
+
+    def __init__(self, database_url: str, brokers: str, shards: int, snapshot_interval_s: float) -> None:
+        self._database_url = database_url
+        self._brokers = brokers
+        self._shards = shards
+        self._interval_s = snapshot_interval_s
+        self._sessions: dict[int, Session] = {}
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        await self._session(0).transaction(lambda c: installation.ensure_shards(c, self._shards))
+        self._producer = make_producer(self._brokers, "paceline-engine")
+        await self._producer.start()
+
+    async def open(self, shard: int, bounds: LogBounds) -> EngineShard:
+        session = self._session(shard)
+        recovered = await recover(session, shard, bounds)
+        sent_to = await last_position_out(self._brokers, shard)
+        # Spread over the interval, so that the shards do not all store at once.
+        first_s = self._interval_s * (shard + 1) / self._shards
+        keeper = Keeper(shard, session, self._interval_s, first_s)
+        outlet = Outlet(self._producer, ENGINE_OUT, shard)
+        engine = recovered.engine
+        _log.info("engine recovered", shard=shard, position=engine.position, sent_to=sent_to)
+        return EngineShard(engine, recovered.next_offset, outlet, keeper, sent_to=sent_to)
+
+    async def stop(self) -> None:
+        if self._producer is not None:
+            await self._producer.stop()
+        for session in self._sessions.values():
+            await session.close()
+
+    def _session(self, shard: int) -> Session:
+        if shard not in self._sessions:
+            self._sessions[shard] = Session(self._database_url, f"paceline-engine-{shard}")
+        return self._sessions[shard]

@@ -1,0 +1,47 @@
+"""Tells Redis every two seconds how each service of this process is doing."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import structlog
+from mode import Service
+
+from paceline.adapters.redis import health
+from paceline.adapters.redis.connect import AWAY, connect
+
+_log = structlog.get_logger()
+
+
+class Healthy(Protocol):
+    def health(self) -> dict[str, Any]:
+        """`state` and whatever else `paceline status` shows of the service."""
+
+
+class Heartbeat(Service):  # type: ignore[misc]
+    """While Redis is away nobody hears the heart, but it beats on."""
+
+    def __init__(self, cache_url: str, services: Mapping[str, Healthy]) -> None:
+        super().__init__()
+        self._client = connect(cache_url)
+        self._services = services
+        self._heard = True
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def beat(self) -> None:
+        while not self.should_stop:
+            try:
+                for name, service in self._services.items():
+                    at_us = time.time_ns() // 1000
+                    beat = {"service": name, "pid": os.getpid(), "at_us": at_us, **service.health()}
+                    await health.publish(self._client, name, beat)
+                self._heard = True
+            except AWAY as error:
+                if self._heard:
+                    _log.warning("heartbeat not heard", error=str(error)[:300])
+                self._heard = False
+            await self.sleep(health.EVERY_S)
+
+    async def on_stop(self) -> None:
+        await self._client.aclose()

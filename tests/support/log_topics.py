@@ -1,0 +1,23 @@
+"""The log's topics, empty: servers are shared by all modules of a test session, the names are fixed."""
+
+import asyncio
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from paceline.adapters.kafka.topics import TOPICS, ensure_topics
+
+
+async def fresh_topics(brokers: str, shards: int) -> None:
+    """Remove the topics with all they hold and make them anew."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    await admin.start()
+    try:
+        present = set(await admin.list_topics()) & set(TOPICS)
+        if present:
+            await admin.delete_topics(sorted(present))
+        async with asyncio.timeout(20):
+            while set(await admin.list_topics()) & set(TOPICS):
+                await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+    await ensure_topics(brokers, shards)
