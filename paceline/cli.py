@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_group
 
 from paceline.core.errors import AppError
 
@@ -40,7 +40,7 @@ class LazyGroup(TyperGroup):
         module, attribute, _ = COMMANDS[cmd_name]
         found = getattr(import_module(f"paceline.commands.{module}"), attribute)
         if isinstance(found, typer.Typer):
-            command: Any = get_command(found)
+            command: Any = get_group(found)
         else:
             single = typer.Typer(add_completion=False)
             single.command(cmd_name)(found)

@@ -25,13 +25,13 @@ def free_port() -> int:
 
 
 def holder(port: int) -> str:
-    """Who listens at the port, as far as we may see: `PID 123 (postgres)`, or `another process`."""
+    """Who has the port, as far as we may see: `PID 123 (postgres)`, or `another process`."""
     try:
         connections = psutil.net_connections(kind="inet")
     except psutil.Error:
         return "another process"
     for one in connections:
-        if one.laddr and one.laddr.port == port and one.status == psutil.CONN_LISTEN and one.pid:
+        if one.laddr and one.laddr.port == port and one.pid:
             try:
                 return f"PID {one.pid} ({psutil.Process(one.pid).name()})"
             except psutil.Error:

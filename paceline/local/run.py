@@ -47,6 +47,7 @@ def run(wishes: Wishes) -> int:
             cwd=folder,
             environment=_environment(folder),
             changed=changed,
+            stopping=screen.stopping,
         )
         asyncio.run(supervisor.run())
     console.print("stopped")

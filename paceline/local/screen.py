@@ -30,13 +30,9 @@ class Screen:
         self._begun = time.monotonic()
         self._shown_first = False
         self._shown_all = False
-        self._stopping = False
 
     def changed(self, keeper: Keeper, all_keepers: list[Keeper]) -> None:
-        if keeper.state is State.STOPPING and not self._stopping:
-            self._stopping = True
-            self._console.print("stopping …")
-        if self._stopping or keeper.state in (State.STARTING, State.WAITING):
+        if keeper.state in (State.STARTING, State.WAITING, State.STOPPING, State.STOPPED):
             return
         self._line(keeper)
         waited_for = [one for one in all_keepers if not one.service.name.startswith(_IN_BACKGROUND)]
@@ -47,6 +43,9 @@ class Screen:
         elif not self._shown_all and _stand(all_keepers):
             self._shown_all = True
             self._say(f"all of it is up after {time.monotonic() - self._begun:.0f} s")
+
+    def stopping(self) -> None:
+        self._say("stopping …")
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)

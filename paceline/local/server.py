@@ -144,4 +144,5 @@ def last_line(log: Path, limit: int = 300) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 4096))
         lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
-    return next((line[:limit] for line in reversed(lines) if line), "it said nothing")
+    telling = (line[:limit] for line in reversed(lines) if any(map(str.isalnum, line)))
+    return next(telling, "it said nothing")

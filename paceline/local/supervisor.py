@@ -17,7 +17,7 @@ _WRITE_S: Final = 2.0
 
 
 class Supervisor:
-    """`changed` is called after every change of a service's state, with its keeper."""
+    """`changed` is called after every change of a service's state, with its keeper; `stopping` once."""
 
     def __init__(
         self,
@@ -27,9 +27,11 @@ class Supervisor:
         cwd: Path,
         environment: Mapping[str, str],
         changed: Callable[[Keeper], None],
+        stopping: Callable[[], None],
     ) -> None:
         self._var_dir = var_dir
         self._changed = changed
+        self._stopping = stopping
         self._stop = asyncio.Event()
         log_dir = var_dir / "log"
         log_dir.mkdir(parents=True, exist_ok=True)
@@ -59,6 +61,7 @@ class Supervisor:
             ends: list[asyncio.Future[Any]] = [all_done, stopping, housekeeping]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._stopping()
             await self._stop_all()
             housekeeping.cancel()
             stopping.cancel()

@@ -1,0 +1,64 @@
+# Everything a newcomer and CI need. Each target installs what is missing; a second run is quick.
+SHELL := /bin/sh
+VENV  := .venv
+BIN   := $(VENV)/bin
+SEEDS ?= 20
+ARGS  ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint bench simulate install clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: install ## Install what is missing and run everything: make up ARGS="--without airflow"
+	@exec $(BIN)/paceline up $(ARGS)
+
+test: install ## Run all tests against real servers of their own: make test ARGS="-k engine"
+	@exec $(BIN)/pytest $(PARALLEL) $(ARGS)
+
+lint: install ## Check style, types, walls and SQL
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --processes 1 dbt
+
+bench: install ## Measure: replay speed, order-to-reply times, start-up
+	@exec $(BIN)/python -m bench $(ARGS)
+
+simulate: install ## Run seeded simulations: make simulate SEEDS=100
+	@exec $(BIN)/pytest tests/unit/engine -k simulat --simulate-seeds=$(SEEDS) $(ARGS)
+
+install: $(VENV)/.installed ## Make the virtual environment and install the locked requirements
+
+# Two workers: more than two cores only help a little, because most of the time goes to starting servers.
+PARALLEL ?= -n 2 --dist loadfile
+
+$(VENV)/.python: requirements.txt
+	@set -e; \
+	for candidate in "$$PYTHON" python3 python3.13 python3.12 python3.11; do \
+	  [ -n "$$candidate" ] || continue; \
+	  if "$$candidate" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+	    found=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo 'Python 3.11, 3.12 or 3.13 is needed and was not found: install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1; fi; \
+	if ! [ -x $(BIN)/python ]; then echo "making $(VENV) with $$("$$found" --version)"; "$$found" -m venv $(VENV); fi; \
+	echo "installing the locked requirements (about 2 GB)"; \
+	if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(BIN)/python -r requirements.txt; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt; \
+	fi; \
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.python pyproject.toml paceline/local/kafka-jars.lock $(shell find dbt/models dbt/macros dbt/dbt_project.yml -type f 2>/dev/null)
+	@set -e; \
+	if ! [ -x $(BIN)/paceline ] || [ pyproject.toml -nt $@ ]; then \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; fi; \
+	$(BIN)/paceline install; \
+	touch $@
+
+clean: ## Remove the environment, caches and build products; data in var/ stays
+	rm -rf $(VENV) dbt/target dbt/logs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
