@@ -9,7 +9,7 @@ simulator, Hypothesis's in the state machine.
 """
 
 import json
-from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -46,31 +46,61 @@ UNDECODABLE = (
 )
 
 
+@dataclass(frozen=True)
+class Style:
+    """What a day is like: how often each kind of message comes, and how far away levels are set."""
+
+    weights: dict[str, int]
+    symbols: tuple[str, ...]
+    level_scale: int
+    leverages: tuple[int, ...]
+    balances: tuple[str, ...]
+
+
+UNLUCKY = Style(
+    weights={
+        "price_update": 480,
+        "bad_price_update": 20,
+        "create_trade": 130,
+        "amend_trade": 70,
+        "close_trade": 35,
+        "place_order": 130,
+        "cancel_order": 12,
+        "deposit": 35,
+        "withdraw": 15,
+        "open_account": 6,
+        "configure_market": 8,
+        "halt_or_resume": 16,
+        "repeat": 25,
+    },
+    symbols=tuple(MARKETS),
+    level_scale=1,
+    leverages=(1, 2, 5, 10, 20, 20, 50, 100),
+    balances=("0", "5000", "5000", "9999.99999999", "1000000"),
+)
+# Hundreds of levels on two symbols, few refusals: long queues of what waits to fire.
+CROWDED = Style(
+    weights=UNLUCKY.weights
+    | {"create_trade": 260, "amend_trade": 130, "place_order": 200, "withdraw": 3, "configure_market": 1}
+    | {"halt_or_resume": 4},
+    symbols=("BTC_USDC_PERP", "ADA_USDC_PERP"),
+    level_scale=6,
+    leverages=(1, 2, 5, 10, 10),
+    balances=("1000000",),
+)
+
+
 class Desk:
     """Makes JSON lines that fit what is open in a reference engine."""
 
-    def __init__(self, reference: ReferenceEngine) -> None:
+    def __init__(self, reference: ReferenceEngine, style: Style = UNLUCKY) -> None:
         self.reference = reference
+        self.style = style
         self.now_us = START_US
         self.ids = 0
         self.update_ids = dict.fromkeys(MARKETS, 100)
         self.asks = {symbol: first for symbol, (_, _, first, _) in MARKETS.items()}
         self.sent: list[Json] = []  # user instructions, to be repeated
-        self._choices: list[tuple[int, Callable[[Random], Json]]] = [
-            (480, self.price_update),
-            (20, self.bad_price_update),
-            (130, self.create_trade),
-            (70, self.amend_trade),
-            (35, self.close_trade),
-            (130, self.place_order),
-            (12, self.cancel_order),
-            (35, self.deposit),
-            (15, self.withdraw),
-            (6, self.open_account),
-            (8, self.configure_market),
-            (16, self.halt_or_resume),
-            (25, self.repeat),
-        ]
 
     def opening_lines(self, rng: Random) -> list[str]:
         """Markets, first prices and most accounts; the rest open, or fail to, as the scenario goes."""
@@ -83,9 +113,9 @@ class Desk:
         """One line of any kind, in the proportions of a busy and unlucky day."""
         if rng.random() < 0.01:
             return rng.choice(UNDECODABLE)
-        weights = [weight for weight, _ in self._choices]
-        make = rng.choices([make for _, make in self._choices], weights)[0]
-        return as_line(self.noted(make(rng)))
+        weights = self.style.weights
+        kind = rng.choices(list(weights), list(weights.values()))[0]
+        return as_line(self.noted(getattr(self, kind)(rng)))
 
     def noted(self, message: Json) -> Json:
         """The message, remembered so that it may be repeated."""
@@ -97,7 +127,7 @@ class Desk:
 
     def price_update(self, rng: Random, symbol: str | None = None) -> Json:
         """A step of a tight walk, sometimes a gap; comes back when it strays."""
-        symbol = symbol or rng.choice(list(MARKETS))
+        symbol = symbol or rng.choice(self.style.symbols)
         _, _, first, tick = MARKETS[symbol]
         reach = 1 if rng.random() < 0.985 else 25
         moved = self.asks[symbol] + rng.randint(-reach, reach) * tick
@@ -167,7 +197,7 @@ class Desk:
     def open_account(self, rng: Random, account: str | None = None) -> Json:
         unopened = [name for name in ACCOUNTS if name not in self.reference.accounts]
         account = account or rng.choice(unopened or ACCOUNTS)
-        initial = rng.choice(("0", "5000", "5000", "9999.99999999", "1000000"))
+        initial = rng.choice(self.style.balances)
         return self._user(rng, "open_account", account) | {"initial_balance": initial}
 
     def deposit(self, rng: Random) -> Json:
@@ -186,7 +216,7 @@ class Desk:
     def create_trade(self, rng: Random) -> Json:
         message = self._user(rng, "create_trade")
         side, symbol = rng.choice(("long", "short")), self._symbol(rng)
-        leverage = rng.choice((1, 2, 5, 10, 20, 20, 50, 100))
+        leverage = rng.choice(self.style.leverages)
         if rng.random() < 0.03:
             leverage = rng.choice((0, -1, 101, 10**6))
         message |= {"symbol": symbol, "side": side, "leverage": leverage}
@@ -316,11 +346,12 @@ class Desk:
         return self.now_us
 
     def _symbol(self, rng: Random) -> str:
-        return rng.choice(list(MARKETS)) if rng.random() < 0.98 else "DOGE_USDC_PERP"
+        return rng.choice(self.style.symbols) if rng.random() < 0.98 else "DOGE_USDC_PERP"
 
     def _level(self, rng: Random, symbol: str, name: str, side: str) -> str:
         """A level a few ticks from the price, mostly on its valid side; often one that already exists."""
         _, _, first, tick = MARKETS.get(symbol, UNKNOWN)
+        tick *= self.style.level_scale
         market: Market | None = self.reference.markets.get(symbol)
         if name == "trailing_stop":
             return decimal(rng.choice((1, 2, 3, 5, 8, 12) if rng.random() < 0.95 else (0, 10**6)) * tick)
@@ -364,13 +395,13 @@ def as_line(message: Json) -> str:
 
 
 class Scenario:
-    """A seeded run of the desk: the same seed and length give the same lines."""
+    """A seeded run of the desk: the same seed and length give the same lines. Every fourth is crowded."""
 
     def __init__(self, seed: int, length: int) -> None:
         self.seed = seed
         rng = Random(seed)
-        self.reference = ReferenceEngine(shard=seed % 4)
-        desk = Desk(self.reference)
+        self.reference = ReferenceEngine(shard=seed % 7)
+        desk = Desk(self.reference, CROWDED if seed % 4 == 3 else UNLUCKY)
         self.lines: list[str] = []
         self.outputs: list[list[Json]] = []
         for line in desk.opening_lines(rng):

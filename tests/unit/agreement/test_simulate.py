@@ -31,16 +31,16 @@ def test_a_planted_fault_is_found_and_shrunk(
 ) -> None:
     monkeypatch.setattr(agreement, "Engine", Forgetful)
     assert (
-        main(["--first", "3", "--seeds", "1", "--messages", "300", "--jobs", "1", "--out", str(tmp_path)])
+        main(["--first", "2", "--seeds", "1", "--messages", "300", "--jobs", "1", "--out", str(tmp_path)])
         == 1
     )
     printed = capsys.readouterr().out
     assert "DISAGREE" in printed
-    assert "--first 3 --seeds 1 --messages 300" in printed
-    lines = (tmp_path / "seed-3.jsonl").read_text(encoding="utf-8").splitlines()
+    assert "--first 2 --seeds 1 --messages 300" in printed
+    lines = (tmp_path / "seed-2.jsonl").read_text(encoding="utf-8").splitlines()
     assert 4 <= len([line for line in lines if line]) <= 8, "market, price, account, trade, fall"
     with pytest.raises(agreement.Disagreement, match="trailing_stop"):
-        agreement.check_agreement(lines, shard=3)
+        agreement.check_agreement(lines, shard=2)
 
 
 def test_a_seed_is_reproducible() -> None:
