@@ -1,5 +1,6 @@
 """Where ports meet adapters."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from paceline.ports.notifier import Notifier
 from paceline.settings import Settings
 from paceline.usecases import markets
 from paceline.usecases.accounts import Sight
+from paceline.usecases.nightly import Nightly
 from paceline.usecases.trading import Desk
 
 
@@ -85,3 +87,41 @@ async def configure_default_markets(settings: Settings) -> int:
             settings.engine_shards,
             time.time_ns() // 1000,
         )
+
+
+def open_nightly(settings: Settings) -> Nightly:
+    """The steps of the nightly run on real servers; each connects when it is called."""
+    from paceline.adapters.kafka.log_ends import KafkaLogEnds
+    from paceline.adapters.parquet import ParquetStore
+    from paceline.adapters.postgres.account_metrics import PostgresAccountMetrics
+    from paceline.adapters.postgres.cuts import PostgresCuts
+    from paceline.adapters.postgres.gates import PostgresGates
+    from paceline.adapters.postgres.publication import PostgresModels
+    from quality.checkpoint import PostgresExpectations
+
+    url = settings.database_url
+    return Nightly(
+        cuts=PostgresCuts(url),
+        log_ends=KafkaLogEnds(settings.brokers, settings.engine_shards),
+        metrics=PostgresAccountMetrics(url),
+        gates=PostgresGates(url),
+        models=PostgresModels(url),
+        expectations=PostgresExpectations(url),
+        cold=ParquetStore(url, settings.var_dir / "cold"),
+        minimum_trades=settings.leaderboard_minimum_trades,
+    )
+
+
+def warehouse_environment(settings: Settings) -> dict[str, str]:
+    """Environment variables that the dbt project reads."""
+    from paceline.adapters.dbt import dbt_environment
+
+    return dbt_environment(settings.database_url)
+
+
+def build_models(settings: Settings, cut_var: str) -> bool:
+    """`dbt build` of all models at a cut, without Airflow; whether everything succeeded."""
+    from paceline.adapters.dbt import run_dbt
+
+    variables = json.dumps({"cut": cut_var})
+    return run_dbt(warehouse_environment(settings), "build", "--vars", variables)

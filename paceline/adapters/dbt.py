@@ -1,0 +1,39 @@
+"""Where the dbt project is, how it is told of the database, and how it is run without Airflow."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from psycopg.conninfo import conninfo_to_dict
+
+import paceline
+
+PROJECT: Final = Path(paceline.__file__).resolve().parent.parent / "dbt"
+_SECONDS_AT_MOST: Final = 1800
+
+
+def dbt_environment(database_url: str) -> dict[str, str]:
+    """What `profiles.yml` reads. Unit tests are for the project's own tests, not for every night."""
+    parts = conninfo_to_dict(database_url)
+    return {
+        "DBT_HOST": str(parts.get("host", "127.0.0.1")),
+        "DBT_PORT": str(parts.get("port", 5432)),
+        "DBT_USER": str(parts.get("user", "paceline")),
+        "DBT_PASSWORD": str(parts.get("password", "")),
+        "DBT_DBNAME": str(parts.get("dbname", "paceline")),
+        "DBT_EXCLUDE_RESOURCE_TYPES": "unit_test",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def run_dbt(environment: Mapping[str, str], *arguments: str) -> bool:
+    """Run a dbt command over the project; its output goes to ours. Did it succeed?"""
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
+    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    done = subprocess.run(
+        [*command, *folders], env=dict(os.environ) | dict(environment), check=False, timeout=_SECONDS_AT_MOST
+    )
+    return done.returncode == 0

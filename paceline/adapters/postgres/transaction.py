@@ -1,0 +1,26 @@
+"""A connection for one transaction, for work that is not in a hurry: nightly steps and commands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from paceline.core.errors import TransientError
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+@contextmanager
+def transaction(url: str, lock_timeout_ms: int = 0) -> Iterator[psycopg.Connection[DictRow]]:
+    """Commits at the end; `TransientError` when Postgres is away or a lock could not be had in time."""
+    try:
+        with psycopg.connect(
+            url, row_factory=dict_row, application_name="paceline-nightly", connect_timeout=10
+        ) as connection:
+            if lock_timeout_ms:
+                connection.execute(f"set lock_timeout to {lock_timeout_ms}")
+            yield connection
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise TransientError(f"The database could not do it now: {str(error).strip()}") from error

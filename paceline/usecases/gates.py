@@ -1,0 +1,112 @@
+"""Published means checked: dbt's tests, the expectations, and parity with the engine's own state."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from paceline.core.errors import ConflictError
+from paceline.core.money import format_decimal
+from paceline.engine import Engine
+from paceline.ports.warehouse import Cut, CutStore, Expectations, Failure, Gate, GateStore, Models
+
+SAMPLE_ROWS: Final = 20
+Keyed = dict[str, dict[str, Any]]
+
+
+class GateFailed(ConflictError):
+    """A gate stopped the publication; what was published before stays."""
+
+    default_code = "GATE_FAILED"
+
+
+def check_dbt(gates: GateStore, models: Models, run_id: str, cut: Cut, *, built: bool) -> str:
+    """Judge a dbt build that has ended; `built` tells whether all of it succeeded."""
+    failures = models.failed_tests()
+    if not built and not failures:
+        failures = [
+            Failure("every model builds and every test runs (the task's log tells which did not)", 1, [])
+        ]
+    return _judge(gates, "dbt", run_id, cut, failures, "all models were built and all of dbt's tests passed")
+
+
+def check_expectations(gates: GateStore, expectations: Expectations, run_id: str, cut: Cut) -> str:
+    count, failures = expectations()
+    return _judge(gates, "expectations", run_id, cut, failures, f"all {count} expectations hold")
+
+
+def check_parity(gates: GateStore, cuts: CutStore, models: Models, run_id: str, cut: Cut) -> str:
+    """The new models' balances and open trades must be those of the engine's snapshots, to the last unit."""
+    failures: list[Failure] = []
+    accounts = trades = 0
+    for shard in cut.shards:
+        engine = Engine.load(cuts.chunks(cut.cut_id, shard.shard))
+        if engine.state_hash() != shard.state_hash or engine.position != shard.position:
+            row = {"shard": shard.shard, "expected": shard.state_hash, "found": engine.state_hash()}
+            failures.append(Failure(f"the copied snapshot of shard {shard.shard} has its hash", 1, [row]))
+            continue
+        held = {account.name: _balance(account) for account in engine.accounts()}
+        open_ = {trade.id: _trade(trade) for trade in engine.open_trades()}
+        accounts += len(held)
+        trades += len(open_)
+        failures += _compare(
+            f"balances of shard {shard.shard}", held, models.balances(shard.shard), "account"
+        )
+        failures += _compare(
+            f"open trades of shard {shard.shard}", open_, models.open_trades(shard.shard), "trade"
+        )
+    good = f"{accounts} balances and {trades} open trades are those of the engine"
+    return _judge(gates, "parity", run_id, cut, failures, good)
+
+
+def _judge(gates: GateStore, gate: Gate, run_id: str, cut: Cut, failures: list[Failure], good: str) -> str:
+    if not failures:
+        gates.record(run_id, gate, cut, good, [])
+        return good
+    summary = "; ".join(f"{one.expectation}: {one.rows_failed} rows" for one in failures)
+    gates.record(run_id, gate, cut, summary, failures)
+    lines = [f"The gate {gate!r} failed, so nothing is published. {summary}"]
+    lines += [f"  {one.expectation}: {row}" for one in failures for row in one.rows[:SAMPLE_ROWS]]
+    raise GateFailed("\n".join(lines), details={"gate": gate})
+
+
+def _balance(account: Any) -> dict[str, Any]:
+    return {
+        "cash": format_decimal(account.cash),
+        "margin": format_decimal(account.margin),
+        "locked": format_decimal(account.locked),
+        "balances": {asset: format_decimal(amount) for asset, amount in account.free.items()},
+        "locked_balances": {asset: format_decimal(amount) for asset, amount in account.held.items()},
+    }
+
+
+def _trade(trade: Any) -> dict[str, Any]:
+    def level(value: int | None) -> str | None:
+        return None if value is None else format_decimal(value)
+
+    return {
+        "account": trade.account,
+        "symbol": trade.symbol,
+        "side": trade.side,
+        "leverage": trade.leverage,
+        "opened_us": trade.opened,
+        "quantity": format_decimal(trade.quantity),
+        "entry_price": format_decimal(trade.entry),
+        "margin": format_decimal(trade.margin),
+        "stop_loss": level(trade.stop_loss),
+        "take_profit": level(trade.take_profit),
+        "liquidation": level(trade.liquidation),
+    }
+
+
+def _compare(what: str, engine: Keyed, rows: Iterable[Mapping[str, Any]], key: str) -> Iterator[Failure]:
+    """At most one failure, with a row for each that differs: what the engine has and what the model has."""
+    models: Keyed = {}
+    for row in rows:
+        values = dict(row)
+        models[values.pop(key)] = values
+    differing = sorted(name for name in engine.keys() | models.keys() if engine.get(name) != models.get(name))
+    if differing:
+        samples = [
+            {key: name, "engine": engine.get(name), "model": models.get(name)}
+            for name in differing[:SAMPLE_ROWS]
+        ]
+        yield Failure(f"{what} are those of the engine's snapshot", len(differing), samples)

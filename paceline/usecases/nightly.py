@@ -1,0 +1,69 @@
+"""The nightly run, step by step; Airflow and `paceline nightly` call the same steps."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+from paceline.ports.warehouse import (
+    ColdStore,
+    Cut,
+    CutStore,
+    Expectations,
+    GateStore,
+    LogEnds,
+    MetricStore,
+    Models,
+)
+from paceline.usecases import gates, publish
+from paceline.usecases.account_metrics import compute_account_metrics
+from paceline.usecases.take_cut import take_cut
+
+
+@dataclass(frozen=True)
+class Nightly:
+    """Steps in the order of their methods. `run_id` tells one run's gates from another's."""
+
+    cuts: CutStore
+    log_ends: LogEnds
+    metrics: MetricStore
+    gates: GateStore
+    models: Models
+    expectations: Expectations
+    cold: ColdStore
+    minimum_trades: int
+
+    def take_cut(self, day: date, *, allow_running: bool, patience_s: float = 60.0) -> Cut:
+        cut = take_cut(self.cuts, self.log_ends, day, allow_running=allow_running, patience_s=patience_s)
+        self.models.prepare()
+        return cut
+
+    def compute_metrics(self, cut: Cut) -> None:
+        compute_account_metrics(self.metrics, cut)
+
+    def cut_var(self, cut: Cut) -> str:
+        """The var `cut` of the dbt project."""
+        return json.dumps(
+            {
+                "cut_id": cut.cut_id,
+                "positions": {str(one.shard): one.position for one in cut.shards},
+                "as_of_day": cut.as_of_day.isoformat(),
+                "as_of_end_us": cut.as_of_end_us,
+                "provisional": cut.provisional,
+                "minimum_trades": self.minimum_trades,
+            }
+        )
+
+    def check_dbt(self, run_id: str, cut: Cut, *, built: bool) -> str:
+        return gates.check_dbt(self.gates, self.models, run_id, cut, built=built)
+
+    def check_expectations(self, run_id: str, cut: Cut) -> str:
+        return gates.check_expectations(self.gates, self.expectations, run_id, cut)
+
+    def check_parity(self, run_id: str, cut: Cut) -> str:
+        return gates.check_parity(self.gates, self.cuts, self.models, run_id, cut)
+
+    def publish(self, run_id: str, cut: Cut) -> None:
+        publish.publish(self.gates, self.models, run_id, cut)
+
+    def export_month(self, cut: Cut) -> dict[str, int]:
+        return publish.export_month(self.cold, cut)

@@ -1,0 +1,46 @@
+"""Checked models take the place of the published ones, and the month goes to the cold store."""
+
+from datetime import date
+from typing import Final
+
+import structlog
+
+from paceline.core.errors import ConflictError
+from paceline.ports.warehouse import ColdStore, Cut, GateStore, Models
+
+_log = structlog.get_logger()
+GATES: Final = frozenset({"dbt", "expectations", "parity"})
+
+# Which rows of a published table belong to a month `[start, end)`; the rest is as it stands at the month's last run.
+COLD_TABLES: Final = {
+    "fct_closed_trades": "closed_day >= %(start)s and closed_day < %(end)s",
+    "fct_account_days": "day >= %(start)s and day < %(end)s",
+    "dim_accounts": "true",
+    "leaderboard": "true",
+}
+
+
+def publish(gates: GateStore, models: Models, run_id: str, cut: Cut) -> None:
+    """`ConflictError`, and nothing published, unless this run's gates passed on models of this very cut."""
+    if missing := sorted(GATES - gates.passed(run_id, cut.cut_id)):
+        raise ConflictError(f"Nothing is published: the gates {missing} have not passed in this run.")
+    if (built_at := models.cut_id()) != cut.cut_id:
+        raise ConflictError(
+            f"Nothing is published: the models were built at cut {built_at}, not {cut.cut_id}. "
+            "Another run is under way beside this one."
+        )
+    models.publish(run_id, cut)
+    _log.info("published", as_of_day=str(cut.as_of_day), provisional=cut.provisional, cut_id=cut.cut_id)
+
+
+def export_month(cold: ColdStore, cut: Cut) -> dict[str, int]:
+    """Rows in each file written. The files of the cut's month and of the published day's month are replaced."""
+    rows: dict[str, int] = {}
+    for first in sorted({cut.day.replace(day=1), cut.as_of_day.replace(day=1)}):
+        start, end = first, date(first.year + first.month // 12, first.month % 12 + 1, 1)
+        for table, where in COLD_TABLES.items():
+            if where == "true" and (first.year, first.month) != (cut.as_of_day.year, cut.as_of_day.month):
+                continue
+            month = f"{first:%Y-%m}"
+            rows[f"{table}/{month}"] = cold.export(table, month, where, {"start": start, "end": end})
+    return rows

@@ -1,0 +1,112 @@
+"""Runs the suites over Postgres as one checkpoint. Its context lives in memory and ends with the run."""
+
+import logging
+import os
+from typing import Any, Final
+
+from paceline.ports.warehouse import Failure
+from quality.suites import SUITES, Expectation
+
+_SAMPLE_ROWS: Final = 20
+
+
+class PostgresExpectations:
+    def __init__(self, url: str) -> None:
+        self._url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def __call__(self) -> tuple[int, list[Failure]]:
+        """Check the new models. Great Expectations takes seconds to import, so it is imported here."""
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        logging.getLogger("great_expectations").setLevel(logging.WARNING)
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+        source = context.data_sources.add_postgres("warehouse", connection_string=self._url)
+        published = _published_schema(self._url)
+        checks = [
+            _validation(gx, context, source, table, suite, published) for table, suite in SUITES.items()
+        ]
+        checkpoint = gx.Checkpoint(
+            name="before publication",
+            validation_definitions=checks,
+            result_format={"result_format": "COMPLETE", "partial_unexpected_count": _SAMPLE_ROWS},
+        )
+        outcome = context.checkpoints.add(checkpoint).run()
+        results = [(table, one) for table, one in _results(outcome)]
+        return len(results), [_failure(table, one) for table, one in results if not one.success]
+
+
+def _published_schema(url: str) -> str:
+    """Before the first publication the new models are compared with themselves."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            there = connection.execute(
+                sqlalchemy.text("select to_regclass('marts.dim_cut') is not null")
+            ).scalar()
+    finally:
+        engine.dispose()
+    return "marts" if there else "next_marts"
+
+
+def _validation(
+    gx: Any, context: Any, source: Any, table: str, expectations: list[Expectation], published: str
+) -> Any:
+    schema, _, name = table.partition(".")
+    batch = source.add_table_asset(
+        table, table_name=name, schema_name=schema
+    ).add_batch_definition_whole_table("all")
+    suite = context.suites.add(gx.ExpectationSuite(name=table))
+    for kind, arguments in expectations:
+        values = dict(arguments)
+        if "unexpected_rows_query" in values:
+            values["unexpected_rows_query"] = values["unexpected_rows_query"].replace(
+                "{published}", published
+            )
+        suite.add_expectation(getattr(gx.expectations, kind)(**values))
+    return context.validation_definitions.add(gx.ValidationDefinition(name=table, data=batch, suite=suite))
+
+
+def _results(outcome: Any) -> list[tuple[str, Any]]:
+    return [
+        (identifier.expectation_suite_identifier.name, one)
+        for identifier, run in outcome.run_results.items()
+        for one in run.results
+    ]
+
+
+def _failure(table: str, result: Any) -> Failure:
+    config = result.expectation_config
+    said = config.description or f"{config.type} {_plain(config.kwargs)}"
+    details = result.result or {}
+    rows = details.get("details", {}).get("unexpected_rows") or [
+        {config.kwargs.get("column", "value"): value}
+        for value in details.get("partial_unexpected_list") or []
+    ]
+    count = details.get("observed_value") or details.get("unexpected_count") or len(rows)
+    if not rows and result.exception_info:
+        rows = [{"error": str(result.exception_info)[:2000]}]
+    name = f"{table.partition('.')[2]}: {said}"
+    return Failure(name, _whole(count), [_row(row) for row in rows[:_SAMPLE_ROWS]])
+
+
+def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name != "batch_id" and value is not None}
+
+
+def _whole(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 1
+
+
+def _row(row: Any) -> dict[str, Any]:
+    """Exact numbers and times as text: JSON has neither."""
+    return {
+        str(name): value if isinstance(value, int | bool | None) else str(value)
+        for name, value in row.items()
+    }
