@@ -81,6 +81,20 @@ def exchange(
         raise typer.BadParameter(str(error)) from error
 
 
+@app.command()
+def nightly() -> None:
+    """The demo's operator: triggers the nightly DAG for the running day, every ten minutes."""
+    from paceline.local import airflow
+    from paceline.settings import settings
+    from sandbox.nightly_trigger import Airflow, run
+
+    have = settings()
+    run(
+        Airflow(airflow.url(have), airflow.USER, lambda: airflow.password(have)),
+        have.database_url,
+    )
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, market = text.partition("=")
     if not (name and equals and market):
