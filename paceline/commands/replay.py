@@ -107,7 +107,8 @@ def _lines(stack: ExitStack, path: Path) -> Iterator[bytes]:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         if packed:
-            yield from stack.enter_context(gzip.open(raw))
+            with gzip.open(raw) as unpacked:
+                yield from unpacked
         else:
             yield from raw
     except (OSError, EOFError) as error:

@@ -115,8 +115,8 @@ class Explainer:
         watched = "bid" if closed.side == "long" else "ask"
         part = f"a part; {_money(closed.remaining)} stays open" if closed.remaining else "all that was open"
         parts = [
-            f"{self._why_closed(closed, message)} {_money(closed.quantity)} closed at {_money(closed.exit or 0)}, "
-            f"the {watched} ({part}).",
+            f"{self._why_closed(closed, message)} {_money(closed.quantity)} closed at "
+            f"{_money(closed.exit or 0)}, the {watched} ({part}).",
             f"It was entered at {_money(closed.entry or 0)}, so the {_result(profit)}.",
         ]
         if left >= 0:
