@@ -1,5 +1,6 @@
 """How often something may be asked for. Counted in Redis; in this process while Redis is away."""
 
+import time
 from typing import Final
 
 from flask import Flask, request
@@ -14,7 +15,6 @@ PER_EMAIL: Final = "5 per 10 minutes"
 limiter = Limiter(
     get_remote_address,
     default_limits=[],
-    headers_enabled=True,
     in_memory_fallback_enabled=True,
     key_prefix="limits",
 )
@@ -24,6 +24,12 @@ def install(app: Flask, settings: Settings) -> None:
     app.config["RATELIMIT_STORAGE_URI"] = settings.cache_url
     app.config["RATELIMIT_STORAGE_OPTIONS"] = {"socket_connect_timeout": 1, "socket_timeout": 1}
     limiter.init_app(app)
+
+
+def wait_s() -> int:
+    """Seconds until the limit that this request ran into has room again."""
+    limit = limiter.current_limit
+    return 1 if limit is None else max(1, limit.reset_at - int(time.time()))
 
 
 def per_address() -> str:

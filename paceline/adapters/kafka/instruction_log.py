@@ -49,7 +49,8 @@ class KafkaInstructionLog:
             except TransientError as error:
                 _log.warning("instruction_log_closed_late", error=str(error))
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=self._timeout_s)
+        self._thread.join()
+        self._loop.close()
 
     def _run(self, work: Any, *, uncertain: bool) -> None:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -1,0 +1,46 @@
+"""One stack for all tests of the API: real servers, real stream services."""
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from flask import Flask
+from psycopg import sql
+
+from api import create_app
+from api.context import platform
+from paceline.local import server
+from tests.support.api_stack import Member, Stack, running_stack, sign_in
+from tests.support.servers import in_database, open_folder
+
+_DATABASE = "api_tests"
+
+
+@pytest.fixture(scope="session")
+def stack(postgres_server: server.Running) -> Iterator[Stack]:
+    with psycopg.connect(in_database(postgres_server.url, "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {} template migrated").format(sql.Identifier(_DATABASE)))
+    folder = open_folder()
+    with running_stack(folder, in_database(postgres_server.url, _DATABASE)) as running:
+        yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def app(stack: Stack) -> Iterator[Flask]:
+    made = create_app(stack.settings)
+    yield made
+    with made.app_context():
+        platform().close()
+
+
+@pytest.fixture
+def newcomer(app: Flask, stack: Stack) -> Callable[..., Member]:
+    """Signs somebody new in."""
+    return lambda **about: sign_in(app, stack, **about)
+
+
+@pytest.fixture
+def member(newcomer: Callable[..., Member]) -> Member:
+    return newcomer()

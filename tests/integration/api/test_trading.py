@@ -1,0 +1,208 @@
+"""Trading through the API with the real engine behind it."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import Flask
+
+from tests.support.api_stack import BTC, Member, Stack, eventually
+
+LONG = {"symbol": BTC, "side": "long", "margin": "100", "leverage": 10}
+
+
+def opened(member: Member, **changes: object) -> dict[str, str]:
+    answer = member.post("/trade/create", LONG | changes)
+    assert answer.status_code == 200, answer.text
+    return answer.json["data"]
+
+
+def test_a_first_sign_in_opens_an_account_with_the_initial_balance(member: Member) -> None:
+    answer = member.get("/account/balance/usd")
+    assert answer.status_code == 200
+    assert answer.json["data"]["cash"] == "5000"
+    assert answer.json["data"]["account"] == member.account
+
+
+def test_a_trade_is_opened_seen_and_closed(member: Member, stack: Stack) -> None:
+    stack.price("68983", "68983.1")
+    trade = opened(member, stop_loss="60000", take_profit="80000")
+    assert (trade["price"], trade["quantity"], trade["fee"]) == ("68983.1", "0.01449", "0.49978256")
+
+    # One reads one's own writes at once.
+    assert member.get("/account/balance").json["data"]["cash"] == "4899.50021744"
+    [position] = member.get("/trade/positions").json["data"]["positions"]
+    assert position["trade"] == trade["trade"]
+    assert position["current_price"] == "68983"
+    assert position["unrealised_profit"] == "-0.001449"
+    assert (position["stop_loss"], position["take_profit"]) == ("60000", "80000")
+
+    part = member.post("/trade/close", {"trade": trade["trade"], "quantity": "0.005"})
+    assert part.json["data"]["quantity"] == "0.005"
+    rest = member.post("/trade/close", {"trade": trade["trade"]})
+    assert rest.json["data"]["quantity"] == "0.00949"
+    assert member.get("/trade/positions").json["data"]["positions"] == []
+
+    history = eventually(
+        lambda: (page := member.get("/trade/history").json["data"])["pagination"]["total"] == 2 and page
+    )
+    last, first = history["items"]
+    assert (first["quantity"], first["remaining"], first["reason"]) == ("0.005", "0.00949", "user")
+    assert (last["quantity"], last["remaining"], last["profit"]) == ("0.00949", "0", "-0.000949")
+
+
+def test_history_comes_in_pages_and_can_be_narrowed(member: Member) -> None:
+    for _ in range(3):
+        trade = opened(member, margin="10")
+        assert member.post("/trade/close", {"trade": trade["trade"]}).status_code == 200
+    eventually(lambda: member.get("/trade/history").json["data"]["pagination"]["total"] == 3)
+
+    page = member.get("/trade/history?page=2&per_page=2").json["data"]
+    assert page["pagination"] == {"page": 2, "per_page": 2, "total": 3, "total_pages": 2}
+    assert len(page["items"]) == 1
+    closed = [item["closed"] for item in member.get("/trade/history").json["data"]["items"]]
+    assert closed == sorted(closed, reverse=True)
+    later = member.get(f"/trade/history?from={closed[1]}&to={closed[0]}").json["data"]["items"]
+    assert [item["closed"] for item in later] == [closed[1]]
+    assert member.get(f"/trade/history?symbol={BTC}").json["data"]["pagination"]["total"] == 3
+    assert member.get("/trade/history?symbol=ETH_USDC_PERP").json["data"]["items"] == []
+
+
+def test_levels_are_amended_and_removed(member: Member) -> None:
+    trade = opened(member, stop_loss="60000")
+    answer = member.post("/trade/amend", {"trade": trade["trade"], "stop_loss": None, "take_profit": "90000"})
+    assert answer.status_code == 200
+    [position] = member.get("/trade/positions").json["data"]["positions"]
+    assert (position["stop_loss"], position["take_profit"]) == (None, "90000")
+
+
+def test_a_limit_order_rests_and_is_cancelled(member: Member) -> None:
+    body = {"symbol": BTC, "side": "buy", "order_type": "limit", "quantity": "0.001", "price": "50000"}
+    order = member.post("/trade/order", body).json["data"]["order"]
+    [resting] = member.get("/trade/orders").json["data"]["orders"]
+    assert (resting["order"], resting["price"]) == (order, "50000")
+    assert member.get("/account/balance").json["data"]["locked"] == "50.025"
+    assert member.post("/trade/cancel", {"order": order}).status_code == 200
+    assert member.get("/trade/orders").json["data"]["orders"] == []
+    assert member.get("/account/balance").json["data"]["cash"] == "5000"
+
+
+def test_a_market_buy_gives_the_asset(member: Member) -> None:
+    answer = member.post("/trade/order", {"symbol": BTC, "side": "buy", "quantity": "0.001"})
+    assert answer.status_code == 200
+    assert member.get("/account/balance").json["data"]["balances"] == {"BTC": "0.001"}
+
+
+def test_the_engines_refusal_is_told_in_words(member: Member) -> None:
+    answer = member.post("/trade/create", LONG | {"margin": "6000"}, key="too-much")
+    assert answer.status_code == 422
+    assert answer.json["error"]["code"] == "INSUFFICIENT_BALANCE"
+    assert "not enough" in answer.json["error"]["message"]
+    assert answer.json["error"]["details"] == {"instruction": "too-much", "duplicate": False}
+
+    later = eventually(lambda: (a := member.get("/trade/instructions/too-much")).status_code == 200 and a)
+    assert later.json["data"]["status"] == "rejected"
+    assert later.json["data"]["code"] == "INSUFFICIENT_BALANCE"
+    assert "not enough" in later.json["data"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/trade/create", LONG | {"symbol": "DOGE_USDC_PERP"}, "MARKET_NOT_FOUND"),
+        ("/trade/create", LONG | {"leverage": 101}, "LEVERAGE_OUT_OF_RANGE"),
+        ("/trade/create", LONG | {"stop_loss": "70000"}, "INVALID_STOP"),
+        ("/trade/create", LONG | {"expected_price": "60000", "max_slippage_bps": 1}, "SLIPPAGE_EXCEEDED"),
+        ("/trade/create", LONG | {"margin": "0"}, "BELOW_MINIMUM"),
+        ("/trade/close", {"trade": "0:0:0"}, "TRADE_NOT_FOUND"),
+        ("/trade/amend", {"trade": "0:0:0", "stop_loss": "1"}, "TRADE_NOT_FOUND"),
+        ("/trade/cancel", {"order": "0:0:0"}, "ORDER_NOT_FOUND"),
+        ("/trade/order", {"symbol": BTC, "side": "sell", "quantity": "0.001"}, "INSUFFICIENT_BALANCE"),
+        ("/trade/order", {"symbol": BTC, "side": "buy", "quantity": "0.000000001"[:10]}, "INVALID_QUANTITY"),
+    ],
+)
+def test_refusals(member: Member, path: str, body: dict[str, object], code: str) -> None:
+    answer = member.post(path, body)
+    assert (answer.status_code, answer.json["error"]["code"]) == (422, code)
+    assert member.get("/account/balance").json["data"]["cash"] == "5000"
+
+
+def test_a_repeat_is_answered_and_not_executed(member: Member) -> None:
+    first = member.post("/trade/create", LONG, key="once")
+    again = member.post("/trade/create", LONG, key="once")
+    assert again.status_code == 200
+    assert again.json["data"]["duplicate"] is True
+    assert again.json["data"]["trade"] == first.json["data"]["trade"]
+    assert len(member.get("/trade/positions").json["data"]["positions"]) == 1
+
+
+def test_a_key_sent_many_times_at_once_opens_one_trade(app: Flask, member: Member) -> None:
+    def send(_: int) -> int:
+        client = app.test_client()
+        for name in ("access_token_cookie", "csrf_access_token"):
+            cookie = member.client.get_cookie(name)
+            assert cookie is not None
+            client.set_cookie(name, cookie.value)
+        return (
+            Member(
+                client,
+                {"account": member.account, "email": member.email, "csrf_token": member.csrf["X-CSRF-TOKEN"]},
+            )
+            .post("/trade/create", LONG, key="burst")
+            .status_code
+        )
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(send, range(6))) == {200}
+    assert len(member.get("/trade/positions").json["data"]["positions"]) == 1
+
+
+def test_what_belongs_to_another_is_not_found(newcomer: Callable[..., Member]) -> None:
+    owner, other = newcomer(), newcomer()
+    trade = owner.post("/trade/create", LONG, key="mine").json["data"]["trade"]
+    assert other.post("/trade/close", {"trade": trade}).json["error"]["code"] == "TRADE_NOT_FOUND"
+    eventually(lambda: owner.get("/trade/instructions/mine").status_code == 200)
+    assert other.get("/trade/instructions/mine").status_code == 404
+    assert other.get("/trade/positions").json["data"]["positions"] == []
+
+
+def test_a_market_order_gets_the_last_price_and_the_default_bound(member: Member, stack: Stack) -> None:
+    """The price jumps on the log while the last one in Redis stays: the bound must hold the order back."""
+    import redis
+
+    stack.price("70000", "70000.1")
+    try:
+        with redis.Redis.from_url(stack.settings.cache_url) as client:
+            client.hset(f"price:{BTC}", mapping={"bid": "68983", "ask": "68983.1"})
+        answer = member.post("/trade/create", LONG)
+        assert answer.json["error"]["code"] == "SLIPPAGE_EXCEEDED"
+    finally:
+        stack.price("68983", "68983.1")
+    assert member.post("/trade/create", LONG).status_code == 200
+
+
+def test_assets_come_with_their_prices(member: Member) -> None:
+    assets = eventually(lambda: member.get("/account/assets").json["data"]["assets"])
+    [btc] = [asset for asset in assets if asset["symbol"] == BTC]
+    assert (btc["base"], btc["quantity_step"], btc["max_leverage"]) == ("BTC", "0.00001", 100)
+    assert (btc["bid"], btc["ask"]) == ("68983", "68983.1")
+
+
+def test_an_instruction_id_may_hold_any_visible_character(member: Member) -> None:
+    key = "a/b//c?d#e%f&g"
+    assert member.post("/trade/create", LONG | {"margin": "6000"}, key=key).status_code == 422
+    from urllib.parse import quote
+
+    eventually(lambda: member.get(f"/trade/instructions/{quote(key, safe='')}").status_code == 200)
+
+
+def test_an_unknown_instruction_is_not_found(member: Member) -> None:
+    answer = member.get("/trade/instructions/never-sent")
+    assert (answer.status_code, answer.json["error"]["code"]) == (404, "NOT_FOUND")
+
+
+def test_no_leaderboard_before_the_first_publication(app: Flask) -> None:
+    answer = app.test_client().get("/api/v1/leaderboard?period=week")
+    assert answer.status_code == 200
+    assert answer.json["data"]["items"] == []
+    assert answer.json["data"]["reason"] == "No leaderboard has been published yet."

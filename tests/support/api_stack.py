@@ -1,0 +1,226 @@
+"""The API on real servers with real stream services, and clients that are signed in."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
+
+from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.kafka.topics import ensure_topics
+from paceline.core.money import format_decimal, parse_decimal
+from paceline.local import server
+from paceline.local.kafka import LocalKafka
+from paceline.local.ports import free_port
+from paceline.local.redis import LocalRedis
+from paceline.messages.inbound import ConfigureMarket, Inbound, PriceUpdate
+from paceline.settings import Settings, load
+from sandbox.mailbox.app import create_app as create_mailbox
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARDS = 2
+BTC = "BTC_USDC_PERP"
+_HOUR_US = 3_600_000_000
+
+
+@dataclass
+class Stack:
+    """Servers, services and mailbox of a test session. `price` moves a market."""
+
+    settings: Settings
+    environ: dict[str, str]
+    redis_server: server.Running
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    update_id: int = 0
+
+    def log(self, *messages: Inbound) -> None:
+        """Write messages to every shard, as feed and operator do."""
+        asyncio.run(self._log(messages))
+
+    async def _log(self, messages: tuple[Inbound, ...]) -> None:
+        async with EngineLog(self.settings.brokers) as log:
+            for shard in range(SHARDS):
+                await log.append(shard, messages)
+
+    def price(self, bid: str, ask: str, symbol: str = BTC) -> None:
+        """A price as the feed brings it: on the log and as the last one in Redis."""
+        self.update_id += 1
+        now_us = time.time_ns() // 1000
+        self.log(
+            PriceUpdate(
+                id=f"p{self.update_id}",
+                time=now_us,
+                symbol=symbol,
+                bid=parse_decimal(bid),
+                bid_quantity=10**8,
+                ask=parse_decimal(ask),
+                ask_quantity=10**8,
+                update_id=self.update_id,
+            )
+        )
+        with redis.Redis.from_url(self.settings.cache_url) as client:
+            last = {"bid": bid, "ask": ask, "time_us": now_us, "update_id": self.update_id}
+            client.hset(f"price:{symbol}", mapping=last)
+
+    def configure(self, symbol: str = BTC, base: str = "BTC") -> None:
+        self.log(
+            ConfigureMarket(
+                id=f"m-{symbol}",
+                time=time.time_ns() // 1000,
+                symbol=symbol,
+                base=base,
+                quantity_step=1_000,
+                min_notional=5 * 10**8,
+                max_leverage=100,
+                maker_rate_bps=2,
+                taker_rate_bps=5,
+                maintenance_rate_bps=50,
+                max_price_age_us=_HOUR_US,
+            )
+        )
+
+    def mail_to(self, email: str) -> list[dict[str, Any]]:
+        """Mails to an address, newest first, bodies included."""
+        headers = {"Authorization": "Bearer re_test"}
+        with httpx.Client(base_url=self.settings.mail_api_url, headers=headers) as client:
+            listed = client.get("/emails", params={"to": email}).raise_for_status().json()["data"]
+            return [client.get(f"/emails/{mail['id']}").raise_for_status().json() for mail in listed]
+
+    def token_for(self, email: str) -> str:
+        """The token of the newest link mailed to an address."""
+        found = re.search(r"token=([A-Za-z0-9_-]{43})", self.mail_to(email)[0]["text"])
+        assert found is not None
+        return found.group(1)
+
+
+class Member:
+    """A client that is signed in. `post` sends the CSRF header along."""
+
+    def __init__(self, client: FlaskClient, session: dict[str, Any]) -> None:
+        self.client = client
+        self.account = session["account"]
+        self.email = session["email"]
+        self.csrf = {"X-CSRF-TOKEN": session["csrf_token"]}
+
+    def post(self, path: str, body: Any, key: str | None = None) -> TestResponse:
+        headers = self.csrf | ({"Idempotency-Key": key} if key is not None else {})
+        return self.client.post(f"/api/v1{path}", json=body, headers=headers)
+
+    def get(self, path: str) -> TestResponse:
+        return self.client.get(f"/api/v1{path}")
+
+    def delete(self, path: str) -> TestResponse:
+        return self.client.delete(f"/api/v1{path}", headers=self.csrf)
+
+
+def sign_in(app: Flask, stack: Stack, email: str | None = None, name: str | None = None) -> Member:
+    """Somebody who has asked for a link, got the mail and used it."""
+    email = email or f"{uuid4().hex[:12]}@example.com"
+    client = app.test_client()
+    body = {"email": email} | ({"display_name": name} if name else {})
+    assert client.post("/api/v1/auth", json=body).status_code == 200
+    answer = client.get(
+        f"/api/v1/auth/verify?token={stack.token_for(email)}", headers={"Accept": "application/json"}
+    )
+    assert answer.status_code == 200, answer.text
+    return Member(client, answer.json["data"])
+
+
+@contextmanager
+def running_stack(folder: Path, database_url: str) -> Iterator[Stack]:
+    """Kafka and Redis of its own, the stream services, a mailbox, one market with a price."""
+    kafka, cache = server.start(
+        LocalKafka(folder / "kafka", free_port(), controller_port=free_port()),
+        LocalRedis(folder / "redis", free_port()),
+    )
+    mailbox = make_server("127.0.0.1", free_port(), create_mailbox(), threaded=True)
+    threading.Thread(target=mailbox.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    environ = {
+        "PACELINE_VAR_DIR": str(folder / "var"),
+        "PACELINE_POSTGRES_URL": database_url,
+        "PACELINE_REDIS_URL": cache.url,
+        "PACELINE_KAFKA_BOOTSTRAP": kafka.url,
+        "PACELINE_MAILBOX_PORT": str(mailbox.server_port),
+        "PACELINE_ENGINE_SHARDS": str(SHARDS),
+        "PACELINE_JWT_SECRET": "only-for-tests-" + "x" * 32,
+        "PACELINE_API_PORT": str(free_port()),
+        "PACELINE_API_THREADS": "8",
+        "PACELINE_SIGN_IN_RATE_PER_MINUTE": "1000",
+    }
+    stack = Stack(load(environ, folder), environ, cache)
+    try:
+        asyncio.run(ensure_topics(kafka.url, SHARDS))
+        stack.workers.append(start_command("stream:stream", "engine,writer,router", environ, folder))
+        stack.configure()
+        stack.price("68983", "68983.1")
+        with redis.Redis.from_url(cache.url) as client:
+            eventually(lambda: client.exists("router:ready"), within_s=30)
+        yield stack
+    finally:
+        for worker in stack.workers:
+            stop(worker)
+        mailbox.shutdown()
+        mailbox.server_close()
+        stack.redis_server.stop()
+        kafka.stop()
+
+
+def start_command(
+    where: str, argument: str, environ: dict[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
+    """A command of ours as a process of its own; its log goes to a file in `folder`."""
+    module, name = where.split(":")
+    call = f"{name}({argument!r})" if argument else f"{name}()"
+    code = f"from paceline.commands.{module} import {name}; {call}"
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("PACELINE_")}
+    with (folder / f"{name}-{uuid4().hex[:4]}.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=plain | environ | {"PYTHONPATH": str(ROOT)},
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+
+
+def stop(child: subprocess.Popen[bytes], within_s: float = 15) -> int:
+    """End a process as a supervisor does, and its exit code."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+    try:
+        return child.wait(within_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
+def eventually(question: Any, within_s: float = 10.0) -> Any:
+    """The first true answer to `question`, asked until then."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"did not happen within {within_s} s")
+
+
+def times(amount: str, factor: int) -> str:
+    """A decimal string times a whole number."""
+    return format_decimal(parse_decimal(amount) * factor)
