@@ -72,7 +72,7 @@ class Pair:
                 raise Disagreement(f"{what} after position {reference.position}: {actual!r} != {expected!r}")
 
 
-def check_agreement(lines: Sequence[str], shard: int = 0, *, state_every: int = 50) -> Pair:
+def check_agreement(lines: Sequence[str], shard: int = 0, *, state_every: int = 150) -> Pair:
     """Both engines over all lines; `Disagreement` at the first difference."""
     pair = Pair(shard)
     for number, line in enumerate(lines, 1):

@@ -394,8 +394,37 @@ def as_line(message: Json) -> str:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
+def stretched(line: str, rng: Random) -> str:
+    """The line with some of its numbers replaced by tiny, huge or round ones; 64 bits hold them all."""
+    if line in UNDECODABLE:
+        return line
+    message = json.loads(line)
+    for name, value in message.items():
+        if rng.random() > 0.04 or name in ("time", "update_id", "quantity_step"):
+            continue
+        if isinstance(value, int):
+            message[name] = rng.choice((0, 1, 10_000, 10**6, 2**62, rng.randrange(20_000)))
+        elif isinstance(value, str) and _is_decimal(value):
+            size = 10 ** rng.randint(1, 18)
+            message[name] = rng.choice(
+                ("0", "0.00000001", "92233720368.54775807", decimal(rng.randrange(size)))
+            )
+    return as_line(message)
+
+
+def _is_decimal(text: str) -> bool:
+    try:
+        scaled(text)
+    except ValueError:
+        return False
+    return True
+
+
 class Scenario:
-    """A seeded run of the desk: the same seed and length give the same lines. Every fourth is crowded."""
+    """A seeded run of the desk: the same seed and length give the same lines.
+
+    Of four seeds the second has numbers of all sizes and the last is crowded.
+    """
 
     def __init__(self, seed: int, length: int) -> None:
         self.seed = seed
@@ -407,7 +436,8 @@ class Scenario:
         for line in desk.opening_lines(rng):
             self._send(line)
         while len(self.lines) < length:
-            self._send(desk.any_line(rng))
+            line = desk.any_line(rng)
+            self._send(stretched(line, rng) if seed % 4 == 1 else line)
 
     def _send(self, line: str) -> None:
         self.lines.append(line)

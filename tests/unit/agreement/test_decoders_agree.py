@@ -51,7 +51,7 @@ def check(line: str) -> bool:
     return True
 
 
-@settings(max_examples=400, deadline=None, database=None, print_blob=True)
+@settings(max_examples=300, deadline=None, database=None, print_blob=True)
 @given(st.sampled_from(MESSAGES), st.randoms(use_true_random=False), VALUES)
 def test_one_field_changed(message: dict[str, Any], rng: Random, value: Any) -> None:
     changed = message | {rng.choice(sorted(message)): value}
@@ -60,7 +60,7 @@ def test_one_field_changed(message: dict[str, Any], rng: Random, value: Any) -> 
     check(json.dumps(changed, ensure_ascii=rng.random() < 0.5))
 
 
-@settings(max_examples=200, deadline=None, database=None, print_blob=True)
+@settings(max_examples=100, deadline=None, database=None, print_blob=True)
 @given(
     st.text(max_size=30)
     | st.recursive(VALUES, lambda v: st.lists(v) | st.dictionaries(st.text(), v)).map(json.dumps)
