@@ -4,9 +4,8 @@ import asyncio
 import gzip
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import IO, Annotated, Final
+from typing import IO, Annotated, Final, cast
 
 import typer
 
@@ -48,10 +47,7 @@ async def _export(config: Settings, shard: int, file: Path, until: int | None) -
     part = file.with_name(f"{file.name}.part")
     count = 0
     told_at = time.monotonic()
-    async with AsyncExitStack() as stack:
-        out: IO[bytes] = stack.enter_context(
-            gzip.open(part, "wb") if file.suffix == ".gz" else part.open("wb")  # noqa: SIM115
-        )
+    with _opened(part, compressed=file.suffix == ".gz") as out:
         async for line in _lines(config, shard):
             if count == until:
                 break
@@ -64,6 +60,10 @@ async def _export(config: Settings, shard: int, file: Path, until: int | None) -
     if until is not None and count < until:
         raise PermanentError(f"Shard {shard} has only {count} messages; {file} holds them all.")
     return count
+
+
+def _opened(path: Path, compressed: bool) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path, "wb")) if compressed else path.open("wb")
 
 
 async def _lines(config: Settings, shard: int) -> AsyncIterator[bytes]:

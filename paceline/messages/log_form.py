@@ -13,9 +13,9 @@ _batch = msgspec.msgpack.Decoder(list[Inbound])
 _raw_batch = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _single = msgspec.msgpack.Decoder(Inbound)
 _effects = msgspec.msgpack.Decoder(list[Effect])
+_effects_of_json = msgspec.json.Decoder(list[Effect])
 
 encode_batch = _encoder.encode
-decode_effects = _effects.decode
 
 
 class Undecodable(Struct, frozen=True):
@@ -31,8 +31,16 @@ def encode_messages(messages: Sequence[Inbound]) -> bytes:
 
 
 def encode_effects(effects: Sequence[Effect]) -> bytes:
-    """Value of an `engine.out` record."""
-    return _encoder.encode(effects)
+    """Value of an `engine.out` record. Sums may outgrow msgpack's 64 bits; such a record is JSON."""
+    try:
+        return _encoder.encode(effects)
+    except OverflowError:
+        return msgspec.json.encode(effects)
+
+
+def decode_effects(value: bytes) -> list[Effect]:
+    """The effects of an `engine.out` record. No msgpack array begins with the byte of `[`."""
+    return _effects_of_json.decode(value) if value.startswith(b"[") else _effects.decode(value)
 
 
 def decode_messages(value: bytes) -> Sequence[Inbound | Undecodable]:

@@ -65,15 +65,17 @@ def read_trade(text: bytes) -> OpenTrade:
 
 
 def order_command(message: PlaceOrder, order: str, opened_us: int, position: int) -> Command:
-    """Sets a resting order."""
+    """Sets a resting order, with the one of price and distance that its type goes by."""
+    price = None if message.order_type == "trailing_stop" else message.price
+    distance = message.distance if message.order_type == "trailing_stop" else None
     data = {
         "order": order,
         "symbol": message.symbol,
         "side": message.side,
         "order_type": message.order_type,
         "quantity": format_decimal(message.quantity),
-        "price": None if message.price is None else format_decimal(message.price),
-        "distance": None if message.distance is None else format_decimal(message.distance),
+        "price": None if price is None else format_decimal(price),
+        "distance": None if distance is None else format_decimal(distance),
         "oco_with": message.oco_with,
         "opened": opened_us,
         "position": position,

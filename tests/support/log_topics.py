@@ -16,7 +16,7 @@ async def fresh_topics(brokers: str, shards: int) -> None:
         if present:
             await admin.delete_topics(sorted(present))
         async with asyncio.timeout(20):
-            while set(await admin.list_topics()) & set(TOPICS):
+            while set(await admin.list_topics()) & set(TOPICS):  # noqa: ASYNC110 - Kafka tells nobody
                 await asyncio.sleep(0.05)
     finally:
         await admin.close()

@@ -1,0 +1,248 @@
+"""The router on a real Redis and Postgres: what it keeps is the engine's state, also after all was lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from paceline.core.money import parse_decimal
+from paceline.messages.inbound import OpenAccount
+from paceline.messages.outbound import OrderResponse
+from stream.log_service import Reopen
+from stream.router.service import Router, RouterShard
+from stream.writer.service import Writer
+from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
+
+SHARDS = 1
+
+
+@pytest.fixture(scope="module")
+def busy() -> Day:
+    return day(scenario_messages(seed=7, length=700))
+
+
+@pytest.fixture(scope="module")
+def records(busy: Day) -> list[LogRecord]:
+    return busy.records(10)
+
+
+@pytest.fixture
+def database(fresh_database: Callable[[], str]) -> str:
+    return fresh_database()
+
+
+@pytest.fixture
+def cache(redis_url: str) -> Any:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+async def router(database: str, redis_url: str, cache: Any) -> AsyncIterator[Router]:
+    opened = Router(database, redis_url, SHARDS)
+    yield opened
+    await opened.stop()
+
+
+async def write(database: str, records: list[LogRecord], end: int) -> None:
+    """Bring the writer of this database up to a record."""
+    writer = Writer(database, SHARDS)
+    shard = await writer.open(0, bounds_of(records))
+    if shard.next_offset < end:
+        await shard.handle(records[shard.next_offset : end])
+    await writer.stop()
+
+
+async def route(
+    router: Router, records: list[LogRecord], end: int | None = None, step: int = 4
+) -> RouterShard:
+    """Hand a shard its records as the service does: small batches, opened anew when it asks for it."""
+    end = len(records) if end is None else end
+    shard = await router.open(0, bounds_of(records))
+    while (at := shard.next_offset) < end:
+        try:
+            await shard.handle(records[at : min(at + step, end)])
+        except Reopen:
+            shard = await router.open(0, bounds_of(records))
+    await shard.tick()
+    await shard.close()
+    return shard
+
+
+def account_keys(cache: Any) -> dict[str, Any]:
+    """Balances, trades and orders as Redis holds them."""
+    found: dict[str, Any] = {}
+    for key in sorted(cache.keys("*")):
+        kind = key.partition(":")[0]
+        if kind == "balance":
+            found[key] = cache.get(key)
+        elif kind in ("trades", "orders"):
+            found[key] = cache.hgetall(key)
+    return found
+
+
+def scaled(fields: dict[str, Any], *names: str) -> list[int | None]:
+    return [None if fields[name] is None else parse_decimal(fields[name]) for name in names]
+
+
+def check_against_engine(cache: Any, busy: Day) -> None:
+    """Everything Redis tells of accounts is what the engine says."""
+    for account in busy.engine.accounts():
+        told = msgspec.json.decode(cache.get(f"balance:{account.name}"))
+        assert scaled(told, "cash", "margin", "locked") == [account.cash, account.margin, account.locked]
+    trades = {t.id: t for t in busy.engine.open_trades()}
+    orders = {o.id: o for o in busy.engine.resting_orders()}
+    assert len(trades) > 10
+    assert len(orders) > 10
+    names = ("entry", "quantity", "margin", "stop_loss", "take_profit", "trailing_stop", "liquidation")
+    found_trades = all_fields(cache, "trades")
+    assert found_trades.keys() == trades.keys()
+    for trade, told in found_trades.items():
+        assert scaled(told, *names) == [getattr(trades[trade], name) for name in names]
+        assert told["opened"] == trades[trade].opened
+    found_orders = all_fields(cache, "orders")
+    assert found_orders.keys() == orders.keys()
+    for order, told in found_orders.items():
+        assert scaled(told, "quantity", "price", "distance") == [
+            orders[order].quantity,
+            None if orders[order].distance is not None else orders[order].price,
+            orders[order].distance,
+        ]
+
+
+def all_fields(cache: Any, kind: str) -> dict[str, Any]:
+    return {
+        field: msgspec.json.decode(text)
+        for key in cache.keys(f"{kind}:*")
+        for field, text in cache.hgetall(key).items()
+    }
+
+
+async def test_redis_tells_what_the_engine_says(
+    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+) -> None:
+    await route(router, records)
+    check_against_engine(cache, busy)
+    assert cache.get("router:ready") == "1"
+
+
+async def test_each_instruction_has_one_reply_that_expires(
+    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+) -> None:
+    await route(router, records)
+    asked = [o for e in busy.effects for o in e.outputs if isinstance(o, OrderResponse)]
+    keys = cache.keys("reply:*")
+    assert sum(cache.llen(key) for key in keys) == len(asked)
+    assert all(0 < cache.ttl(key) <= 60 for key in keys)
+
+
+async def test_the_events_of_a_user_stand_in_their_stream_in_order(
+    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+) -> None:
+    await route(router, records)
+    for account in {o.account for e in busy.effects for o in e.outputs}:
+        ids = [o.id for e in busy.effects for o in e.outputs if o.account == account]
+        stream = cache.xrange(f"events:{account}")
+        assert [msgspec.json.decode(entry["json"])["id"] for _, entry in stream] == ids
+        assert 0 < cache.ttl(f"events:{account}") <= 86_400
+
+
+async def test_a_message_at_position_0_has_its_events(router: Router, cache: Any) -> None:
+    first = day([OpenAccount("o", 1, "early", 100)])
+    await route(router, first.records(1))
+    assert [entry for entry, _ in cache.xrange("events:early")] == ["0-1", "0-2"]
+
+
+async def test_a_router_that_starts_again_repeats_nothing(
+    router: Router, database: str, redis_url: str, cache: Any, records: list[LogRecord]
+) -> None:
+    await route(router, records, end=30)
+    before = {key: cache.dump(key) for key in cache.keys("reply:*")} | account_keys(cache)
+    again = Router(database, redis_url, SHARDS)
+    shard = await again.open(0, bounds_of(records))
+    assert shard.next_offset == 30
+    assert {key: cache.dump(key) for key in cache.keys("reply:*")} | account_keys(cache) == before
+    await again.stop()
+
+
+async def test_a_second_router_cannot_turn_the_state_back(
+    router: Router, database: str, redis_url: str, cache: Any, busy: Day
+) -> None:
+    records = busy.records(10)
+    slow = await router.open(0, bounds_of(records))
+    other = Router(database, redis_url, SHARDS)
+    await route(other, records)
+    with pytest.raises(Reopen):
+        await slow.handle(records[:3])
+    check_against_engine(cache, busy)
+    await other.stop()
+
+
+@pytest.mark.parametrize("written", [0, 17, 40, 60], ids=lambda n: f"writer_at_{n}")
+async def test_a_wiped_redis_is_rebuilt_while_running(
+    router: Router, database: str, cache: Any, busy: Day, written: int
+) -> None:
+    records = busy.records(10)
+    await write(database, records, written)
+    shard = await route(router, records, end=40)
+    cache.flushall()
+    with pytest.raises(Reopen):
+        await shard.handle(records[40:42])
+    await route(router, records)
+    check_against_engine(cache, busy)
+    assert cache.get("router:ready") == "1"
+
+
+async def test_replies_that_were_not_given_when_redis_was_lost_are_given(
+    router: Router, database: str, cache: Any, busy: Day, records: list[LogRecord]
+) -> None:
+    await route(router, records, end=20)
+    cache.flushall()
+    await write(database, records, len(records))
+    await route(router, records)
+    first_after = busy.effects[20 * 10].position
+    waiting = {
+        f"reply:{o.account}:{o.instruction}"
+        for e in busy.effects
+        if e.position >= first_after
+        for o in e.outputs
+        if isinstance(o, OrderResponse)
+    }
+    assert waiting <= set(cache.keys("reply:*"))
+    check_against_engine(cache, busy)
+
+
+async def test_a_trade_missing_in_redis_leads_to_a_rebuild(
+    router: Router, database: str, cache: Any, busy: Day, records: list[LogRecord]
+) -> None:
+    await route(router, records, end=30)
+    await write(database, records, 25)
+    for key in cache.keys("trades:*"):
+        cache.delete(key)
+    await route(router, records)
+    check_against_engine(cache, busy)
+
+
+async def test_events_older_than_a_day_go(router: Router, cache: Any) -> None:
+    hour_us = 3_600_000_000
+    accounts = [OpenAccount(f"o{hour}", 1 + hour * hour_us, "a", 1) for hour in range(200)]
+    await route(router, day(accounts).records(1), step=1)
+    kept = [int(entry.partition("-")[0]) for entry, _ in cache.xrange("events:a")]
+    # Redis trims whole blocks of about a hundred entries, so a few older ones stay.
+    assert kept[-1] == 199
+    assert 0 < kept[0] <= 199 - 24
+
+
+async def test_redis_that_is_away_for_a_moment_is_waited_for(
+    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+) -> None:
+    task = asyncio.create_task(route(router, records))
+    for _ in range(5):
+        await asyncio.sleep(0.02)
+        cache.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await task
+    check_against_engine(cache, busy)

@@ -1,0 +1,223 @@
+"""The writer on a real Postgres: every effect once, whatever is repeated, taken over or cut short."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from paceline.adapters.postgres import history
+from paceline.adapters.postgres.numbers import from_numeric
+from paceline.core.errors import PermanentError
+from paceline.messages.inbound import Deposit, OpenAccount
+from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
+from stream.log_service import Reopen
+from stream.writer.service import Writer
+from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
+
+TABLES = ("markets", "instructions", "accounts", "deposits", "trade_events", "closed_orders", "balances")
+
+
+@pytest.fixture(scope="module")
+def busy() -> Day:
+    return day(scenario_messages(seed=0, length=1500))
+
+
+@pytest.fixture
+def database(fresh_database: Callable[[], str]) -> str:
+    return fresh_database()
+
+
+@pytest.fixture
+async def writer(database: str) -> AsyncIterator[Writer]:
+    opened = Writer(database, shards=4)
+    yield opened
+    await opened.stop()
+
+
+def rows_of(url: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchall()  # type: ignore[call-overload]
+
+
+def everything(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    return {table: sorted(rows_of(url, f"select * from engine.{table}"), key=repr) for table in TABLES}
+
+
+async def write(writer: Writer, records: list[LogRecord], end: int | None = None) -> None:
+    shard = await writer.open(0, bounds_of(records))
+    todo = records[shard.next_offset : end]
+    if todo:
+        await shard.handle(todo)
+
+
+async def test_closed_orders_and_balances_are_those_of_the_engine(
+    writer: Writer, database: str, busy: Day
+) -> None:
+    await write(writer, busy.records(20))
+    closed = {
+        (row[0], row[1]): [None if n is None else from_numeric(n) for n in row[2:]]
+        for row in rows_of(
+            database,
+            "select position, ordinal, quantity, entry, exit, profit, fee, margin, remaining "
+            "from engine.closed_orders",
+        )
+    }
+    expected = {
+        (effect.position, ordinal): [o.quantity, o.entry, o.exit, o.profit, o.fee, o.margin, o.remaining]
+        for effect in busy.effects
+        for ordinal, o in enumerate(effect.outputs)
+        if isinstance(o, ClosedOrder)
+    }
+    assert len(expected) > 50
+    assert closed == expected
+    balances = rows_of(database, "select account, cash, margin, locked from engine.current_balances")
+    for account, *money in balances:
+        held = busy.engine.account_view(account)
+        assert held is not None
+        assert [from_numeric(amount) for amount in money] == [held.cash, held.margin, held.locked]
+    assert len(balances) == busy.engine.stats().accounts
+
+
+async def test_each_output_has_its_row_and_each_instruction_its_answer(
+    writer: Writer, database: str, busy: Day
+) -> None:
+    await write(writer, busy.records(7))
+    outputs = Counter(type(o) for effect in busy.effects for o in effect.outputs)
+    counts = dict(
+        rows_of(
+            database,
+            "select 'closed', count(*) from engine.closed_orders union all "
+            "select 'balances', count(*) from engine.balances union all "
+            "select 'answered', count(*) from engine.instructions where response is not null",
+        )
+    )
+    assert counts == {
+        "closed": outputs[ClosedOrder],
+        "balances": outputs[BalanceUpdate],
+        "answered": outputs[OrderResponse],
+    }
+
+
+async def test_open_trades_with_their_levels_follow_from_the_events(writer: Writer, database: str) -> None:
+    crowded = day(scenario_messages(seed=7, length=800))
+    await write(writer, crowded.records(20))
+    with psycopg.connect(database) as connection:
+        found = connection.execute(
+            "select trade, leverage, remaining_quantity, remaining_margin, entry_price, liquidation, "
+            "stop_loss, take_profit, trailing_stop from engine.open_trades"
+        ).fetchall()
+    stored = {
+        trade: [leverage, *(None if n is None else from_numeric(n) for n in rest)]
+        for trade, leverage, *rest in found
+    }
+    live = {
+        t.id: [
+            *(t.leverage, t.quantity, t.margin, t.entry, t.liquidation),
+            *(t.stop_loss, t.take_profit, t.trailing_stop),
+        ]
+        for t in crowded.engine.open_trades()
+    }
+    assert len(live) > 10
+    assert stored == live
+
+
+async def test_deposits_add_up_to_what_came_from_outside(writer: Writer, database: str, busy: Day) -> None:
+    await write(writer, busy.records(20))
+    [(total,)] = rows_of(database, "select sum(amount) from engine.deposits")
+    assert from_numeric(total) == -busy.engine.ledger()["USD"]["external"]
+
+
+async def test_repeating_from_the_start_gives_the_same_rows(writer: Writer, database: str, busy: Day) -> None:
+    records = busy.records(20)
+    await write(writer, records)
+    before = everything(database)
+    with psycopg.connect(database) as connection:
+        connection.execute("update engine.readers set next_position = 0, next_offset = 0")
+    await write(writer, records)
+    assert everything(database) == before
+
+
+async def test_the_size_of_batches_does_not_matter(
+    fresh_database: Callable[[], str], database: str, busy: Day
+) -> None:
+    url = fresh_database()
+    once, other = Writer(database, shards=4), Writer(url, shards=4)
+    records = busy.records(20)
+    await write(once, records)
+    for end in range(3, len(records) + 3, 3):
+        await write(other, records, end)
+    assert everything(database) == everything(url)
+    await once.stop()
+    await other.stop()
+
+
+async def test_an_effect_that_two_engines_put_out_is_written_once(
+    writer: Writer, database: str, busy: Day
+) -> None:
+    records = busy.records(20)
+    await write(writer, records)
+    before = everything(database)
+    doubled = [LogRecord(at, r.value) for at, r in enumerate(r for r in records for _ in range(2))]
+    with psycopg.connect(database) as connection:
+        connection.execute("update engine.readers set next_position = 0, next_offset = 0")
+        connection.execute("truncate " + ", ".join(f"engine.{table}" for table in TABLES))
+    await write(writer, doubled)
+    assert everything(database) == before
+
+
+async def test_of_two_owners_one_stops(writer: Writer, database: str, busy: Day) -> None:
+    records = busy.records(20)
+    first = await writer.open(0, bounds_of(records))
+    second = await writer.open(0, bounds_of(records))
+    await second.handle(records[:5])
+    before = everything(database)
+    with pytest.raises(Reopen):
+        await first.handle(records[:3])
+    assert everything(database) == before
+    await write(writer, records)
+    assert len(everything(database)["closed_orders"]) > len(before["closed_orders"])
+
+
+async def test_nothing_is_stored_of_a_batch_that_fails(writer: Writer, database: str, busy: Day) -> None:
+    records = busy.records(20)
+    shard = await writer.open(0, bounds_of(records))
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("alter table engine.balances add constraint none_yet check (position < 100)")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            await shard.handle(records)
+        assert rows_of(database, "select next_position from engine.readers") == [(0,)]
+        assert not any(everything(database).values())
+        connection.execute("alter table engine.balances drop constraint none_yet")
+    await write(writer, records)
+    assert everything(database)["closed_orders"]
+
+
+async def test_a_log_that_does_not_reach_the_writer_is_refused(
+    writer: Writer, database: str, busy: Day
+) -> None:
+    records = busy.records(20)
+    await write(writer, records)
+    with pytest.raises(PermanentError, match="not of the same installation"):
+        await writer.open(0, bounds_of(records[:3]))
+
+
+async def test_the_past_of_a_trade_is_read_back_from_its_events(
+    writer: Writer, database: str, busy: Day
+) -> None:
+    records = busy.records(20)
+    await write(writer, records)
+    async with await psycopg.AsyncConnection.connect(database) as connection:
+        trades = {trade.trade: trade for trade in await history.open_trades(connection, 0)}
+        past = await history.trades_before(connection, list(trades), busy.engine.position)
+    assert past == trades
+
+
+async def test_amounts_beyond_64_bits_arrive_exactly(writer: Writer, database: str) -> None:
+    amount = 10**19
+    deposits = [Deposit(f"d{n}", 1, "rich", amount) for n in range(3)]
+    rich = day([OpenAccount("o", 1, "rich", amount), *deposits])
+    await write(writer, rich.records(2))
+    [(stored,)] = rows_of(database, "select cash from engine.current_balances")
+    assert from_numeric(stored) == 4 * amount > 2**64

@@ -1,0 +1,67 @@
+"""A busy day of one shard as it would stand on the logs: messages in records, and the engine's effects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from paceline.adapters.kafka.log_reader import LogBounds
+from paceline.engine import Engine
+from paceline.messages.inbound import Inbound, PriceUpdate
+from paceline.messages.json_form import DecodeError, decode_line
+from paceline.messages.log_form import Undecodable, encode_effects
+from paceline.messages.outbound import Effect
+from tests.support.engine_messages import Scenario
+
+
+@dataclass
+class LogRecord:
+    offset: int
+    value: bytes
+
+
+@dataclass
+class Day:
+    """`effects` as the engine puts them out, `engine` as it stands at the end."""
+
+    messages: list[Inbound | Undecodable]
+    engine: Engine
+    effects: list[Effect] = field(default_factory=list)
+
+    def records(self, effects_per_record: int) -> list[LogRecord]:
+        return records_of(self.effects, effects_per_record)
+
+
+def scenario_messages(seed: int, length: int) -> list[Inbound | Undecodable]:
+    return [_decoded(line) for line in Scenario(seed, length).lines]
+
+
+def _decoded(line: str) -> Inbound | Undecodable:
+    try:
+        return decode_line(line)
+    except DecodeError as error:
+        return Undecodable(line.encode(), str(error))
+
+
+def day(messages: Sequence[Inbound | Undecodable], shard: int = 0) -> Day:
+    """Run the messages through the engine."""
+    done = Day(list(messages), Engine(shard=shard))
+    for message in messages:
+        position = done.engine.position
+        if isinstance(message, Undecodable):
+            done.engine.apply_undecodable()
+            continue
+        outputs = done.engine.apply(message)
+        if outputs or not isinstance(message, PriceUpdate):
+            done.effects.append(Effect(position, done.engine.log_time, message, outputs))
+    return done
+
+
+def records_of(effects: Sequence[Effect], effects_per_record: int) -> list[LogRecord]:
+    starts = range(0, len(effects), effects_per_record)
+    return [
+        LogRecord(offset, encode_effects(effects[start : start + effects_per_record]))
+        for offset, start in enumerate(starts)
+    ]
+
+
+def bounds_of(records: Sequence[LogRecord]) -> LogBounds:
+    return LogBounds(0, len(records))
