@@ -18,9 +18,8 @@ from time import perf_counter
 
 from bench import core_load as load
 from paceline.engine import Engine
-from paceline.messages.inbound import ADMIN_TYPES, Inbound
-from paceline.messages.log_form import Undecodable, decode_messages, encode_effects
-from paceline.messages.outbound import Effect
+from paceline.messages.inbound import Inbound
+from paceline.messages.log_form import decode_messages, encode_effects
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,7 @@ def settle_memory() -> None:
 def run_batches(engine: Engine, batches: Sequence[bytes]) -> None:
     """What the service does with each record: decode, apply, encode what came out."""
     for value in batches:
-        effects: list[Effect] = []
-        for message in decode_messages(value):
-            if isinstance(message, Undecodable):
-                engine.apply_undecodable()
-                continue
-            position = engine.position
-            outputs = engine.apply(message)
-            if outputs or isinstance(message, ADMIN_TYPES):
-                effects.append(Effect(position, engine.log_time, message, outputs))
+        effects = engine.apply_batch(decode_messages(value))
         if effects:
             encode_effects(effects)
 

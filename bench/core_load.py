@@ -106,9 +106,9 @@ def prices(first_position: int, messages: int, seed: int = 2) -> list[Inbound]:
 
 
 def rising(first_position: int, messages: int, start: int) -> list[Inbound]:
-    """A bid that is a new high at every tick."""
+    """A bid that is a new high at every tick, but too small a step to reach a take profit."""
     return [
-        price(number, start + TICK * (number - first_position + 1))
+        price(number, start + TICK // 100 * (number - first_position + 1))
         for number in range(first_position, first_position + messages)
     ]
 

@@ -52,11 +52,16 @@ class Books:
 
     def narrow(self) -> None:
         """Find the quiet band anew: nothing happens while bid and ask stay strictly inside it."""
-        bid, ask = self._bid, self._ask
-        self.bid_low = -min(bid.worse.first, bid.trailing.first)
-        self.bid_high = min(bid.better.first, 1 - bid.trailing.mark)
-        self.ask_low = max(-ask.better.first, ask.trailing.mark - 1)
-        self.ask_high = min(ask.worse.first, ask.trailing.first)
+        side = self._bid
+        fixed, trailing, moves = side.worse.first, side.trailing.first, 1 - side.trailing.mark
+        self.bid_low = -(fixed if fixed < trailing else trailing)
+        fixed = side.better.first
+        self.bid_high = fixed if fixed < moves else moves
+        side = self._ask
+        fixed, trailing, moves = side.worse.first, side.trailing.first, 1 - side.trailing.mark
+        self.ask_high = fixed if fixed < trailing else trailing
+        fixed = side.better.first
+        self.ask_low = -(fixed if fixed < moves else moves)
 
     def move_trailing(self, bid: int, ask: int) -> None:
         self._bid.trailing.move(bid)

@@ -27,7 +27,8 @@ from paceline.messages.inbound import (
     ResumeMarket,
     Withdraw,
 )
-from paceline.messages.outbound import OrderResponse, Outbound
+from paceline.messages.log_form import Undecodable
+from paceline.messages.outbound import Effect, OrderResponse, Outbound
 
 _INSTRUCTIONS: Final[dict[type[Struct], Callable[[Turn, Any], Refusal | None]]] = {
     OpenAccount: accounts.open_account,
@@ -70,15 +71,31 @@ class Engine:
         time: int = message.time
         if time > state.log_time:  # noqa: PLR1730  (max() is a call, and this is once a tick)
             state.log_time = time
-        outputs: list[Outbound] = []
         if type(message) is PriceUpdate:
             outputs = markets.update_price(state, message)
         elif handler := _INSTRUCTIONS.get(type(message)):
             outputs = _instruct(state, handler, message)
         else:
+            outputs = []
             _ADMIN[type(message)](state, message)
         state.position += 1
         return outputs
+
+    def apply_batch(self, messages: Iterable[Inbound | Undecodable]) -> list[Effect]:
+        """Apply messages in order; what goes to `engine.out`: each that had an effect or an answer.
+
+        That is every instruction, of a user or of the operator, and each price update that set something off.
+        """
+        state, apply = self._state, self.apply
+        effects: list[Effect] = []
+        for message in messages:
+            if isinstance(message, Undecodable):
+                self.apply_undecodable()
+                continue
+            outputs = apply(message)
+            if outputs or not isinstance(message, PriceUpdate):
+                effects.append(Effect(state.position - 1, state.log_time, message, outputs))
+        return effects
 
     def apply_undecodable(self) -> None:
         """Count a message that could not be decoded: it has a position but no effect and no time."""

@@ -52,14 +52,10 @@ def update_price(state: State, message: PriceUpdate) -> list[Outbound]:
     market = state.markets.get(message.symbol)
     if market is None:
         return _drop(state, "market_not_configured")
-    if message.update_id <= market.update_id:
-        return _drop(state, "update_id_not_above_last")
-    bid, ask = message.bid, message.ask
-    if not bid or not ask:
-        return _drop(state, "price_zero")
-    if bid >= ask:
-        return _drop(state, "bid_not_below_ask")
-    market.update_id = message.update_id
+    bid, ask, update_id = message.bid, message.ask, message.update_id
+    if not (update_id > market.update_id and 0 < bid < ask):
+        return _drop(state, _fault(market, message))
+    market.update_id = update_id
     market.accepted_us = state.log_time
     market.bid = bid
     market.ask = ask
@@ -67,6 +63,12 @@ def update_price(state: State, message: PriceUpdate) -> list[Outbound]:
     if (books.bid_low < bid < books.bid_high and books.ask_low < ask < books.ask_high) or market.halted:
         return []
     return _move_and_fire(state, market)
+
+
+def _fault(market: Market, message: PriceUpdate) -> str:
+    if message.update_id <= market.update_id:
+        return "update_id_not_above_last"
+    return "price_zero" if not message.bid or not message.ask else "bid_not_below_ask"
 
 
 def _drop(state: State, reason: str) -> list[Outbound]:

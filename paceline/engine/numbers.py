@@ -3,12 +3,12 @@
 Prices, quantities and money are integers of 10⁻⁸ units (`SCALE`), rates are basis points (`BPS`).
 """
 
-from paceline.core.money import BPS, SCALE, div_up
+from paceline.core.money import BPS, SCALE
 
 
 def notional_up(price: int, quantity: int) -> int:
     """Where it is charged, locked, or the base of a fee or of the maintenance."""
-    return div_up(price * quantity, SCALE)
+    return -(-price * quantity // SCALE)
 
 
 def notional_down(price: int, quantity: int) -> int:
@@ -18,7 +18,7 @@ def notional_down(price: int, quantity: int) -> int:
 
 def share_of(notional: int, rate_bps: int) -> int:
     """A fee or the maintenance: rounded up."""
-    return div_up(notional * rate_bps, BPS)
+    return -(-notional * rate_bps // BPS)
 
 
 def fee_on(price: int, quantity: int, rate_bps: int) -> int:
@@ -39,9 +39,8 @@ def quantity_of(margin: int, leverage: int, entry: int, step: int) -> int:
     return down_to_step(margin * leverage * SCALE // entry, step)
 
 
-def liquidation_level(long: bool, entry: int, quantity: int, margin: int, rate_bps: int) -> int | None:
+def liquidation_level(long: bool, entry: int, quantity: int, margin: int, maintenance: int) -> int | None:
     """The price at which only the maintenance is left of the margin; None where no price is that low."""
-    maintenance = share_of(notional_up(entry, quantity), rate_bps)
     distance = (margin - maintenance) * SCALE // quantity
     if not long:
         return entry + distance

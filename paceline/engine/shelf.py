@@ -51,7 +51,8 @@ class Shelf(Generic[K, V]):
             self._live[number] = 0
             self._own.add(number)
         self._slots[key] = slot
-        self._writable(number).append(value)
+        block = self._blocks[number] if number in self._own else self._writable(number)
+        block.append(value)
         self._live[number] += 1
 
     def replace(self, key: K, value: V) -> None:

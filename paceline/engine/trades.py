@@ -8,8 +8,10 @@ from paceline.engine.numbers import (
     fee_on,
     liquidation_level,
     notional_down,
+    notional_up,
     profit_of,
     quantity_of,
+    share_of,
     slips,
 )
 from paceline.engine.records import UNSET, Trade
@@ -50,10 +52,12 @@ def create_trade(turn: Turn, message: CreateTrade) -> Refusal | None:  # noqa: P
     quantity = quantity_of(message.margin, message.leverage, entry, config.quantity_step)
     if not quantity or notional_down(entry, quantity) < config.min_notional:
         return "BELOW_MINIMUM"
-    level = liquidation_level(long, entry, quantity, message.margin, config.maintenance_rate_bps)
+    notional = notional_up(entry, quantity)
+    maintenance = share_of(notional, config.maintenance_rate_bps)
+    level = liquidation_level(long, entry, quantity, message.margin, maintenance)
     if level is not None and (level >= market.bid if long else level <= market.ask):
         return "LIQUIDATES_AT_ONCE"
-    fee = fee_on(entry, quantity, config.taker_rate_bps)
+    fee = share_of(notional, config.taker_rate_bps)
     if message.margin + fee > account.cash:
         return "INSUFFICIENT_BALANCE"
     _open(turn, market, message, quantity=quantity, entry=entry, liquidation=level, fee=fee)

@@ -36,7 +36,7 @@ class Turn:
     ) -> None:
         self.outputs.append(
             OrderResponse(
-                self.next_id(),
+                f"{self._prefix}0",  # always the first output
                 self.time,
                 message.id,
                 message.account,
