@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "stream": ("stream", "stream", "Run stream services: engine, writer, router, feed."),
     "api": ("api", "api", "Serve the REST API."),
     "docs": ("docs", "docs", "Build and serve the warehouse's documentation."),
+    "beat": ("beat", "beat", "Tell whether a stream service's heart beats (for containers)."),
     "sandbox": ("sandbox", "app", "Run stand-ins for outside services: exchange, mailbox, traders."),
     "migrate": ("migrate", "migrate", "Bring the database to the newest schema."),
     "topics": ("topics", "topics", "Create the topics of the log."),

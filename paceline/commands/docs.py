@@ -1,59 +1,40 @@
 """`paceline docs`: the warehouse's documentation as a web site."""
 
-import os
-import subprocess
+import shutil
+import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+_HOUR_S = 3600.0
 
 
 def docs() -> None:
-    """Build the documentation of the dbt models as one page and serve it on PACELINE_DOCS_PORT."""
+    """Serve the documentation of the dbt models on PACELINE_DOCS_PORT; renewed from the database hourly."""
+    from paceline.local import dbt
     from paceline.settings import settings
 
     have = settings()
-    folder = have.var_dir.resolve() / "docs"
-    folder.mkdir(parents=True, exist_ok=True)
-    build(folder, have.database_url)
-    handler = partial(Site, directory=str(folder))
+    page = have.var_dir.resolve() / "docs" / "index.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(dbt.INSTALLED_PAGE, page)
+
+    def renew() -> None:
+        while True:
+            if not dbt.write_page(page, catalogue_of=have.database_url):
+                print("the page could not be renewed; the last one stays", flush=True)
+            threading.Event().wait(_HOUR_S)
+
+    handler = partial(Site, directory=str(page.parent))
     with ThreadingHTTPServer((have.bind_host, have.docs_port), handler) as server:
+        threading.Thread(target=renew, daemon=True).start()
         print(f"serving the warehouse's documentation on port {have.docs_port}", flush=True)
         server.serve_forever()
 
 
-def build(folder: Path, database_url: str) -> None:
-    """`dbt docs generate` into the folder, in one file: `index.html`."""
-    from paceline.core.errors import AppError
-    from paceline.local.stack import BIN, ROOT
-
-    project = str(ROOT / "dbt")
-    arguments = ["--quiet", "docs", "generate", "--static", "--target-path", str(folder)]
-    parts = urlsplit(database_url)
-    environment = {
-        **os.environ,
-        "DBT_HOST": parts.hostname or "",
-        "DBT_PORT": str(parts.port or 5432),
-        "DBT_USER": unquote(parts.username or ""),
-        "DBT_PASSWORD": unquote(parts.password or ""),
-        "DBT_DBNAME": parts.path.strip("/"),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
-        "DO_NOT_TRACK": "1",
-        "DBT_LOG_PATH": str(folder),
-    }
-    done = subprocess.run(
-        [str(BIN / "dbt"), *arguments, "--project-dir", project, "--profiles-dir", project],
-        env=environment,
-        cwd=ROOT,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise AppError("dbt could not build the documentation; its words are above")
-    (folder / "static_index.html").replace(folder / "index.html")
-
-
 class Site(SimpleHTTPRequestHandler):
-    """Serves the page alone: the folder also holds dbt's log and artefacts."""
+    """Serves the one page and nothing else of its folder."""
 
     def translate_path(self, path: str) -> str:
         name = "index.html" if urlsplit(path).path in ("/", "/index.html") else "nothing-here"

@@ -82,17 +82,23 @@ def exchange(
 
 
 @app.command()
-def nightly() -> None:
+def nightly(
+    *,
+    airflow_url: Annotated[str, typer.Option(help="Airflow's address; empty means the local one.")] = "",
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="Where Airflow keeps its generated password; the local one if not given."),
+    ] = None,
+) -> None:
     """The demo's operator: triggers the nightly DAG for the running day, every ten minutes."""
     from paceline.local import airflow
     from paceline.settings import settings
     from sandbox.nightly_trigger import Airflow, run
 
     have = settings()
-    run(
-        Airflow(airflow.url(have), airflow.USER, lambda: airflow.password(have)),
-        have.database_url,
-    )
+    file = password_file or airflow.password_file(have)
+    door = Airflow(airflow_url or airflow.url(have), airflow.USER, lambda: airflow.password(file))
+    run(door, have.database_url)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -30,10 +30,10 @@ def password_file(settings: Settings) -> Path:
     return home(settings) / "simple_auth_manager_passwords.json.generated"
 
 
-def password(settings: Settings) -> str | None:
+def password(file: Path) -> str | None:
     """The generated password; None before Airflow's first start."""
     try:
-        found: dict[str, str] = json.loads(password_file(settings).read_text())
+        found: dict[str, str] = json.loads(file.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return found.get(USER)

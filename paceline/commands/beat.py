@@ -1,0 +1,17 @@
+"""`paceline beat SERVICE`: a health check for containers."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def beat(service: Annotated[str, typer.Argument(help="engine, writer, router or feed.")]) -> None:
+    """Exit code 0 when the service's last heartbeat in Redis says that all is well."""
+    from paceline.local import probes
+    from paceline.settings import settings
+
+    problem = probes.beats(settings().cache_url, service)(0)
+    if problem:
+        print(f"{service}: {problem}", file=sys.stderr)
+        raise typer.Exit(1)

@@ -1,0 +1,68 @@
+"""dbt from the virtual environment: the manifest that Airflow reads, and the documentation's page."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from paceline.local.stack import BIN, ROOT
+
+PROJECT = ROOT / "dbt"
+_QUIET = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "False", "DO_NOT_TRACK": "1"}
+
+
+def run(*arguments: str, environment: dict[str, str] | None = None, niceness: int = 0) -> bool:
+    """True on success; dbt says on our output what was wrong."""
+    where = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
+    done = subprocess.run(
+        ["nice", f"-n{niceness}", str(BIN / "dbt"), "--quiet", *arguments, *where],
+        env={**os.environ, **_QUIET, **(environment or {})},
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+INSTALLED_PAGE = PROJECT / "target" / "index.html"
+
+
+def install() -> bool:
+    """Writes `dbt/target/manifest.json` and the documentation's first page; needs no database."""
+    return run("parse") and write_page(INSTALLED_PAGE, catalogue_of=None)
+
+
+def write_page(page: Path, *, catalogue_of: str | None) -> bool:
+    """The documentation in one HTML file, with the column types of a database or from the manifest alone."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=page.parent) as folder:
+        environment = {"DBT_LOG_PATH": folder, **(connection(catalogue_of) if catalogue_of else {})}
+        shutil.copy(PROJECT / "target" / "manifest.json", folder)
+        source = () if catalogue_of else ("--empty-catalog", "--no-compile")
+        done = run(
+            "docs",
+            "generate",
+            "--static",
+            "--target-path",
+            folder,
+            *source,
+            environment=environment,
+            niceness=10 if catalogue_of else 0,
+        )
+        if done:
+            (Path(folder) / "static_index.html").replace(page)
+    return done
+
+
+def connection(url: str) -> dict[str, str]:
+    """The variables that `dbt/profiles.yml` reads."""
+    parts = urlsplit(url)
+    return {
+        "DBT_HOST": parts.hostname or "",
+        "DBT_PORT": str(parts.port or 5432),
+        "DBT_USER": unquote(parts.username or ""),
+        "DBT_PASSWORD": unquote(parts.password or ""),
+        "DBT_DBNAME": parts.path.strip("/"),
+    }
