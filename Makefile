@@ -27,8 +27,8 @@ lint: install ## Check style, types, walls and SQL
 bench: install ## Measure: replay speed, order-to-reply times, start-up
 	@exec $(BIN)/python -m bench $(ARGS)
 
-simulate: install ## Run seeded simulations: make simulate SEEDS=100
-	@exec $(BIN)/pytest tests/unit/engine -k simulat --simulate-seeds=$(SEEDS) $(ARGS)
+simulate: install ## Hold the engine against the reference: make simulate SEEDS=100 ARGS="--first 500"
+	@exec $(BIN)/python -m tests.support.simulate --seeds $(SEEDS) $(ARGS)
 
 install: $(VENV)/.installed ## Make the virtual environment and install the locked requirements
 
