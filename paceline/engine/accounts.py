@@ -7,30 +7,26 @@ from paceline.engine.turn import Turn
 from paceline.messages.inbound import Deposit, OpenAccount, Withdraw
 
 
-def open_account(turn: Turn, message: OpenAccount) -> Refusal | None:
+def open_account(turn: Turn, message: OpenAccount) -> None:
     name = message.account
-    if name in turn.state.accounts:
-        return "ACCOUNT_EXISTS"
     turn.state.accounts.add(name, Account(name, 0, 0, 0, {}, {}, halted=False))
     post_usd(turn, name, cash=message.initial_balance, external=-message.initial_balance)
     turn.accept(message)
-    return None
 
 
-def deposit(turn: Turn, message: Deposit) -> Refusal | None:
-    if message.account not in turn.state.accounts:
-        return "ACCOUNT_NOT_FOUND"
-    post_usd(turn, message.account, cash=message.amount, external=-message.amount)
+def exists_already(_turn: Turn, _message: OpenAccount, _account: Account) -> Refusal | None:
+    return "ACCOUNT_EXISTS"
+
+
+def deposit(turn: Turn, message: Deposit, account: Account) -> Refusal | None:
+    post_usd(turn, account.name, cash=message.amount, external=-message.amount)
     turn.accept(message)
     return None
 
 
-def withdraw(turn: Turn, message: Withdraw) -> Refusal | None:
-    account = turn.state.accounts.get(message.account)
-    if account is None:
-        return "ACCOUNT_NOT_FOUND"
+def withdraw(turn: Turn, message: Withdraw, account: Account) -> Refusal | None:
     if message.amount > account.cash:
         return "INSUFFICIENT_BALANCE"
-    post_usd(turn, message.account, cash=-message.amount, external=message.amount)
+    post_usd(turn, account.name, cash=-message.amount, external=message.amount)
     turn.accept(message)
     return None

@@ -28,10 +28,10 @@ from paceline.messages.inbound import (
     Withdraw,
 )
 from paceline.messages.log_form import Undecodable
-from paceline.messages.outbound import Effect, OrderResponse, Outbound
+from paceline.messages.outbound import Effect, Outbound
 
-_INSTRUCTIONS: Final[dict[type[Struct], Callable[[Turn, Any], Refusal | None]]] = {
-    OpenAccount: accounts.open_account,
+_INSTRUCTIONS: Final[dict[type[Struct], Callable[[Turn, Any, Account], Refusal | None]]] = {
+    OpenAccount: accounts.exists_already,
     Deposit: accounts.deposit,
     Withdraw: accounts.withdraw,
     CreateTrade: trades.create_trade,
@@ -73,11 +73,11 @@ class Engine:
             state.log_time = time
         if type(message) is PriceUpdate:
             outputs = markets.update_price(state, message)
-        elif handler := _INSTRUCTIONS.get(type(message)):
-            outputs = _instruct(state, handler, message)
-        else:
+        elif change := _ADMIN.get(type(message)):
             outputs = []
-            _ADMIN[type(message)](state, message)
+            change(state, message)
+        else:
+            outputs = _instruct(state, message)
         state.position += 1
         return outputs
 
@@ -186,17 +186,28 @@ class Engine:
         return None if market is None or market.accepted_us is None else (market.bid, market.ask)
 
 
-def _instruct(state: State, handler: Callable[[Turn, Any], Refusal | None], message: Any) -> list[Outbound]:
+def _instruct(state: State, message: Any) -> list[Outbound]:
     """One user's instruction: answered as before if it was answered within a day, else done or refused."""
     turn = Turn(state)
-    known = message.account in state.accounts
-    if known and (answer := state.answers.recall(message.account, message.id, state.log_time)):
-        turn.repeat(answer)
-        return turn.outputs
-    if refusal := handler(turn, message):
+    account = state.accounts.get(message.account)
+    if account is not None:
+        if answer := state.answers.recall(message.account, message.id, state.log_time):
+            turn.repeat(answer)
+            return turn.outputs
+        handler = _INSTRUCTIONS[type(message)]
+        refusal = handler(turn, message, account)
+    else:
+        refusal = _instruct_stranger(turn, message)
+    if refusal is not None:
         turn.refuse(message, refusal)
-    if known:
-        first = turn.outputs[0]
-        assert isinstance(first, OrderResponse)
-        state.answers.remember(first)
+    if account is not None:
+        state.answers.remember(turn.response)
     return turn.finish()
+
+
+def _instruct_stranger(turn: Turn, message: Any) -> Refusal | None:
+    """All that can be done for an account that does not exist is to open it. Its ids are not remembered."""
+    if isinstance(message, OpenAccount):
+        accounts.open_account(turn, message)
+        return None
+    return "ACCOUNT_NOT_FOUND"

@@ -11,11 +11,8 @@ from paceline.engine.turn import Turn
 from paceline.messages.inbound import CancelOrder, PlaceOrder
 
 
-def place_order(turn: Turn, message: PlaceOrder) -> Refusal | None:  # noqa: PLR0911  (one for each refusal)
+def place_order(turn: Turn, message: PlaceOrder, account: Account) -> Refusal | None:  # noqa: PLR0911  (one for each refusal)
     state = turn.state
-    account = state.accounts.get(message.account)
-    if account is None:
-        return "ACCOUNT_NOT_FOUND"
     if account.halted:
         return "ACCOUNT_HALTED"
     market = state.markets.get(message.symbol)
@@ -185,10 +182,8 @@ def _fill(turn: Turn, market: Market, order: Order, price: int, fee: int) -> Non
     turn.order_closed(order, "filled", exit_price=price, fee=fee)
 
 
-def cancel_order(turn: Turn, message: CancelOrder) -> Refusal | None:
-    if message.account not in turn.state.accounts:
-        return "ACCOUNT_NOT_FOUND"
-    order = turn.state.order_of(message.account, message.order)
+def cancel_order(turn: Turn, message: CancelOrder, account: Account) -> Refusal | None:
+    order = turn.state.order_of(account.name, message.order)
     if order is None:
         return "ORDER_NOT_FOUND"
     turn.accept(message, order=order.id)

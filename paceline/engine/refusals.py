@@ -1,4 +1,7 @@
-"""The codes of refusals. A handler returns the first that applies, having changed nothing, or None."""
+"""The codes of refusals. A handler returns the first that applies, having changed nothing, or None.
+
+`ACCOUNT_NOT_FOUND` comes first for all but `open_account`, so `engine` sees to it before any handler.
+"""
 
 from typing import Literal
 

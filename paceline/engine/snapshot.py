@@ -119,9 +119,9 @@ class Capture:
 
         The ledger is checked on the way: `InvariantViolation` if it does not sum to zero.
         """
-        yield self._chunk("header", [self._header])
-        yield self._chunk("markets", self._markets)
         for part, rows in (
+            ("header", iter([self._header])),
+            ("markets", iter(self._markets)),
             ("accounts", self._account_rows()),
             ("trades", self._trade_rows()),
             ("orders", self._order_rows()),

@@ -14,7 +14,7 @@ from paceline.engine.numbers import (
     share_of,
     slips,
 )
-from paceline.engine.records import UNSET, Trade
+from paceline.engine.records import UNSET, Account, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.state import Market
 from paceline.engine.turn import Turn
@@ -29,11 +29,8 @@ from paceline.messages.inbound import (
 from paceline.messages.outbound import Reason
 
 
-def create_trade(turn: Turn, message: CreateTrade) -> Refusal | None:  # noqa: PLR0911  (one for each refusal)
+def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal | None:  # noqa: PLR0911  (one for each refusal)
     state = turn.state
-    account = state.accounts.get(message.account)
-    if account is None:
-        return "ACCOUNT_NOT_FOUND"
     if account.halted:
         return "ACCOUNT_HALTED"
     market = state.markets.get(message.symbol)
@@ -120,11 +117,9 @@ def _distance_fits(market: Market, long: bool, distance: int | None) -> bool:
     return distance is None or (distance > 0 and not (long and distance >= market.bid))
 
 
-def amend_trade(turn: Turn, message: AmendTrade) -> Refusal | None:
+def amend_trade(turn: Turn, message: AmendTrade, account: Account) -> Refusal | None:
     state = turn.state
-    if message.account not in state.accounts:
-        return "ACCOUNT_NOT_FOUND"
-    trade = state.trade_of(message.account, message.trade)
+    trade = state.trade_of(account.name, message.trade)
     if trade is None:
         return "TRADE_NOT_FOUND"
     market = state.markets[trade.symbol]
@@ -166,11 +161,9 @@ def _amended(trade: Trade, message: AmendTrade, position: int) -> Trade:
     return trade
 
 
-def close_trade(turn: Turn, message: CloseTrade) -> Refusal | None:
+def close_trade(turn: Turn, message: CloseTrade, account: Account) -> Refusal | None:
     state = turn.state
-    if message.account not in state.accounts:
-        return "ACCOUNT_NOT_FOUND"
-    trade = state.trade_of(message.account, message.trade)
+    trade = state.trade_of(account.name, message.trade)
     if trade is None:
         return "TRADE_NOT_FOUND"
     market = state.markets[trade.symbol]

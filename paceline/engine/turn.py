@@ -71,6 +71,13 @@ class Turn:
             )
         )
 
+    @property
+    def response(self) -> OrderResponse:
+        """The answer to the instruction, which is the first output."""
+        first = self.outputs[0]
+        assert isinstance(first, OrderResponse)
+        return first
+
     def repeat(self, answer: OrderResponse) -> None:
         """The answer that was given before, again."""
         self.outputs.append(
