@@ -1,0 +1,177 @@
+"""Secrets, logs, checks and the list of services: the parts of the stack that need nothing running."""
+
+import hashlib
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from paceline.core.errors import ValidationError
+from paceline.local import airflow, doctor, jars, logs, postgres, secrets, stack
+from paceline.local.doctor import Level
+from paceline.local.ports import free_port, is_free, taken
+from paceline.local.server import ServerFailed, last_line
+from paceline.settings import Settings, load
+from tests.support.servers import open_folder
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    folder = open_folder()
+    ports = {
+        f"PACELINE_{name.upper()}": str(free_port())
+        for name in Settings.__dataclass_fields__
+        if name.endswith("_port")
+    }
+    return load(
+        {"PACELINE_VAR_DIR": str(tmp_path / "var"), "PACELINE_JWT_SECRET": "x" * 32, **ports}, tmp_path
+    )
+
+
+def test_secrets_are_made_once_and_readable_by_the_owner_only(tmp_path: Path) -> None:
+    secrets.ensure(tmp_path)
+    path = tmp_path / "secrets.env"
+    first = path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [line.partition("=")[0] for line in first.splitlines()] == list(secrets.NAMES)
+    assert len({line.partition("=")[2] for line in first.splitlines()}) == len(secrets.NAMES)
+    secrets.ensure(tmp_path)
+    assert path.read_text() == first
+
+
+def test_a_secret_that_is_there_stays_and_the_others_are_added(tmp_path: Path) -> None:
+    (tmp_path / "secrets.env").write_text("PACELINE_POSTGRES_PASSWORD=mine")
+    secrets.ensure(tmp_path)
+    lines = (tmp_path / "secrets.env").read_text().splitlines()
+    assert lines[0] == "PACELINE_POSTGRES_PASSWORD=mine"
+    assert len(lines) == len(secrets.NAMES)
+
+
+def test_a_log_that_has_grown_is_moved_aside_while_its_writer_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "engine.log"
+    with log.open("ab", buffering=0) as writer:
+        writer.write(b"old\n" * 10)
+        assert logs.trim(log, limit_bytes=100) is False
+        assert logs.trim(log, limit_bytes=20) is True
+        writer.write(b"new\n")
+    assert log.read_bytes() == b"new\n"
+    assert (tmp_path / "engine.log.1").read_bytes() == b"old\n" * 10
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("first\nlast\n\n", "last"),
+        ("what is wrong\n╰────────╯\n", "what is wrong"),
+        ("", "it said nothing"),
+    ],
+)
+def test_the_last_line_that_tells_something(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "x.log").write_text(text)
+    assert last_line(tmp_path / "x.log") == said
+    assert last_line(tmp_path / "absent.log") == "it said nothing"
+
+
+def test_a_taken_port_is_explained() -> None:
+    import socket
+
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        assert not is_free(port)
+        me = psutil.Process()
+        assert taken(port, "postgres_port") == (
+            f"port {port} is taken by PID {me.pid} ({me.name()}): stop it, or set PACELINE_POSTGRES_PORT"
+        )
+    assert taken(port, "postgres_port") is None
+
+
+def test_doctor_says_what_to_do(settings: Settings) -> None:
+    assert doctor.python((3, 10)).level is Level.ERROR
+    assert doctor.python((3, 14)).level is Level.ERROR
+    assert doctor.python(sys.version_info[:2]).level is Level.OK
+    little = doctor.memory(1024**3, with_airflow=True)
+    assert little.level is Level.WARNING
+    assert "--without airflow" in little.message
+    assert doctor.memory(8 * 1024**3, with_airflow=True).level is Level.OK
+    services = stack.services(settings, stack.Wishes())
+    findings = doctor.check(settings, services)
+    assert not doctor.has_errors(findings), findings
+
+
+def test_doctor_names_each_taken_port(settings: Settings) -> None:
+    import socket
+
+    services = stack.services(settings, stack.Wishes())
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", settings.api_port))
+        holder.listen()
+        [finding] = doctor.free_ports(services)
+    assert finding.subject == "api"
+    assert finding.level is Level.ERROR
+    assert finding.message.endswith("PACELINE_API_PORT")
+
+
+def test_a_folder_that_postgres_may_not_enter_is_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "data").mkdir(parents=True)
+    closed.chmod(0o700)
+    with pytest.raises(ServerFailed, match=r"may not enter \S+: `chmod o\+x"):
+        postgres.refuse_unreachable(closed / "data", "nobody")
+
+
+def test_every_jar_is_locked_by_its_hash() -> None:
+    found = jars.locked()
+    assert {jar.version for jar in found if jar.group == "org.apache.kafka"} == {"4.1.0"}
+    assert len({jar.file_name for jar in found}) == len(found)
+    assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in found)
+
+
+def test_the_installed_jars_are_those_of_the_lock() -> None:
+    sample = next(jar for jar in jars.locked() if jar.artifact == "kafka-raft")
+    content = (jars.folder() / sample.file_name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == sample.sha256
+    assert jars.missing() == []
+
+
+def test_services_need_only_services_that_start_before_them(settings: Settings) -> None:
+    started: set[str] = set()
+    for service in stack.services(settings, stack.Wishes()):
+        assert set(service.needs) <= started, service.name
+        started.add(service.name)
+
+
+def test_without_leaves_out_whole_groups(settings: Settings) -> None:
+    everything = {service.name for service in stack.services(settings, stack.Wishes())}
+    assert {"postgres", "kafka", "engine", "api", "airflow-scheduler", "nightly", "traders"} <= everything
+    lean = {s.name for s in stack.services(settings, stack.Wishes(without=("airflow", "traders")))}
+    assert lean == {n for n in everything if not n.startswith("airflow")} - {"nightly", "traders"}
+    with pytest.raises(ValidationError, match="there is no such service"):
+        stack.services(settings, stack.Wishes(without=("postgresql",)))
+
+
+def test_a_server_that_is_set_elsewhere_is_not_started(settings: Settings, tmp_path: Path) -> None:
+    elsewhere = load(
+        {
+            "PACELINE_POSTGRES_URL": "postgresql://u:p@db/x",
+            "PACELINE_FEED_URL": "wss://exchange.example",
+            "PACELINE_DEMO_TRADERS": "0",
+        },
+        tmp_path,
+    )
+    names = {service.name for service in stack.services(elsewhere, stack.Wishes())}
+    assert not {"postgres", "exchange", "traders"} & names
+    assert airflow.database_url(elsewhere) == "postgresql+psycopg2://u:p@db/airflow"
+
+
+def test_airflow_gets_secrets_of_its_own(settings: Settings) -> None:
+    have = airflow.environment(settings, Path("/checkout"))
+    derived = {have["AIRFLOW__API_AUTH__JWT_SECRET"], have["AIRFLOW__API__SECRET_KEY"]}
+    assert len(derived) == 2
+    assert settings.jwt_secret not in "".join(have.values())
+    assert have["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] == "False"
