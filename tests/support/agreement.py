@@ -52,6 +52,13 @@ class Pair:
             )
         return expected
 
+    def restart_engine(self) -> None:
+        """Put in the engine's place what a snapshot of it loads to."""
+        before = self.engine.state_hash()
+        self.engine = Engine.load(list(self.engine.dump_slices()))
+        if self.engine.state_hash() != before:
+            raise Disagreement(f"the snapshot at position {self.reference.position} loads to another state")
+
     def compare_state(self) -> None:
         """Balances, open trades, resting orders, ledger and counters."""
         engine, reference = self.engine, self.reference

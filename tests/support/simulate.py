@@ -1,5 +1,7 @@
 """Run seeded scenarios through the engine and the reference and compare everything.
 
+The engine goes through a snapshot now and then.
+
     python -m tests.support.simulate --seeds 200
 
 A seed that fails is shrunk to the lines that matter and written as a file for `paceline replay`.
@@ -19,6 +21,7 @@ from tests.support.agreement import Disagreement, Pair, shrunk
 from tests.support.engine_messages import Scenario
 
 STATE_EVERY = 100
+RESTART_EVERY = 700
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ def run_seed(seed: int, length: int) -> Result:
             pair.apply(line)
             if position % STATE_EVERY == 0:
                 pair.compare_state()
+            if position % RESTART_EVERY == RESTART_EVERY - 1:
+                pair.restart_engine()
         pair.compare_state()
     except Disagreement as disagreement:
         problem = str(disagreement)
