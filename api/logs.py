@@ -1,9 +1,11 @@
 """Structured logs: one JSON line a request, with the id that the answer carries too."""
 
+import json
 import logging
 import re
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -16,8 +18,10 @@ _log = structlog.get_logger("api")
 
 
 def configure() -> None:
-    """JSON lines on standard error, for the whole process."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    """JSON lines on standard error, for the whole process; libraries speak from warnings up."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LibraryLine())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -30,6 +34,16 @@ def configure() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class _LibraryLine(logging.Formatter):
+    """What a library logs, as a JSON line too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line | {"timestamp": datetime.fromtimestamp(record.created, UTC).isoformat()})
 
 
 def install(app: Flask) -> None:

@@ -46,6 +46,7 @@ class Stack:
     settings: Settings
     environ: dict[str, str]
     redis_server: server.Running
+    kafka_server: server.Running
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     update_id: int = 0
 
@@ -163,7 +164,7 @@ def running_stack(folder: Path, database_url: str) -> Iterator[Stack]:
         "PACELINE_API_THREADS": "8",
         "PACELINE_SIGN_IN_RATE_PER_MINUTE": "1000",
     }
-    stack = Stack(load(environ, folder), environ, cache)
+    stack = Stack(load(environ, folder), environ, cache, kafka)
     try:
         asyncio.run(ensure_topics(kafka.url, SHARDS))
         stack.workers.append(start_command("stream:stream", "engine,writer,router", environ, folder))
@@ -178,7 +179,7 @@ def running_stack(folder: Path, database_url: str) -> Iterator[Stack]:
         mailbox.shutdown()
         mailbox.server_close()
         stack.redis_server.stop()
-        kafka.stop()
+        stack.kafka_server.stop()
 
 
 def start_command(

@@ -1,0 +1,90 @@
+"""The API as its own process, as `paceline api` runs it, and the sandbox mailbox as its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from paceline.local.ports import free_port
+from tests.support.api_stack import BTC, Stack, eventually, start_command, stop
+
+
+@pytest.fixture
+def served(stack: Stack, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    port = free_port()
+    child = start_command("api:api", "", stack.environ | {"PACELINE_API_PORT": str(port)}, tmp_path)
+    url = f"http://127.0.0.1:{port}"
+    eventually(lambda: healthy(url), within_s=30)
+    [log] = tmp_path.glob("api-*.log")
+    yield child, url, log
+    stop(child)
+
+
+def healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def free(port: int) -> bool:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return True
+    except OSError:
+        return False
+
+
+def test_a_whole_visit_over_real_http(
+    served: tuple[subprocess.Popen[bytes], str, Path], stack: Stack
+) -> None:
+    child, url, log = served
+    email = "visitor@example.com"
+    with httpx.Client(base_url=f"{url}/api/v1", headers={"Accept": "application/json"}) as client:
+        assert client.post("/auth", json={"email": email}).status_code == 200
+        [link] = [word for word in stack.mail_to(email)[0]["text"].split() if word.startswith("http")]
+        assert link.startswith(f"{url}/api/v1/auth/verify?token=")
+        session = client.get(link).json()["data"]
+        client.headers["X-CSRF-TOKEN"] = session["csrf_token"]
+        trade = {"symbol": BTC, "side": "long", "margin": "100", "leverage": 10}
+        opened = client.post("/trade/create", json=trade, headers={"X-Request-ID": "visit-1"})
+        assert opened.status_code == 200, opened.text
+        assert client.delete("/auth/logout").status_code == 200
+        assert client.get("/account/balance").status_code == 401
+
+    began = stop(child, within_s=10)
+    assert began == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    [line] = [line for line in lines if line.get("request_id") == "visit-1"]
+    assert (line["path"], line["status"], line["account"]) == (
+        "/api/v1/trade/create",
+        200,
+        session["account"],
+    )
+    assert "token=" not in log.read_text()
+
+
+def test_a_killed_parent_leaves_no_process_and_frees_the_port(
+    served: tuple[subprocess.Popen[bytes], str, Path],
+) -> None:
+    child, url, _ = served
+    workers = psutil.Process(child.pid).children(recursive=True)
+    assert workers
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    eventually(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in workers))
+    eventually(lambda: free(int(url.rpartition(":")[2])))
+
+
+def test_a_killed_worker_comes_back(served: tuple[subprocess.Popen[bytes], str, Path]) -> None:
+    child, url, _ = served
+    [worker] = psutil.Process(child.pid).children()
+    worker.kill()
+    eventually(lambda: healthy(url), within_s=20)

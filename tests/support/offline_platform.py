@@ -1,0 +1,42 @@
+"""A platform whose every dependency is away, for what needs none."""
+
+from typing import Any, NoReturn
+
+from paceline.bootstrap import Platform
+from paceline.core.errors import TransientError
+from paceline.usecases.accounts import Sight
+from paceline.usecases.trading import Desk
+from tests.support.fake_notifier import FakeNotifier
+
+
+class Away:
+    """Any port, away."""
+
+    def __getattr__(self, name: str) -> Any:
+        return away
+
+
+def away(*_: object, **__: object) -> NoReturn:
+    raise TransientError("away")
+
+
+def offline_platform() -> Platform:
+    ports: Any = Away()
+    return Platform(
+        desk=Desk(
+            log=ports,
+            replies=ports,
+            answers=ports,
+            prices=ports,
+            now_us=lambda: 1,
+            shards=1,
+            reply_timeout_ms=10,
+            default_slippage_bps=50,
+            initial_balance=1,
+        ),
+        sight=Sight(hot=ports, stored=ports, prices=ports, records=ports),
+        members=ports,
+        notifier=FakeNotifier(),
+        pings={"postgres": away, "kafka": away, "redis": away},
+        close=lambda: None,
+    )
