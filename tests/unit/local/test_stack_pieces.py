@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -21,15 +22,13 @@ from tests.support.servers import open_folder
 
 @pytest.fixture
 def settings() -> Iterator[Settings]:
+    """Of a stack on free ports, in a folder that Postgres's user may enter."""
     folder = open_folder()
-    ports = {
-        f"PACELINE_{name.upper()}": str(free_port())
-        for name in Settings.__dataclass_fields__
-        if name.endswith("_port")
-    }
-    return load(
-        {"PACELINE_VAR_DIR": str(tmp_path / "var"), "PACELINE_JWT_SECRET": "x" * 32, **ports}, tmp_path
-    )
+    numbers = [name for name in Settings.__dataclass_fields__ if name.endswith("_port")]
+    ports = {f"PACELINE_{name.upper()}": str(free_port()) for name in numbers}
+    given = {"PACELINE_VAR_DIR": str(folder / "var"), "PACELINE_JWT_SECRET": "x" * 32, **ports}
+    yield load(given, folder)
+    shutil.rmtree(folder)
 
 
 def test_secrets_are_made_once_and_readable_by_the_owner_only(tmp_path: Path) -> None:
