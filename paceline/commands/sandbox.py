@@ -124,3 +124,32 @@ async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
         loop.add_signal_handler(number, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
+
+
+@app.command()
+def traders(
+    count: Annotated[
+        int | None, typer.Option(min=1, max=500, help="How many; the setting if not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of their choices.")] = 7,
+) -> None:
+    """The demo's traders: they sign up by mailed link and trade through the public API."""
+    from paceline.settings import settings
+    from sandbox.traders.crowd import run
+
+    have = settings()
+    number = have.demo_traders if count is None else count
+    if number == 0:
+        typer.echo("PACELINE_DEMO_TRADERS is 0: there is nobody to trade.")
+        return
+    sessions = have.var_dir / "traders" / "sessions.json"
+    asyncio.run(_until_stopped(run(number, seed, have.api_url, have.mail_api_url, sessions)))
+
+
+@app.command()
+def mailbox(port: Annotated[int | None, typer.Option(min=1, max=65535)] = None) -> None:
+    """The mailbox: speaks Resend's API and shows on a page what was sent."""
+    from paceline.settings import settings
+    from sandbox.mailbox.serve import serve
+
+    serve(settings().mailbox_port if port is None else port)

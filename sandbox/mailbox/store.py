@@ -69,5 +69,4 @@ def _as_resend_shows(id: str, sent: dict[str, Any]) -> dict[str, Any]:
         "cc": listed("cc"),
         "reply_to": listed("reply_to"),
         "last_event": "delivered",
-        "scheduled_at": None,
     }
