@@ -7,6 +7,7 @@ read is dropped once `_MAX_UNSENT` bytes wait for it.
 
 import asyncio
 import http
+import logging
 import time
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import suppress
@@ -30,6 +31,10 @@ from sandbox.exchange.protocol import ProtocolError, Quote, parse_command
 from sandbox.exchange.walk import MARKETS, Walk
 
 log = structlog.get_logger("exchange")
+
+# A probe that connects and leaves is no error worth a stack trace.
+_sockets = logging.getLogger("sandbox.exchange.sockets")
+_sockets.setLevel(logging.CRITICAL)
 
 _MAX_UNSENT: Final = 8 << 20
 _BUSY_UNSENT: Final = 256 << 10  # as fast as possible means: as long as less than this waits to be sent
@@ -96,6 +101,7 @@ class Exchange:
             ping_timeout=max(options.silence_s - options.ping_interval_s, 0.01),
             close_timeout=1,
             max_size=64 << 10,
+            logger=_sockets,
         )
         for order in options.misbehave:
             self.misbehave(order)

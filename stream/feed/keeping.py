@@ -20,6 +20,7 @@ log = structlog.get_logger("feed")
 EVERY_S: Final = 3.0
 _AFTER_MINUTE_S: Final = 0.05
 _PATIENCE_S: Final = 30.0
+_LAST_STORE_S: Final = 2.0
 _WAITING_FRAMES: Final = 1_000
 _FRAMES_A_ROUND: Final = 200
 _KEPT_BYTES: Final = 4_096
@@ -52,7 +53,8 @@ class Keeper:
                 await self._store()
         finally:
             try:
-                await asyncio.wait_for(self._store(), 2)
+                async with asyncio.timeout(_LAST_STORE_S):
+                    await self._store()
             except (TimeoutError, *AWAY) as error:
                 log.warning("bars not stored at the end", why=str(error), parts=len(self.bars))
             await self._session.close()

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-import redis.asyncio as redis
 import structlog
-from redis.exceptions import RedisError
+from redis.asyncio import Redis
 
+from paceline.adapters.redis.connect import AWAY
 from paceline.core.money import format_decimal
 from paceline.domain.bars import is_usable
 from paceline.messages.inbound import PriceUpdate
@@ -20,7 +20,7 @@ EVERY_S: Final = 0.1
 class LastPrices:
     """Remembers the newest usable price a symbol and writes those that changed, at most every 100 ms."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: Redis) -> None:
         self._redis = client
         self._last_ids: dict[str, int] = {}
         self._changed: dict[str, PriceUpdate] = {}
@@ -30,7 +30,7 @@ class LastPrices:
         for symbol in symbols:
             try:
                 known = await self._redis.hget(f"price:{symbol}", "update_id")
-            except (RedisError, OSError) as error:
+            except AWAY as error:
                 log.warning("last prices not recalled", why=str(error))
                 return
             if known is not None:
@@ -52,7 +52,7 @@ class LastPrices:
             changed, self._changed = self._changed, {}
             try:
                 await self._write(changed.values())
-            except (RedisError, OSError) as error:
+            except AWAY as error:
                 self._changed = changed | self._changed
                 if not away:
                     log.warning("Redis does not take last prices", why=str(error))

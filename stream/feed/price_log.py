@@ -75,7 +75,8 @@ class PriceLog:
             finally:
                 self._stats.log_open = False
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(producer.stop(), _STOP_S)
+                    async with asyncio.timeout(_STOP_S):
+                        await producer.stop()
             attempt += 1
             wait_s = pause_s(attempt, time.monotonic() % 1)
             log.warning("log lost", brokers=self._brokers, why=why, again_in_s=round(wait_s, 2))
@@ -89,8 +90,10 @@ class PriceLog:
             pause = last_s + MAX_WAIT_S - loop.time()
             if pause > 0 and len(self._buffer) < MAX_BATCH:
                 self._full.clear()
+                # Not `wait_for`, which in Python 3.11 can swallow the cancellation that is to stop us.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._full.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._full.wait()
             if self._failure is not None:
                 raise self._failure
             last_s = loop.time()

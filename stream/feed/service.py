@@ -5,10 +5,10 @@ import time
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import redis.asyncio as redis
 from mode import Service
 
 from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.adapters.redis.connect import connect
 from paceline.messages.inbound import PriceUpdate
 from paceline.settings import Settings
 from stream.feed.buffer import PriceBuffer
@@ -33,7 +33,7 @@ class FeedService(Service):  # type: ignore[misc]
         self._symbols = frozenset(settings.feed_symbols)
         self.stats = Stats()
         self._buffer = PriceBuffer()
-        self._redis = redis.Redis.from_url(settings.cache_url, socket_timeout=5, socket_connect_timeout=5)
+        self._redis = connect(settings.cache_url)
         self._last_prices = LastPrices(self._redis)
         self._keeper = Keeper(settings.database_url, urlsplit(settings.exchange_url).netloc)
         self._price_log = PriceLog(

@@ -55,7 +55,7 @@ class Stats:
         now_us = time.time_ns() // 1000
         trouble = self.trouble(now_us, silence_us)
         return {
-            "state": "degraded" if trouble else "ok",
+            "state": "degraded" if trouble else "running",
             "reason": trouble or None,
             "connected": self.connected,
             "log_answers": self.log_answers(now_us),

@@ -1,0 +1,147 @@
+"""One member's way through the public API: signing in by mailed link, calls, and what can come back."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+
+_TOKEN: Final = re.compile(r"token=([A-Za-z0-9_-]{43})")
+_MAIL_WAITS_S: Final = (0.2, 0.5, 1, 2, 4, 8)
+_PENDING_WAITS_S: Final = (0.5, 1, 2, 4, 8)
+_TIMEOUT_S: Final = 15.0
+_LONGEST_WAIT_S: Final = 60.0
+
+
+class Away(Exception):
+    """The API, or something behind it, cannot be reached now; `after_s` is when it asks to come back."""
+
+    def __init__(self, why: str, after_s: float = 1.0) -> None:
+        super().__init__(why)
+        self.after_s = min(after_s, _LONGEST_WAIT_S)
+
+
+class Refused(Exception):
+    """The API understood and said no."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+
+
+@dataclass
+class Session:
+    """What is kept between runs: cookies, and the token that goes with everything that changes something."""
+
+    cookies: dict[str, str] = field(default_factory=dict)
+    csrf_token: str = ""
+
+
+class Member:
+    """Calls for one e-mail address. Signs in when there is no session or it has ended."""
+
+    def __init__(
+        self, api_url: str, mailbox_url: str, email: str, display_name: str, session: Session | None
+    ) -> None:
+        self.email = email
+        self.session = session or Session()
+        self._display_name = display_name
+        self._mailbox_url = mailbox_url
+        self._client = httpx.AsyncClient(
+            base_url=f"{api_url}/api/v1",
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+            headers={"Accept": "application/json", "User-Agent": "paceline-demo-trader"},
+            cookies=self.session.cookies,
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str) -> Any:
+        return await self._signed_in("GET", path, None)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send an instruction and return the engine's answer, also when it comes late.
+
+        The same key goes with every attempt, so that an attempt whose answer was lost is not done twice.
+        """
+        data = await self._signed_in("POST", path, body, {"Idempotency-Key": f"demo-{uuid4().hex}"})
+        if data.get("status") != "pending":
+            return dict(data)
+        for wait_s in _PENDING_WAITS_S:
+            await asyncio.sleep(wait_s)
+            answer = await self._signed_in("GET", f"/trade/instructions/{data['instruction']}", None)
+            if answer.get("status") == "rejected":
+                raise Refused(422, str(answer.get("code")), str(answer.get("message")))
+            if answer.get("status") == "accepted":
+                return dict(answer)
+        raise Away("the engine does not answer")
+
+    async def _signed_in(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        if not self.session.csrf_token:
+            await self._sign_in()
+        try:
+            return await self._call(method, path, body, headers)
+        except Refused as refused:
+            if refused.status not in (401, 403):
+                raise
+        except httpx.TransportError:
+            await asyncio.sleep(1)  # the answer was lost on its way: ask again under the same key
+            return await self._call(method, path, body, headers)
+        await self._sign_in()
+        return await self._call(method, path, body, headers)
+
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """The `data` of a good answer; `Refused` and `Away` for the others."""
+        with_token = {"X-CSRF-TOKEN": self.session.csrf_token, **(headers or {})}
+        answer = await self._client.request(method, path, json=body, headers=with_token)
+        if answer.is_success:
+            return answer.json()["data"]
+        if answer.status_code == 429 or answer.status_code >= 500:
+            after = answer.headers.get("Retry-After", "")
+            raise Away(f"{path}: {answer.status_code}", float(after) if after.isdecimal() else 2.0)
+        try:
+            error = answer.json()["error"]
+            raise Refused(answer.status_code, str(error["code"]), str(error["message"]))
+        except (ValueError, KeyError, TypeError):
+            raise Away(f"{path}: {answer.status_code} without a reason") from None
+
+    async def _sign_in(self) -> None:
+        """Ask for a link, find it in the mailbox, use it."""
+        self._client.cookies.clear()
+        known = {mail["id"] for mail in await self._mails()}
+        await self._call("POST", "/auth", {"email": self.email, "display_name": self._display_name})
+        token = await self._mailed_token(known)
+        data = await self._call("GET", f"/auth/verify?token={token}", None)
+        self.session = Session(dict(self._client.cookies), str(data["csrf_token"]))
+
+    async def _mailed_token(self, known: set[str]) -> str:
+        for wait_s in _MAIL_WAITS_S:
+            for mail in await self._mails():
+                if mail["id"] not in known:
+                    whole = await self._mailbox(f"/emails/{mail['id']}")
+                    found = _TOKEN.search(f"{whole.get('text')} {whole.get('html')}")
+                    if found is not None:
+                        return found[1]
+            await asyncio.sleep(wait_s)
+        raise Away("no sign-in mail came")
+
+    async def _mails(self) -> list[dict[str, Any]]:
+        return list((await self._mailbox("/emails", to=self.email))["data"])
+
+    async def _mailbox(self, path: str, **query: str) -> dict[str, Any]:
+        answer = await self._client.get(
+            f"{self._mailbox_url}{path}", params=query, headers={"Authorization": "Bearer sandbox"}
+        )
+        if not answer.is_success:
+            raise Away(f"mailbox {path}: {answer.status_code}")
+        return dict(answer.json())

@@ -1,0 +1,73 @@
+"""All traders of the demo in one process, and their sessions on disk."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from sandbox.traders.api import Member, Session
+from sandbox.traders.market import Market
+from sandbox.traders.styles import display_name, style_of
+from sandbox.traders.trader import Trader
+
+log = structlog.get_logger("traders")
+
+_STAGGER_S: Final = 0.25
+_SAVE_EVERY_S: Final = 5.0
+
+
+def load_sessions(path: Path) -> dict[str, Session]:
+    """Sessions by e-mail address; none where the file is missing or spoilt."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Session])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+
+
+def save_sessions(path: Path, sessions: dict[str, Session]) -> None:
+    """For its owner's eyes only: whoever has a session is that member."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(sessions))
+    os.replace(part, path)
+
+
+async def run(count: int, seed: int, api_url: str, mailbox_url: str, sessions_path: Path) -> None:
+    """Let `count` traders trade until cancelled."""
+    kept = load_sessions(sessions_path)
+    names = {f"trader-{number + 1:03d}@demo.paceline.example": number for number in range(count)}
+    members = {
+        email: Member(api_url, mailbox_url, email, display_name(number), kept.get(email))
+        for email, number in names.items()
+    }
+    market = Market()
+    log.info("traders begin", count=count, seed=seed, sessions=len(kept))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(market.watch(next(iter(members.values()))))
+            group.create_task(_keep_sessions(sessions_path, members))
+            for email, number in names.items():
+                trader = Trader(display_name(number), style_of(number), members[email], market, seed)
+                group.create_task(trader.run())
+                await asyncio.sleep(_STAGGER_S)
+    finally:
+        for member in members.values():
+            await member.close()
+        _save(sessions_path, members)
+
+
+async def _keep_sessions(path: Path, members: dict[str, Member]) -> None:
+    while True:
+        await asyncio.sleep(_SAVE_EVERY_S)
+        _save(path, members)
+
+
+def _save(path: Path, members: dict[str, Member]) -> None:
+    signed_in = {email: member.session for email, member in members.items() if member.session.csrf_token}
+    if signed_in:
+        save_sessions(path, signed_in)

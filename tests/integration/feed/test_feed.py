@@ -1,0 +1,205 @@
+"""The feed on real servers: sandbox exchange → feed → Kafka, Redis and Postgres."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from redis.asyncio import Redis
+
+from paceline.adapters.postgres.feed_dead_letters import DeadFrame, store_dead_frames
+from paceline.adapters.postgres.session import Session
+from paceline.core.times import MINUTE_US, to_datetime
+from paceline.messages.inbound import PriceUpdate
+from paceline.messages.log_form import decode_messages
+from paceline.settings import Settings, load
+from sandbox.exchange.mischief import Order
+from sandbox.exchange.server import Exchange, Options
+from stream.feed.service import FeedService
+from tests.support.waiting import until
+
+SHARDS = 2
+SYMBOLS = {"BTC_USDC_PERP", "ETH_USDC_PERP", "SOL_USDC_PERP", "ADA_USDC_PERP"}
+
+
+@pytest.fixture
+async def topic(kafka_bootstrap: str) -> str:
+    name = f"feed.{uuid4().hex[:8]}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(name, num_partitions=SHARDS, replication_factor=1)])
+    await admin.close()
+    return name
+
+
+@pytest.fixture
+def servers(postgres_url: str, redis_url: str, kafka_bootstrap: str) -> dict[str, str]:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("truncate market.bars, market.dead_letters")
+    return {
+        "PACELINE_POSTGRES_URL": postgres_url,
+        "PACELINE_REDIS_URL": redis_url,
+        "PACELINE_KAFKA_BOOTSTRAP": kafka_bootstrap,
+        "PACELINE_ENGINE_SHARDS": str(SHARDS),
+        "PACELINE_FEED_SILENCE_MS": "500",
+    }
+
+
+def settings_of(servers: dict[str, str], exchange: Exchange) -> Settings:
+    return load(servers | {"PACELINE_FEED_URL": exchange.url}, Path("/nonexistent"))
+
+
+@asynccontextmanager
+async def feeding(settings: Settings, topic: str) -> AsyncIterator[FeedService]:
+    service = FeedService(settings, topic)
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+def batch_of(value: bytes) -> list[PriceUpdate]:
+    batch = list(decode_messages(value))
+    assert all(isinstance(update, PriceUpdate) for update in batch)
+    return batch  # type: ignore[return-value]
+
+
+async def on_the_log(brokers: str, topic: str) -> list[list[list[PriceUpdate]]]:
+    """Per shard its records, each a batch of price updates."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=brokers, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, shard) for shard in range(SHARDS)]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        shards: list[list[list[PriceUpdate]]] = [[] for _ in partitions]
+        async with asyncio.timeout(20):
+            while any(len(shards[part.partition]) < end for part, end in ends.items()):
+                for part, records in (await consumer.getmany(timeout_ms=200)).items():
+                    shards[part.partition] += [batch_of(record.value) for record in records]
+        return shards
+    finally:
+        await consumer.stop()
+
+
+async def test_prices_reach_every_shard_stamped_in_small_batches(
+    servers: dict[str, str], kafka_bootstrap: str, topic: str
+) -> None:
+    began_us = time.time_ns() // 1000
+    async with (
+        Exchange(Options(rate_hz=1_000)) as exchange,
+        feeding(settings_of(servers, exchange), topic) as feed,
+    ):
+        await until(lambda: feed.stats.prices_sent > 500)
+        await asyncio.sleep(0.2)
+        assert feed.health()["state"] == "running"
+    first, second = await on_the_log(kafka_bootstrap, topic)
+    assert first == second
+    assert all(1 <= len(batch) <= 500 for batch in first)
+    prices = [update for batch in first for update in batch]
+    assert {price.symbol for price in prices} == SYMBOLS
+    times = [price.time for price in prices]
+    assert times == sorted(times)
+    assert began_us < times[0] <= times[-1] < time.time_ns() // 1000
+    ids = [price.update_id for price in prices]
+    assert ids == sorted(set(ids))
+    assert len({price.id for price in prices}) == len(prices)
+
+
+async def test_last_prices_and_bars_are_those_of_the_log(
+    servers: dict[str, str], kafka_bootstrap: str, redis_url: str, topic: str
+) -> None:
+    async with Exchange(Options(rate_hz=400)) as exchange:
+        settings = settings_of(servers, exchange)
+        for _ in range(2):  # the second run goes on with the bars of the first
+            async with feeding(settings, topic) as feed:
+                await until(lambda: feed.stats.prices_sent > 200)
+                await asyncio.sleep(0.3)
+    [prices, _] = [
+        [update for batch in shard for update in batch] for shard in await on_the_log(kafka_bootstrap, topic)
+    ]
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        last = {symbol: await client.hgetall(f"price:{symbol}") for symbol in SYMBOLS}
+    assert all(set(price) == {"bid", "ask", "time_us", "update_id"} for price in last.values())
+    with psycopg.connect(settings.database_url) as connection:
+        bars = connection.execute("select * from market.bars order by symbol, minute_us").fetchall()
+    expected = []
+    for symbol, minute_us in sorted({(p.symbol, p.time - p.time % MINUTE_US) for p in prices}):
+        mine = [p for p in prices if p.symbol == symbol and p.time - p.time % MINUTE_US == minute_us]
+        row: list[object] = [symbol, minute_us]
+        for side in ("bid", "ask"):
+            values = [getattr(p, side) for p in mine]
+            row += [values[0], max(values), min(values), values[-1]]
+        expected.append((*row, len(mine), mine[-1].update_id))
+    assert [(*bar[:2], *(int(price * 10**8) for price in bar[2:10]), *bar[10:]) for bar in bars] == expected
+
+
+async def test_bad_frames_are_counted_and_kept_with_their_reason_and_prices_go_on(
+    servers: dict[str, str], topic: str
+) -> None:
+    misbehave = tuple(Order(what, count=24) for what in ("garbage", "duplicates", "old_ids", "string_ids"))
+    async with Exchange(Options(rate_hz=400, misbehave=misbehave)) as exchange:
+        settings = settings_of(servers, exchange)
+        async with feeding(settings, topic) as feed:
+            await until(lambda: feed.stats.bad_frames.total() == 24 and feed.stats.prices_sent > 200)
+            health = feed.health()
+    assert health["bad_frames"] == 24
+    assert health["reconnects"] == 0
+    with psycopg.connect(settings.database_url) as connection:
+        rows = connection.execute("select venue, reason, raw from market.dead_letters order by id").fetchall()
+        updates = connection.execute("select min(last_update_id) from market.bars").fetchone()
+    assert len(rows) == 24
+    assert {row[0] for row in rows} == {exchange_of(settings)}
+    assert any(
+        reason == "unknown_symbol: s: 'DOGE_USDC_PERP' is not among the symbols we follow"
+        for _, reason, _ in rows
+    )
+    assert b"not json at all" in {bytes(raw) for *_, raw in rows}
+    assert updates is not None
+    assert updates[0] > time.time_ns() // 1000 - MINUTE_US  # no old id came into a bar
+
+
+def exchange_of(settings: Settings) -> str:
+    return settings.exchange_url.removeprefix("ws://")
+
+
+async def test_dead_letters_are_bounded(servers: dict[str, str]) -> None:
+    session = Session(servers["PACELINE_POSTGRES_URL"], "test")
+    frames = [DeadFrame(to_datetime(n), "venue", f"reason {n}", b"\x00raw") for n in range(30)]
+    for part in (frames[:20], frames[20:]):
+        await session.transaction(
+            lambda connection, part=part: store_dead_frames(connection, part, kept_rows=12)
+        )  # type: ignore[misc]
+    await session.close()
+    with psycopg.connect(servers["PACELINE_POSTGRES_URL"]) as connection:
+        kept = connection.execute("select reason from market.dead_letters order by id").fetchall()
+    assert [reason for (reason,) in kept] == [f"reason {n}" for n in range(18, 30)]
+
+
+async def test_the_feed_starts_without_an_exchange_and_says_so(servers: dict[str, str], topic: str) -> None:
+    settings = load(servers | {"PACELINE_FEED_URL": "ws://127.0.0.1:9"}, Path("/nonexistent"))
+    async with feeding(settings, topic) as feed:
+        await asyncio.sleep(0.3)
+        assert feed.health()["state"] == "degraded"
+        assert feed.health()["reason"] == "the exchange cannot be reached"
+
+
+async def test_the_feed_starts_without_kafka_and_keeps_only_the_newest_prices(
+    servers: dict[str, str], topic: str
+) -> None:
+    away = servers | {"PACELINE_KAFKA_BOOTSTRAP": "127.0.0.1:9"}
+    async with (
+        Exchange(Options(rate_hz=5_000)) as exchange,
+        feeding(settings_of(away, exchange), topic) as feed,
+    ):
+        await until(lambda: feed.health()["prices_dropped"] > 4_000)
+        health = feed.health()
+    assert health["prices_waiting"] <= 5_000
+    assert health["reason"] == "the log (Kafka) cannot be written"
