@@ -153,16 +153,3 @@ def mailbox(port: Annotated[int | None, typer.Option(min=1, max=65535)] = None) 
     from sandbox.mailbox.serve import serve
 
     serve(settings().mailbox_port if port is None else port)
-
-
-@app.command()
-def nightly() -> None:
-    """The demo's operator: starts the nightly DAG for the running day, again and again."""
-    from paceline.local import airflow
-    from paceline.settings import settings
-    from sandbox import nightly_trigger
-
-    have = settings()
-    file = airflow.password_file(have)
-    operator = nightly_trigger.Airflow(airflow.url(have), "admin", lambda: airflow.password(file))
-    nightly_trigger.run(operator, have.database_url)
