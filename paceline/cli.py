@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "migrate": ("migrate", "migrate", "Bring the database to the newest schema."),
     "topics": ("topics", "topics", "Create the topics of the log."),
     "markets": ("markets", "markets", "Put the default markets on the log where they differ."),
+    "nightly": ("nightly", "nightly", "Compute, check and publish the leaderboard without Airflow."),
     "replay": ("replay", "replay", "Run recorded messages through the engine."),
     "log": ("log", "app", "Look into the log: export."),
 }
