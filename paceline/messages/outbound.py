@@ -39,7 +39,7 @@ class OrderResponse(Struct, array_like=True, frozen=True, gc=False, tag=1):
     duplicate: bool
 
 
-class BalanceUpdate(Struct, array_like=True, frozen=True, tag=2):
+class BalanceUpdate(Struct, array_like=True, frozen=True, gc=False, tag=2):
     """`balances` is what is free, `locked_balances` what resting sells hold; zero entries are left out."""
 
     id: str
@@ -79,7 +79,7 @@ class ClosedOrder(Struct, array_like=True, frozen=True, gc=False, tag=3):
 Outbound = OrderResponse | BalanceUpdate | ClosedOrder
 
 
-class Effect(Struct, array_like=True, frozen=True):
+class Effect(Struct, array_like=True, frozen=True, gc=False):
     """One message that had an effect or an answer: position in its shard's log, itself, its outputs.
 
     `time` is the log time at that message, so that a reader needs no clock.
