@@ -1,0 +1,1 @@
+"""What the scheduler runs: one thin file each."""
