@@ -101,31 +101,6 @@ def nightly(
     run(door, have.database_url)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, market = text.partition("=")
-    if not (name and equals and market):
-        raise ValueError(f"--symbol {text!r}: must have the form FROM=TO, such as BTCUSDT=BTC_USDC_PERP")
-    return name, market
-
-
-def _order(text: str) -> "Order":
-    from sandbox.exchange.mischief import parse_order
-
-    what, _, count = text.partition(":")
-    fields = {"what": what} | ({"seconds" if what == "stall" else "count": count} if count else {})
-    return parse_order(fields)
-
-
-async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run until the work fails or the process is told to stop (SIGTERM, SIGINT), which is a good end."""
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    with suppress(asyncio.CancelledError):
-        await task
-
-
 @app.command()
 def traders(
     count: Annotated[
@@ -153,3 +128,28 @@ def mailbox(port: Annotated[int | None, typer.Option(min=1, max=65535)] = None) 
     from sandbox.mailbox.serve import serve
 
     serve(settings().mailbox_port if port is None else port)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, market = text.partition("=")
+    if not (name and equals and market):
+        raise ValueError(f"--symbol {text!r}: must have the form FROM=TO, such as BTCUSDT=BTC_USDC_PERP")
+    return name, market
+
+
+def _order(text: str) -> "Order":
+    from sandbox.exchange.mischief import parse_order
+
+    what, _, count = text.partition(":")
+    fields = {"what": what} | ({"seconds" if what == "stall" else "count": count} if count else {})
+    return parse_order(fields)
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run until the work fails or the process is told to stop (SIGTERM, SIGINT), which is a good end."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task

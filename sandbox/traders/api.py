@@ -51,6 +51,7 @@ class Member:
         self.session = session or Session()
         self._display_name = display_name
         self._mailbox_url = mailbox_url
+        self._signing_in = asyncio.Lock()
         self._client = httpx.AsyncClient(
             base_url=f"{api_url}/api/v1",
             timeout=_TIMEOUT_S,
@@ -85,8 +86,9 @@ class Member:
     async def _signed_in(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
     ) -> Any:
-        if not self.session.csrf_token:
-            await self._sign_in()
+        session = self.session
+        if not session.csrf_token:
+            session = await self._sign_in(session)
         try:
             return await self._call(method, path, body, headers)
         except Refused as refused:
@@ -95,7 +97,7 @@ class Member:
         except httpx.TransportError:
             await asyncio.sleep(1)  # the answer was lost on its way: ask again under the same key
             return await self._call(method, path, body, headers)
-        await self._sign_in()
+        await self._sign_in(session)
         return await self._call(method, path, body, headers)
 
     async def _call(
@@ -115,14 +117,18 @@ class Member:
         except (ValueError, KeyError, TypeError):
             raise Away(f"{path}: {answer.status_code} without a reason") from None
 
-    async def _sign_in(self) -> None:
-        """Ask for a link, find it in the mailbox, use it."""
-        self._client.cookies.clear()
-        known = {mail["id"] for mail in await self._mails()}
-        await self._call("POST", "/auth", {"email": self.email, "display_name": self._display_name})
-        token = await self._mailed_token(known)
-        data = await self._call("GET", f"/auth/verify?token={token}", None)
-        self.session = Session(dict(self._client.cookies), str(data["csrf_token"]))
+    async def _sign_in(self, ended: Session) -> Session:
+        """Ask for a link, find it in the mailbox, use it; unless another call has just replaced `ended`."""
+        async with self._signing_in:
+            if self.session is not ended:
+                return self.session
+            self._client.cookies.clear()
+            known = {mail["id"] for mail in await self._mails()}
+            await self._call("POST", "/auth", {"email": self.email, "display_name": self._display_name})
+            token = await self._mailed_token(known)
+            data = await self._call("GET", f"/auth/verify?token={token}", None)
+            self.session = Session(dict(self._client.cookies), str(data["csrf_token"]))
+            return self.session
 
     async def _mailed_token(self, known: set[str]) -> str:
         for wait_s in _MAIL_WAITS_S:

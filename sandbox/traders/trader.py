@@ -42,30 +42,31 @@ class Trader:
         self._market = market
         self._draw = random.Random(f"{seed}:{name}")
         self._held: Held | None = None
+        self._sure = False  # whether what we hold is all that is open
 
     async def run(self) -> None:
         """For ever. Refusals are part of life; while the API is away the pauses grow."""
         failures = 0
-        adopted = False
         while True:
             rest_s = self._draw.uniform(*_LOOK_S)
             try:
-                if not adopted:
+                if self._held is None and not self._sure:
                     await self._adopt()
-                    adopted = True
                 rest_s += await self._look()
                 failures = 0
             except Refused as refused:
                 self._say("refused", why=str(refused))
             except (Away, httpx.HTTPError) as error:
                 failures += 1
+                self._sure = False
                 rest_s += min(getattr(error, "after_s", 1.0) * 2 ** min(failures - 1, 6), _MAX_REST_S)
                 self._say("cannot act", why=str(error) or type(error).__name__, rest_s=round(rest_s, 1))
             await asyncio.sleep(rest_s)
 
     async def _adopt(self) -> None:
-        """Take up a trade that an earlier run left open."""
+        """Take up a trade that an earlier run, or an answer that never came, left open."""
         positions = (await self._member.get("/trade/positions"))["positions"]
+        self._sure = len(positions) <= 1
         if positions:
             first = positions[0]
             self._hold(first["trade"], first["symbol"], Decimal(first["quantity"]), hold_s=5)

@@ -1,6 +1,7 @@
 """The feed on real servers: sandbox exchange → feed → Kafka, Redis and Postgres."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -203,3 +204,60 @@ async def test_the_feed_starts_without_kafka_and_keeps_only_the_newest_prices(
         health = feed.health()
     assert health["prices_waiting"] <= 5_000
     assert health["reason"] == "the log (Kafka) cannot be written"
+
+
+FEED_PROCESS = """
+import asyncio, sys
+from pathlib import Path
+from paceline.settings import load
+from stream.feed.service import FeedService
+
+async def main():
+    environ = dict(item.split("=", 1) for item in sys.argv[2:])
+    service = FeedService(load(environ, Path("/nonexistent")), sys.argv[1])
+    await service.start()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def risen_above(update_id: int, client: Redis) -> int:
+    """The update id of the last price, once it is above this one."""
+    for _ in range(600):
+        last = int(await client.hget("price:BTC_USDC_PERP", "update_id") or 0)
+        if last > update_id:
+            return last
+        await asyncio.sleep(0.05)
+    raise AssertionError("no newer price came")
+
+
+async def test_a_killed_feed_goes_on_and_neither_ids_nor_times_fall(
+    servers: dict[str, str], kafka_bootstrap: str, redis_url: str, topic: str
+) -> None:
+    async with Exchange(Options(rate_hz=500)) as exchange, Redis.from_url(redis_url) as client:
+        await client.flushall()
+        environ = servers | {"PACELINE_FEED_URL": exchange.url}
+        seen: list[int] = [0]
+        for _ in range(3):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                FEED_PROCESS,
+                topic,
+                *(f"{name}={value}" for name, value in environ.items()),
+            )
+            try:
+                last = await risen_above(seen[-1], client)
+                await asyncio.sleep(0.5)  # in full flow
+            finally:
+                process.kill()
+                await process.wait()
+            seen.append(last)
+    for shard in await on_the_log(kafka_bootstrap, topic):
+        prices = [update for batch in shard for update in batch]
+        assert len(prices) > 300
+        ids = [price.update_id for price in prices]
+        assert ids == sorted(set(ids))
+        times = [price.time for price in prices]
+        assert times == sorted(times)

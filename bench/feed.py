@@ -1,0 +1,144 @@
+"""How much the feed takes: frames a second, and the time from the exchange's frame to a reader of the log.
+
+`python -m bench.feed --rate 5000 --seconds 10` starts servers of its own in a temporary folder, the sandbox
+exchange and the feed in processes of their own, and reads shard 0 of the log as the engine would.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from paceline.adapters.kafka.topics import ENGINE_IN, ensure_topics
+from paceline.adapters.postgres.migrate import migrate
+from paceline.local import server
+from paceline.local.kafka import LocalKafka
+from paceline.local.ports import free_port
+from paceline.local.postgres import LocalPostgres
+from paceline.local.redis import LocalRedis
+from paceline.messages.inbound import PriceUpdate
+from paceline.messages.log_form import decode_messages
+from paceline.settings import Settings, load
+from sandbox.exchange.server import Exchange, Options
+from stream.feed.service import FeedService
+
+SHARDS = 4
+WARM_UP_S = 3.0
+
+
+async def _exchange(port: int, rate_hz: float) -> None:
+    async with Exchange(Options(port=port, rate_hz=rate_hz)) as exchange:
+        await exchange.run()
+
+
+async def _feed(settings: Settings) -> None:
+    feed = FeedService(settings)
+    await feed.start()
+    await asyncio.Event().wait()
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    uvloop.run(work)
+
+
+def _exchange_process(port: int, rate_hz: float) -> None:
+    _run(_exchange(port, rate_hz))
+
+
+def _feed_process(settings: Settings) -> None:
+    _run(_feed(settings))
+
+
+async def measure(settings: Settings, seconds: float) -> dict[str, float]:
+    """Read shard 0 for so long, after a warm-up, and sum up."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers, fetch_max_wait_ms=100)
+    await consumer.start()
+    consumer.assign([TopicPartition(ENGINE_IN, 0)])
+    waits_us: list[int] = []
+    stamps_us: list[int] = []
+    records = 0
+    start = time.monotonic() + WARM_UP_S
+    while (now := time.monotonic()) < start + seconds:
+        for batch in (await consumer.getmany(timeout_ms=50)).values():
+            if now < start:
+                continue
+            records += len(batch)
+            for record in batch:
+                read_us = time.time_ns() // 1000
+                for update in decode_messages(record.value):
+                    assert isinstance(update, PriceUpdate)
+                    assert update.venue_time_us is not None
+                    waits_us.append(read_us - update.venue_time_us)
+                    stamps_us.append(update.time - update.venue_time_us)
+    await consumer.stop()
+    waits, stamps = statistics.quantiles(waits_us, n=100), statistics.quantiles(stamps_us, n=100)
+    return {
+        "frames_per_s": round(len(waits_us) / seconds),
+        "frames_per_record": round(len(waits_us) / max(records, 1), 1),
+        "frame_to_stamp_p50_ms": round(stamps[49] / 1000, 2),
+        "frame_to_stamp_p99_ms": round(stamps[98] / 1000, 2),
+        "frame_to_reader_p50_ms": round(waits[49] / 1000, 2),
+        "frame_to_reader_p99_ms": round(waits[98] / 1000, 2),
+    }
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=5_000)
+    parser.add_argument("--seconds", type=float, default=10)
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="paceline-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        running = [
+            server.start(one)[0]
+            for one in (
+                LocalPostgres(folder / "postgres", free_port(), password="only-for-the-bench", durable=False),
+                LocalRedis(folder / "redis", free_port()),
+                LocalKafka(folder / "kafka", free_port(), controller_port=free_port()),
+            )
+        ]
+        postgres, redis, kafka = (one.url for one in running)
+        port = free_port()
+        settings = load(
+            {
+                "PACELINE_POSTGRES_URL": postgres,
+                "PACELINE_REDIS_URL": redis,
+                "PACELINE_KAFKA_BOOTSTRAP": kafka,
+                "PACELINE_FEED_URL": f"ws://127.0.0.1:{port}",
+                "PACELINE_ENGINE_SHARDS": str(SHARDS),
+            },
+            folder,
+        )
+        children = [
+            multiprocessing.Process(target=_exchange_process, args=(port, wanted.rate)),
+            multiprocessing.Process(target=_feed_process, args=(settings,)),
+        ]
+        try:
+            migrate(postgres)
+            asyncio.run(ensure_topics(kafka, SHARDS))
+            for child in children:
+                child.start()
+            print(json.dumps(asyncio.run(measure(settings, wanted.seconds)), indent=1))
+        finally:
+            for child in children:
+                if child.pid is not None:
+                    child.terminate()
+                    child.join()
+            for one in running:
+                one.stop()
+
+
+if __name__ == "__main__":
+    main()
