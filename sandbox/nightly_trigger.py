@@ -39,11 +39,16 @@ class Airflow:
     password: Callable[[], str | None]
 
     def _client(self) -> httpx.Client:
-        client = httpx.Client(base_url=self.url, timeout=_TIMEOUT_S, trust_env=False)
-        answer = client.post("/auth/token", json={"username": self.user, "password": self.password() or ""})
+        """A client that is signed in."""
+        answer = httpx.post(
+            f"{self.url}/auth/token",
+            json={"username": self.user, "password": self.password() or ""},
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+        )
         answer.raise_for_status()
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        return client
+        bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        return httpx.Client(base_url=self.url, headers=bearer, timeout=_TIMEOUT_S, trust_env=False)
 
     def trigger(self, conf: dict[str, Any]) -> str:
         """Starts a run and returns its id."""
