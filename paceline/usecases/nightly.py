@@ -1,8 +1,12 @@
 """The nightly run, step by step; Airflow and `paceline nightly` call the same steps."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
 
 from paceline.ports.warehouse import (
     ColdStore,
@@ -17,6 +21,14 @@ from paceline.ports.warehouse import (
 from paceline.usecases import gates, publish
 from paceline.usecases.account_metrics import compute_account_metrics
 from paceline.usecases.take_cut import take_cut
+
+
+def day_of_run(params: Mapping[str, Any], due: datetime | None) -> date:
+    """The day that is asked for; else the running one, or, of a run that is due at `due`, the one before."""
+    if params.get("day"):
+        return date.fromisoformat(params["day"])
+    moment = (due or datetime.now(UTC)).astimezone(UTC)
+    return moment.date() if params.get("provisional") else moment.date() - timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -67,3 +79,12 @@ class Nightly:
 
     def export_month(self, cut: Cut) -> dict[str, int]:
         return publish.export_month(self.cold, cut)
+
+    def plain(self, cut: Cut) -> dict[str, Any]:
+        """A cut in plain values, as tasks hand it on, with what dbt is told of it."""
+        return {"cut": msgspec.to_builtins(cut), "dbt_var": self.cut_var(cut)}
+
+
+def cut_of(plain: Mapping[str, Any]) -> Cut:
+    """The cut that `Nightly.plain` made plain."""
+    return msgspec.convert(plain["cut"], Cut)

@@ -25,8 +25,8 @@ class KafkaLogEnds:
 
     async def _ends(self) -> dict[int, int]:
         consumer = AIOKafkaConsumer(bootstrap_servers=self._brokers, group_id=None, enable_auto_commit=False)
-        await consumer.start()
         try:
+            await consumer.start()
             consumer.assign(self._partitions)
             ends = await consumer.end_offsets(self._partitions)
         finally:

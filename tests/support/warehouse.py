@@ -1,0 +1,40 @@
+"""A nightly run over a seeded world, without Kafka and without Airflow."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from paceline.bootstrap import build_models, open_nightly
+from paceline.ports.warehouse import Cut
+from paceline.settings import Settings, load
+from paceline.usecases.nightly import Nightly
+from tests.support.warehouse_rows import World
+
+FIRST_DAY = date(2026, 3, 1)
+LAST_DAY = date(2026, 3, 3)
+
+
+def settings_of(url: str, folder: Path, shards: int = 2) -> Settings:
+    environment = {
+        "PACELINE_POSTGRES_URL": url,
+        "PACELINE_VAR_DIR": str(folder),
+        "PACELINE_ENGINE_SHARDS": str(shards),
+    }
+    return load(environment, folder)
+
+
+def nightly_of(world: World, settings: Settings) -> Nightly:
+    return replace(open_nightly(settings), log_ends=world.log_ends)
+
+
+def build(run: Nightly, settings: Settings, day: date, *, allow_running: bool = False) -> tuple[Cut, bool]:
+    """Everything up to the models; whether dbt was content."""
+    cut = run.take_cut(day, allow_running=allow_running, patience_s=1)
+    run.compute_metrics(cut)
+    return cut, build_models(settings, run.cut_var(cut))
+
+
+def pass_gates(run: Nightly, run_id: str, cut: Cut, *, built: bool) -> None:
+    run.check_dbt(run_id, cut, built=built)
+    run.check_expectations(run_id, cut)
+    run.check_parity(run_id, cut)
