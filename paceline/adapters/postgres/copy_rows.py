@@ -11,27 +11,41 @@ from paceline.adapters.postgres.session import Connection
 Value = str | int | bool | None
 Row = Sequence[Value]
 
-_SPECIAL: Final = str.maketrans(
-    # Postgres cannot hold a NUL in text; its picture takes the place.
-    {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "␀"}
+# How null is written. A control character, so that plain values need no escaping and no second look.
+_NULL: Final = "\x01"
+# Postgres cannot hold a NUL in text; its picture takes the place, and that of what means null here.
+_ESCAPES: Final = str.maketrans(
+    {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "␀", _NULL: "␁"}
 )
 
 
-def copy_text(rows: Iterable[Row]) -> bytes:
-    """The rows in COPY's text format."""
-    return "".join(["\t".join([_field(value) for value in row]) + "\n" for row in rows]).encode()
+def copy_text(rows: Sequence[Row]) -> bytes:
+    """The rows in COPY's text format, with `_NULL` for null."""
+    lines = [
+        "\t".join([_NULL if v is None else v if type(v) is str else str(v) for v in row]) for row in rows
+    ]
+    text = "\n".join(lines)
+    if not _is_plain(text, rows):
+        text = "\n".join(["\t".join([_escaped(value) for value in row]) for row in rows])
+    return text.encode() + b"\n"
 
 
-def _field(value: Value) -> str:
+def _is_plain(text: str, rows: Sequence[Row]) -> bool:
+    """No value holds what separates values, means null or would be read as an escape."""
+    return (
+        "\\" not in text
+        and "\r" not in text
+        and "\x00" not in text
+        and text.count("\n") == len(rows) - 1
+        and text.count("\t") == sum(len(row) - 1 for row in rows)
+        and text.count(_NULL) == sum(row.count(None) for row in rows)
+    )
+
+
+def _escaped(value: Value) -> str:
     if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value if value.isalnum() else value.translate(_SPECIAL)
-    if value is True:
-        return "t"
-    if value is False:
-        return "f"
-    return str(value)
+        return _NULL
+    return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
 
 
 async def make_incoming(connection: Connection, schema: str, tables: Iterable[str]) -> None:
@@ -53,7 +67,9 @@ async def insert_rows(
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     incoming = sql.Identifier(f"incoming_{table}")
     async with connection.cursor() as cursor:
-        async with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(incoming, names)) as copy:
+        async with cursor.copy(
+            sql.SQL("copy {} ({}) from stdin with (null {})").format(incoming, names, sql.Literal(_NULL))
+        ) as copy:
             await copy.write(copy_text(rows))
         await cursor.execute(
             sql.SQL("insert into {} ({}) select {} from {} on conflict do nothing").format(

@@ -1,17 +1,21 @@
 """The writer on a real Postgres: every effect once, whatever is repeated, taken over or cut short."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pytest
 
 from paceline.adapters.postgres import history
+from paceline.adapters.postgres.market_book import PostgresMarketBook
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.core.errors import PermanentError
 from paceline.messages.inbound import Deposit, OpenAccount
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
+from paceline.usecases.markets import default_markets
 from stream.log_service import Reopen
 from stream.writer.service import Writer
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
@@ -221,3 +225,33 @@ async def test_amounts_beyond_64_bits_arrive_exactly(writer: Writer, database: s
     await write(writer, rich.records(2))
     [(stored,)] = rows_of(database, "select cash from engine.current_balances")
     assert from_numeric(stored) == 4 * amount > 2**64
+
+
+async def test_the_configured_markets_are_known_by_shard(writer: Writer, database: str) -> None:
+    await write(writer, day(default_markets()).records(1))
+    found = await PostgresMarketBook(database).configured()
+    assert found == {0: {market.symbol: market for market in default_markets()}}
+
+
+async def test_a_lost_connection_costs_nothing(
+    writer: Writer, database: str, fresh_database: Callable[[], str], busy: Day
+) -> None:
+    records = busy.records(20)
+    url = fresh_database()
+    undisturbed = Writer(url, shards=4)
+    await write(undisturbed, records)
+    await undisturbed.stop()
+    shard = await writer.open(0, bounds_of(records))
+    writing = asyncio.create_task(shard.handle(records[:10]))
+    with psycopg.connect(database, autocommit=True) as connection:
+        for _ in range(3):
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where application_name = 'paceline-writer' and datname = current_database()"
+            )
+            await asyncio.sleep(0.01)
+    # When the answer to a commit was lost, what it stored is found as the shard is opened anew.
+    with suppress(Reopen):
+        await writing
+    await write(writer, records)
+    assert everything(database) == everything(url)

@@ -1,0 +1,72 @@
+"""How a worker process ends: cleanly when told to, with a reason and a code when it cannot go on."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from paceline.adapters.kafka.producer import EngineLog
+from paceline.messages.inbound import OpenAccount
+from tests.support.log_topics import fresh_topics
+from tests.support.stream_workers import Worker, running, stream_environment
+
+SHARDS = 2
+
+
+@pytest.fixture
+async def environment(
+    fresh_database: Callable[[], str], redis_url: str, kafka_bootstrap: str, tmp_path: Path
+) -> dict[str, str]:
+    await fresh_topics(kafka_bootstrap, SHARDS)
+    return stream_environment(
+        tmp_path, fresh_database(), redis_url, kafka_bootstrap, engine_shards=SHARDS, snapshot_interval_s=1
+    )
+
+
+def wait_for(condition: Callable[[], bool], worker: Worker, within_s: float = 30) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, worker.tail()
+        time.sleep(0.1)
+
+
+async def test_an_interrupt_ends_it_cleanly_and_the_heart_told_of_it(
+    environment: dict[str, str], redis_url: str, tmp_path: Path
+) -> None:
+    with (
+        running(["engine,router"], environment, tmp_path) as workers,
+        redis.Redis.from_url(redis_url) as cache,
+    ):
+        worker = workers["engine,router"]
+        wait_for(lambda: b'"running"' in (cache.get("health:engine") or b""), worker)
+        wait_for(lambda: b'"lag":0' in (cache.get("health:router") or b""), worker)
+        worker.process.send_signal(signal.SIGINT)
+        assert worker.process.wait(10) == 0
+    with psycopg.connect(environment["PACELINE_POSTGRES_URL"]) as connection:
+        snapshots = connection.execute("select shard from engine.snapshots where complete").fetchall()
+    assert {shard for (shard,) in snapshots} == {0, 1}
+
+
+async def test_another_number_of_shards_ends_it_with_the_reason(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    other = environment | {"PACELINE_ENGINE_SHARDS": "3"}
+    with running(["writer"], other, tmp_path) as workers:
+        assert workers["writer"].process.wait(30) == 1
+        assert "has 2 partitions, but PACELINE_ENGINE_SHARDS is 3" in workers["writer"].tail()
+
+
+async def test_a_service_that_fails_for_good_ends_the_process(
+    environment: dict[str, str], kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(environment["PACELINE_POSTGRES_URL"], autocommit=True) as connection:
+        connection.execute("alter table engine.accounts add constraint nobody check (account = '')")
+    with running(["engine,writer"], environment, tmp_path) as workers:
+        async with EngineLog(kafka_bootstrap) as log:
+            await log.append(0, [OpenAccount("o", 1, "a", 1)])
+        assert workers["engine,writer"].process.wait(30) not in (0, None)
+        assert "CheckViolation" in workers["engine,writer"].tail()

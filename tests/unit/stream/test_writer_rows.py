@@ -1,0 +1,120 @@
+"""What the writer's rows say of each kind of effect."""
+
+from typing import Any
+
+from paceline.adapters.postgres.history import COLUMNS
+from paceline.core.money import SCALE
+from paceline.domain.open_trade import OpenTrade
+from paceline.engine import Engine
+from paceline.messages.inbound import (
+    AmendTrade,
+    CloseTrade,
+    ConfigureMarket,
+    CreateTrade,
+    Deposit,
+    Inbound,
+    OpenAccount,
+    PriceUpdate,
+    Withdraw,
+)
+from paceline.messages.outbound import Effect
+from stream.writer.rows import RowMaker, trades_wanted
+
+SYMBOL = "BTC_USDC_PERP"
+MARKET = ConfigureMarket("m", 1, SYMBOL, "BTC", 1000, 5 * SCALE, 100, 2, 5, 50, 5_000_000)
+PRICE = PriceUpdate("p", 2, SYMBOL, 60_000 * SCALE, SCALE, 60_001 * SCALE, SCALE, 1)
+ACCOUNT = OpenAccount("o", 3, "a", 5000 * SCALE)
+TRADE = CreateTrade("t", 4, "a", SYMBOL, "long", 100 * SCALE, 10, stop_loss=59_000 * SCALE)
+
+
+def effects_of(*messages: Inbound) -> list[Effect]:
+    engine = Engine()
+    return [Effect(at, engine.log_time, m, engine.apply(m)) for at, m in enumerate(messages)]
+
+
+def rows_of(effects: list[Effect], trades: dict[str, OpenTrade] | None = None) -> dict[str, list[Any]]:
+    """Rows as mappings from column to value, by table."""
+    maker = RowMaker(0, trades or {})
+    for effect in effects:
+        maker.add(effect)
+    return {
+        table: [dict(zip(COLUMNS[table], row, strict=True)) for row in rows]
+        for table, rows in maker.rows.items()
+    }
+
+
+def test_a_price_without_outputs_leaves_no_row() -> None:
+    assert rows_of(effects_of(MARKET, PRICE)[1:]) == {}
+
+
+def test_a_market_is_kept_with_its_units() -> None:
+    [row] = rows_of(effects_of(MARKET))["markets"]
+    assert (row["quantity_step"], row["min_notional"], row["max_leverage"]) == (
+        "1000e-8",
+        "500000000e-8",
+        100,
+    )
+
+
+def test_money_from_outside_has_a_sign() -> None:
+    effects = effects_of(ACCOUNT, Deposit("d", 4, "a", 7), Withdraw("w", 5, "a", 3))
+    found = [(row["kind"], row["amount"]) for row in rows_of(effects)["deposits"]]
+    assert found == [("initial", "500000000000e-8"), ("deposit", "7e-8"), ("withdraw", "-3e-8")]
+
+
+def test_a_refused_instruction_has_its_answer_and_nothing_else() -> None:
+    rows = rows_of(effects_of(Deposit("d", 4, "nobody", 7)))
+    assert rows.keys() == {"instructions"}
+    [row] = rows["instructions"]
+    assert (row["status"], row["code"], row["duplicate"]) == ("rejected", "ACCOUNT_NOT_FOUND", False)
+
+
+def test_a_repeated_instruction_does_nothing_again() -> None:
+    rows = rows_of(effects_of(MARKET, PRICE, ACCOUNT, TRADE, TRADE))
+    assert len(rows["trade_events"]) == 1
+    assert [row["duplicate"] for row in rows["instructions"][-2:]] == [False, True]
+
+
+def test_an_admin_instruction_has_no_account_and_no_answer() -> None:
+    [row] = rows_of(effects_of(MARKET))["instructions"]
+    assert (row["kind"], row["account"], row["status"], row["response"]) == (
+        "configure_market",
+        None,
+        None,
+        None,
+    )
+
+
+def test_the_life_of_a_trade() -> None:
+    effects = effects_of(
+        MARKET,
+        PRICE,
+        ACCOUNT,
+        TRADE,
+        AmendTrade("x", 5, "a", "0:3:0", sets=3, stop_loss=None, take_profit=61_000 * SCALE),
+        CloseTrade("c", 6, "a", "0:3:0", quantity=500_000),
+        CloseTrade("e", 7, "a", "0:3:0"),
+    )
+    events = rows_of(effects)["trade_events"]
+    assert [(e["event"], e["reason"]) for e in events] == [
+        ("opened", None),
+        ("amended", None),
+        ("reduced", "user"),
+        ("closed", "user"),
+    ]
+    assert [e["quantity"] for e in events] == ["1666000e-8", "0e-8", "500000e-8", "1166000e-8"]
+    assert [e["remaining_quantity"] for e in events] == ["1666000e-8", "1666000e-8", "1166000e-8", "0e-8"]
+    assert [(e["stop_loss"], e["take_profit"]) for e in events] == [
+        ("5900000000000e-8", None),
+        *[(None, "6100000000000e-8")] * 3,
+    ]
+    parts = [int(e["margin"].removesuffix("e-8")) for e in events[2:]]
+    assert sum(parts) == 100 * SCALE
+    assert events[-1]["remaining_margin"] == "0e-8"
+    assert {e["liquidation"] for e in events} == {events[0]["liquidation"]}
+
+
+def test_the_past_is_wanted_of_trades_that_a_batch_does_not_open() -> None:
+    effects = effects_of(MARKET, PRICE, ACCOUNT, TRADE, CloseTrade("c", 6, "a", "0:3:0"))
+    assert trades_wanted(effects) == set()
+    assert trades_wanted(effects[4:]) == {"0:3:0"}
