@@ -45,7 +45,7 @@ $(VENV)/.python: requirements.txt
 	if [ -z "$$found" ]; then \
 	  echo 'Python 3.11, 3.12 or 3.13 is needed and was not found: install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1; fi; \
 	if ! [ -x $(BIN)/python ]; then echo "making $(VENV) with $$("$$found" --version)"; "$$found" -m venv $(VENV); fi; \
-	echo "installing the locked requirements (about 2 GB)"; \
+	echo "installing the locked requirements (about 2 GB; a few minutes)"; \
 	if command -v uv >/dev/null 2>&1; then \
 	  uv pip install --quiet --python $(BIN)/python -r requirements.txt; \
 	else \

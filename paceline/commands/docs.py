@@ -2,11 +2,14 @@
 
 import shutil
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
 from pathlib import Path
 from urllib.parse import urlsplit
 
+_FIRST_S = 600.0  # when the demo has published once and the start is long over
 _HOUR_S = 3600.0
 
 
@@ -21,10 +24,10 @@ def docs() -> None:
     shutil.copy(dbt.INSTALLED_PAGE, page)
 
     def renew() -> None:
-        while True:
+        for pause_s in chain((_FIRST_S,), repeat(_HOUR_S)):
+            time.sleep(pause_s)
             if not dbt.write_page(page, catalogue_of=have.database_url):
                 print("the page could not be renewed; the last one stays", flush=True)
-            threading.Event().wait(_HOUR_S)
 
     handler = partial(Site, directory=str(page.parent))
     with ThreadingHTTPServer((have.bind_host, have.docs_port), handler) as server:

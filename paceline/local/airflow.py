@@ -15,6 +15,8 @@ from paceline.local.service import Service
 from paceline.settings import Settings
 
 USER = "admin"
+# Airflow starts with much work for the processor and then waits; orders and prices go first.
+_POLITELY = ("nice", "-n", "5")
 
 
 def home(settings: Settings) -> Path:
@@ -92,7 +94,7 @@ def services(settings: Settings, root: Path, program: Path) -> list[Service]:
     def component(name: str, *arguments: str, health: str) -> Service:
         return Service(
             name=f"airflow-{name}",
-            command=(str(program), *arguments),
+            command=(*_POLITELY, str(program), *arguments),
             needs=("airflow-migrate",),
             environment=have,
             probe=probes.airflow(at, health),
@@ -102,14 +104,14 @@ def services(settings: Settings, root: Path, program: Path) -> list[Service]:
     return [
         Service(
             name="airflow-migrate",
-            command=(str(program), "db", "migrate"),
+            command=(*_POLITELY, str(program), "db", "migrate"),
             needs=("postgres", "api"),
             once=True,
             environment=have,
         ),
         Service(
             name="airflow-api",
-            command=(str(program), "api-server"),
+            command=(*_POLITELY, str(program), "api-server"),
             needs=("airflow-migrate",),
             environment=have,
             address=at,

@@ -19,7 +19,8 @@ LONGEST_PAUSE_S: Final = 30.0
 GOOD_RUN_S: Final = 60.0  # after which a death counts as the first again
 _TICK_S: Final = 0.1
 _ASK_AT_START_S: Final = 0.3
-_ASK_S: Final = 2.0
+_ASK_S: Final = 3.0
+_PATIENCE: Final = 3  # answers in a row that say no before a service that was well counts as unhealthy
 
 
 def next_pause_s(pause_s: float, lived_s: float) -> float:
@@ -124,20 +125,22 @@ class Keeper:
         begun, started_us = time.monotonic(), time.time_ns() // 1000
         ask_at = 0.0
         settled = False
+        bad_answers = 0
         while not self._stop.is_set():
             if (code := child.poll()) is not None:
                 return self._obituary(code)
             if not self.service.once and time.monotonic() >= ask_at:
                 problem = await self._ask(started_us)
+                bad_answers = bad_answers + 1 if problem else 0
                 if child.poll() is None and not self._stop.is_set():
                     if problem is None:
                         if not settled and self.service.server:
                             await asyncio.to_thread(self.service.server.settle)
                         settled = True
                         self._become(State.UP)
-                    elif settled:
+                    elif settled and bad_answers >= _PATIENCE:
                         self._become(State.UNHEALTHY, problem)
-                    elif time.monotonic() - begun > self.service.start_timeout_s:
+                    elif not settled and time.monotonic() - begun > self.service.start_timeout_s:
                         return f"not ready after {self.service.start_timeout_s:.0f} s: {problem}"
                 ask_at = time.monotonic() + (_ASK_S if settled else _ASK_AT_START_S)
             await self._pause(_TICK_S)
