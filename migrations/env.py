@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations over the connection it is handed (see `paceline.adapters.postgres.migrate`)."""
+"""Alembic's entry: runs the migrations over the connection that `paceline.adapters.postgres.migrate` hands it."""
 
 from alembic import context
 

@@ -12,7 +12,8 @@ down_revision = None
 ENGINE = """
 create schema engine;
 
--- Where a reader of a log stands; moved in the transaction of its effects, `where next_position = <what it read>`.
+-- Where a reader of a log stands; moved in the transaction of its effects,
+-- `where next_position = <what it read>`.
 create table engine.readers (
     reader text not null,
     shard int not null,
@@ -69,7 +70,8 @@ create table engine.markets (
     primary key (shard, position)
 );
 
--- Every instruction on the log, with its answer. `time_us` is log time, `stamped_us` the message's own time.
+-- Every instruction on the log, with its answer. `time_us` is log time, `stamped_us` the own time of
+-- the message.
 -- Admin instructions have no account and no answer.
 create table engine.instructions (
     shard int not null,
@@ -188,7 +190,8 @@ select distinct on (symbol) * from engine.markets where shard = 0 order by symbo
 create view engine.current_balances as
 select b.* from engine.accounts as a
 cross join lateral (
-    select * from engine.balances as x where x.account = a.account order by x.position desc, x.ordinal desc limit 1
+    select * from engine.balances as x
+    where x.account = a.account order by x.position desc, x.ordinal desc limit 1
 ) as b;
 
 create view engine.open_trades as
@@ -277,9 +280,9 @@ create index on community.sessions (user_id);
 OPS = """
 create schema ops;
 
--- A consistent cut of all shards for a day. `day_end_position` is the first position at or after the day's end
--- (all positions before it belong to the day or earlier); `position` is that of the copied snapshot, which the
--- writer has passed, and up to which the models are built. Newest attempt of a day wins.
+-- A consistent cut of all shards for a day. `day_end_position` is the first position at or after its end
+-- (all positions before it belong to the day or earlier); `position` is that of the copied snapshot, which
+-- the writer has passed, and up to which the models are built. Newest attempt of a day wins.
 create table ops.cuts (
     cut_id bigint not null,
     day date not null,
