@@ -61,16 +61,12 @@ class PostgresAccountState:
         self._pool = pool
 
     def balance(self, account: str) -> Balance | None:
-        with self._pool.transaction() as connection:
-            row = connection.execute(_BALANCE, (account,)).fetchone()
+        row = self._pool.row(_BALANCE, (account,))
         return None if row is None else msgspec.convert(texts(row), Balance)
 
     def open_trades(self, account: str) -> list[OpenTrade]:
-        with self._pool.transaction() as connection:
-            rows = connection.execute(_TRADES, (account,)).fetchall()
-        return [msgspec.convert(texts(row), OpenTrade) for row in rows]
+        return [msgspec.convert(texts(row), OpenTrade) for row in self._pool.rows(_TRADES, (account,))]
 
     def resting_orders(self, account: str) -> list[RestingOrder]:
-        with self._pool.transaction() as connection:
-            rows = connection.execute(_ORDERS, {"account": account}).fetchall()
+        rows = self._pool.rows(_ORDERS, {"account": account})
         return [msgspec.convert(row, RestingOrder) for row in rows]

@@ -11,11 +11,10 @@ class PostgresAnswers:
         self._pool = pool
 
     def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:
-        with self._pool.transaction() as connection:
-            row = connection.execute(
-                "select response from engine.instructions where account = %s and instruction = %s "
-                "and not duplicate and stamped_us >= %s and response is not null "
-                "order by position desc limit 1",
-                (account, instruction, since_us),
-            ).fetchone()
+        row = self._pool.row(
+            "select response from engine.instructions where account = %s and instruction = %s "
+            "and not duplicate and stamped_us >= %s and response is not null "
+            "order by position desc limit 1",
+            (account, instruction, since_us),
+        )
         return None if row is None else msgspec.convert(row["response"], Answer)

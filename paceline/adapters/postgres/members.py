@@ -57,13 +57,12 @@ class PostgresMembers:
             return member
 
     def of_session(self, session: UUID) -> Member | None:
-        with self._pool.transaction() as connection:
-            row = connection.execute(
-                "select u.id, u.email, u.account, u.display_name, u.role "
-                "from community.sessions as s join community.users as u on u.id = s.user_id "
-                "where s.jti = %s and s.ended_at is null and s.expires_at > now()",
-                (session,),
-            ).fetchone()
+        row = self._pool.row(
+            "select u.id, u.email, u.account, u.display_name, u.role "
+            "from community.sessions as s join community.users as u on u.id = s.user_id "
+            "where s.jti = %s and s.ended_at is null and s.expires_at > now()",
+            (session,),
+        )
         return None if row is None else msgspec.convert(row, Member)
 
     def end_session(self, session: UUID) -> None:

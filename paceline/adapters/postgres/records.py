@@ -81,6 +81,5 @@ class PostgresRecords:
         return Leaderboard(Page(items, head["total"]), head["as_of_day"], head["provisional"])
 
     def markets(self) -> list[Market]:
-        with self._pool.transaction() as connection:
-            rows = connection.execute("select * from engine.current_markets order by symbol").fetchall()
+        rows = self._pool.rows("select * from engine.current_markets order by symbol")
         return [msgspec.convert(texts(row), Market) for row in rows]

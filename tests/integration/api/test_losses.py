@@ -189,6 +189,18 @@ def test_an_uncertain_send_is_pending_and_happens_once(stack: Stack, member: Mem
         assert len(same.get("/trade/positions").json["data"]["positions"]) == 1
 
 
+def test_broken_connections_to_postgres_are_replaced_unseen(stack: Stack, member: Member) -> None:
+    with psycopg.connect(stack.settings.database_url) as connection:
+        ended = connection.execute(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+            "where datname = current_database() and application_name = 'paceline-api'"
+        ).fetchone()
+        assert ended is not None
+        assert ended[0] > 0
+    assert member.get("/account/balance/usd").status_code == 200
+    assert member.delete("/auth/logout").status_code == 200
+
+
 def test_health_tells_what_is_missing(app: Flask, without_redis: Flask, without_kafka: Flask) -> None:
     whole = app.test_client().get("/health")
     assert (whole.status_code, whole.json["data"]["status"]) == (200, "ok")
