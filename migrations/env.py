@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations over the connection that `paceline.adapters.postgres.migrate` hands it."""
+"""Alembic's entry: runs the migrations over the connection that `migrate` (adapters) hands it."""
 
 from alembic import context
 
