@@ -1,8 +1,8 @@
 """Recorded `bookTicker` frames as quotes: Binance's and Backpack's, plain or gzipped, read line by line.
 
-A line is `<receive ns> <JSON>` or the JSON alone; then the pauses come from the frame's event time
-(Binance milliseconds, Backpack microseconds). Other frames (trades, depth) and lines that cannot be
-read are skipped: a recording is what a venue said, not what we wish it had.
+A line is `<receive ns> <JSON>`, or the JSON alone: then its event time sets the pauses. Other frames
+(trades, depth) and lines that cannot be read are skipped: a recording is what a venue said, not what we
+wish it had.
 """
 
 import gzip
@@ -11,36 +11,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
-
-from paceline.core.money import format_decimal, parse_decimal
+from paceline.core.money import format_decimal
+from paceline.usecases.recorded_frames import FrameError, price_of_frame
 from sandbox.exchange.protocol import Quote
 
 SCAN_LINES: Final = 10_000
 MAX_LINE: Final = 1 << 20
-_MICROSECONDS_FROM: Final = 10**14  # an event time above this is in µs, below in ms
-
-
-class Data(msgspec.Struct, frozen=True):
-    s: str
-    b: str
-    a: str
-    B: str
-    A: str
-    E: int | None = None
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    data: Data
-    stream: str
+_MICROSECONDS_FROM: Final = 10**14  # a time below this is Binance's event time, in ms
 
 
 class Recorded(NamedTuple):
     at_us: int
     quote: Quote
-
-
-_envelopes = msgspec.json.Decoder(Envelope)
 
 
 def read(path: Path, symbols: Mapping[str, str]) -> Iterator[Recorded]:
@@ -53,21 +35,23 @@ def read(path: Path, symbols: Mapping[str, str]) -> Iterator[Recorded]:
 
 
 def parse(line: bytes, symbols: Mapping[str, str]) -> Recorded | None:
-    """The quote of a line, `None` if it holds none."""
+    """The quote of a line, `None` if it holds none. Numbers come out without Binance's padding zeros."""
     if b"bookTicker" not in line:
         return None
-    received_ns, json = _split(line)
     try:
-        envelope = _envelopes.decode(json)
-        data = envelope.data
-        bid, bid_quantity, ask, ask_quantity = map(_tidy, (data.b, data.B, data.a, data.A))
-    except (msgspec.MsgspecError, ValueError):
+        price = price_of_frame(line, "backpack", {})
+    except FrameError:
         return None
-    quote = Quote(market_of(data.s, symbols), bid, bid_quantity, ask, ask_quantity)
-    if received_ns is not None:
-        return Recorded(received_ns // 1000, quote)
-    event = data.E or 0
-    return Recorded(event if event > _MICROSECONDS_FROM else event * 1000, quote)
+    if price is None:
+        return None
+    quote = Quote(
+        market_of(price.symbol, symbols),
+        format_decimal(price.bid),
+        format_decimal(price.bid_quantity),
+        format_decimal(price.ask),
+        format_decimal(price.ask_quantity),
+    )
+    return Recorded(price.time if price.time > _MICROSECONDS_FROM else price.time * 1000, quote)
 
 
 def market_of(symbol: str, symbols: Mapping[str, str]) -> str:
@@ -87,15 +71,3 @@ def symbols_in(path: Path, symbols: Mapping[str, str]) -> frozenset[str]:
     if not found:
         raise ValueError(f"{path.name}: holds no bookTicker frame of Binance or Backpack")
     return found
-
-
-def _split(line: bytes) -> tuple[int | None, bytes]:
-    head, space, rest = line.partition(b" ")
-    if space and head.isdigit():
-        return int(head), rest
-    return None, line
-
-
-def _tidy(text: str) -> str:
-    """Binance pads with zeros (`61686.00000000`); Backpack does not."""
-    return format_decimal(parse_decimal(text))
