@@ -54,6 +54,8 @@ class Keeper:
         self._environment = {**environment, **service.environment}
         self._report = report
         self._patience_s = 5.0
+        self._settled = False  # whether this life of the process has been well once
+        self._bad_answers = 0
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -123,28 +125,31 @@ class Keeper:
 
     async def _watch(self, child: "subprocess.Popen[bytes]") -> str | None:
         begun, started_us = time.monotonic(), time.time_ns() // 1000
+        self._settled, self._bad_answers = False, 0
         ask_at = 0.0
-        settled = False
-        bad_answers = 0
         while not self._stop.is_set():
             if (code := child.poll()) is not None:
                 return self._obituary(code)
             if not self.service.once and time.monotonic() >= ask_at:
                 problem = await self._ask(started_us)
-                bad_answers = bad_answers + 1 if problem else 0
                 if child.poll() is None and not self._stop.is_set():
-                    if problem is None:
-                        if not settled and self.service.server:
-                            await asyncio.to_thread(self.service.server.settle)
-                        settled = True
-                        self._become(State.UP)
-                    elif settled and bad_answers >= _PATIENCE:
-                        self._become(State.UNHEALTHY, problem)
-                    elif not settled and time.monotonic() - begun > self.service.start_timeout_s:
-                        return f"not ready after {self.service.start_timeout_s:.0f} s: {problem}"
-                ask_at = time.monotonic() + (_ASK_S if settled else _ASK_AT_START_S)
+                    await self._judge(problem)
+                if not self._settled and time.monotonic() - begun > self.service.start_timeout_s:
+                    return f"not ready after {self.service.start_timeout_s:.0f} s: {problem}"
+                ask_at = time.monotonic() + (_ASK_S if self._settled else _ASK_AT_START_S)
             await self._pause(_TICK_S)
         return None
+
+    async def _judge(self, problem: str | None) -> None:
+        """Makes a state of an answer."""
+        self._bad_answers = self._bad_answers + 1 if problem else 0
+        if problem is None:
+            if not self._settled and self.service.server:
+                await asyncio.to_thread(self.service.server.settle)
+            self._settled = True
+            self._become(State.UP)
+        elif self._settled and self._bad_answers >= _PATIENCE:
+            self._become(State.UNHEALTHY, problem)
 
     async def _ask(self, started_us: int) -> str | None:
         server, probe = self.service.server, self.service.probe
