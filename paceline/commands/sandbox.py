@@ -53,6 +53,7 @@ def exchange(
     ] = 120.0,
 ) -> None:
     """The exchange: Backpack's WebSocket protocol with a seeded random walk or recorded frames."""
+    from paceline.core.errors import ConflictError
     from paceline.settings import settings
     from sandbox.exchange.server import Exchange, Options
 
@@ -77,8 +78,10 @@ def exchange(
             misbehave=tuple(_order(text) for text in misbehave or ()),
         )
         asyncio.run(run())
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    except OSError as error:
+        raise ConflictError(f"The exchange cannot listen: {error}. Set PACELINE_EXCHANGE_PORT.") from error
 
 
 @app.command()
