@@ -7,6 +7,7 @@ the shards go on from what they stored.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import structlog
@@ -19,7 +20,10 @@ _log = structlog.get_logger()
 
 # With nothing to read a shard gets the word this often, for its snapshots and the like.
 _IDLE_MS: Final = 100
-_MAX_RECORDS: Final = 2_000
+# A round is short enough to be ended by a stop: a record may hold hundreds of messages.
+_MAX_RECORDS: Final = 200
+_CLOSE_WITHIN_S: Final = 5
+_STOP_WITHIN_S: Final = 6
 
 
 class Shard(Protocol):
@@ -81,8 +85,13 @@ class LogService(Service):  # type: ignore[misc]
         check_partitions(self._topic, self._reader.partitions(), self._shard_count)
 
     async def on_stop(self) -> None:
-        """Mode calls this while the loop still runs: what the loop needs is let go after its end."""
-        await self._ended.wait()
+        """Mode calls this while the loop still runs: what the loop needs is let go after its end.
+
+        A loop that waits for a server that is away is left; Mode cancels it.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await self._ended.wait()
         await self._reader.stop()
         await self._opener.stop()
 
@@ -102,10 +111,17 @@ class LogService(Service):  # type: ignore[misc]
             while not self.should_stop:
                 await self._round()
             self._state = "stopping"
-            for shard in list(self._shards):
-                await self._close(shard)
+            await self._close_all()
         finally:
             self._ended.set()
+
+    async def _close_all(self) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
+                for shard in list(self._shards):
+                    await self._close(shard)
+        except TimeoutError:
+            _log.error("stopped before all was stored; the next start replays it", service=self.name)
 
     async def _round(self) -> None:
         if self._reader.assignment_changed():

@@ -1,6 +1,8 @@
 """How a worker process ends: cleanly when told to, with a reason and a code when it cannot go on."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,3 +72,33 @@ async def test_a_service_that_fails_for_good_ends_the_process(
             await log.append(0, [OpenAccount("o", 1, "a", 1)])
         assert workers["engine,writer"].process.wait(30) not in (0, None)
         assert "CheckViolation" in workers["engine,writer"].tail()
+
+
+async def test_the_one_shots_make_topics_and_markets(
+    environment: dict[str, str], kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    assert "All topics are there" in command(environment, "topics")
+    assert "has the newest schema" in command(environment, "migrate")
+    assert "Wrote 8 configurations" in command(environment, "markets")
+    with running(["engine,writer"], environment, tmp_path) as workers:
+        url = environment["PACELINE_POSTGRES_URL"]
+        wait_for(lambda: stored_markets(url) == 8, workers["engine,writer"])
+        assert workers["engine,writer"].stop() == 0
+    assert "All markets are configured" in command(environment, "markets")
+
+
+def stored_markets(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        [(count,)] = connection.execute("select count(*) from engine.markets").fetchall()
+    return int(count)
+
+
+def command(environment: dict[str, str], name: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "paceline.cli", name],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
