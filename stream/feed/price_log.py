@@ -5,6 +5,7 @@ wait. Prices that the log does not take pile up in the bounded buffer, where the
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -78,7 +79,7 @@ class PriceLog:
                     async with asyncio.timeout(_STOP_S):
                         await producer.stop()
             attempt += 1
-            wait_s = pause_s(attempt, time.monotonic() % 1)
+            wait_s = pause_s(attempt, random.random())
             log.warning("log lost", brokers=self._brokers, why=why, again_in_s=round(wait_s, 2))
             await asyncio.sleep(wait_s)
 
