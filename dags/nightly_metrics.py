@@ -90,7 +90,7 @@ def nightly_metrics():
 
         step(lambda run: run.compute_metrics(cut_of(cut)))
 
-    project = ProjectConfig(DBT)
+    project = ProjectConfig(DBT, install_dbt_deps=False)
     # A plain path: the one that cosmos would make of it loads all of Airflow's plugins, for most of a second.
     project.manifest_path = DBT / "target" / "manifest.json"
     models = DbtTaskGroup(
@@ -112,7 +112,6 @@ def nightly_metrics():
         ),
         operator_args={
             "vars": {"cut": CUT_VAR},
-            "install_deps": False,
             "pre_execute": database_for_dbt,
             "retries": 1,
         },

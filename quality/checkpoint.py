@@ -22,10 +22,13 @@ class PostgresExpectations:
 
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-        source = context.data_sources.add_postgres("warehouse", connection_string=self._url)
+        sources = {
+            schema: context.data_sources.add_postgres(schema, connection_string=self._searching(schema))
+            for schema in {table.partition(".")[0] for table in SUITES}
+        }
         published = _published_schema(self._url)
         checks = [
-            _validation(gx, context, source, table, suite, published) for table, suite in SUITES.items()
+            _validation(gx, context, sources, table, suite, published) for table, suite in SUITES.items()
         ]
         checkpoint = gx.Checkpoint(
             name="before publication",
@@ -35,6 +38,11 @@ class PostgresExpectations:
         outcome = context.checkpoints.add(checkpoint).run()
         results = [(table, one) for table, one in _results(outcome)]
         return len(results), [_failure(table, one) for table, one in results if not one.success]
+
+    def _searching(self, schema: str) -> str:
+        """Where tables without a schema's name are found in that schema."""
+        mark = "&" if "?" in self._url else "?"
+        return f"{self._url}{mark}options=-csearch_path%3D{schema}"
 
 
 def _published_schema(url: str) -> str:
@@ -53,12 +61,11 @@ def _published_schema(url: str) -> str:
 
 
 def _validation(
-    gx: Any, context: Any, source: Any, table: str, expectations: list[Expectation], published: str
+    gx: Any, context: Any, sources: Any, table: str, expectations: list[Expectation], published: str
 ) -> Any:
     schema, _, name = table.partition(".")
-    batch = source.add_table_asset(
-        table, table_name=name, schema_name=schema
-    ).add_batch_definition_whole_table("all")
+    asset = sources[schema].add_table_asset(table, table_name=name)
+    batch = asset.add_batch_definition_whole_table("all")
     suite = context.suites.add(gx.ExpectationSuite(name=table))
     for kind, arguments in expectations:
         values = dict(arguments)
