@@ -9,63 +9,46 @@ times whether or not the ones before were answered (open loop), so a stall is co
 import argparse
 import asyncio
 import json
-import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import cycle
-from typing import Any
 
-import httpx
 import psutil
 
 from bench.core import Figure, table
 from paceline.local.throwaway import Stack, stop, throwaway_stack
+from sandbox.traders.api import Away, Member, Refused
 
 _MEMBERS = 8
 _SYMBOL = "BTC_USDC_PERP"
 
 
-@dataclass(frozen=True)
-class Member:
-    """A member who has signed in: an HTTP client that carries the session and the CSRF header."""
-
-    client: httpx.AsyncClient
-    account: str
-
-
-async def sign_in(stack: Stack, email: str) -> Member:
-    """Sign up by magic link, read from the sandbox mailbox."""
-    client = httpx.AsyncClient(base_url=stack.settings.api_url, timeout=10)
-    (await client.post("/api/v1/auth", json={"email": email})).raise_for_status()
-    mail = httpx.AsyncClient(base_url=stack.settings.mail_api_url, headers={"Authorization": "Bearer bench"})
-    async with mail:
-        listed = (await mail.get("/emails", params={"to": email})).raise_for_status().json()["data"]
-        text = (await mail.get(f"/emails/{listed[0]['id']}")).raise_for_status().json()["text"]
-    token = re.search(r"token=([A-Za-z0-9_-]{43})", text)
-    if token is None:
-        raise RuntimeError(f"no token in the mail to {email}")
-    answer = await client.get(
-        "/api/v1/auth/verify", params={"token": token[1]}, headers={"Accept": "application/json"}
+async def sign_in(stack: Stack, number: int) -> Member:
+    """A member with a session and an open account."""
+    settings = stack.settings
+    member = Member(
+        settings.api_url, settings.mail_api_url, f"bench-{number}@example.com", f"Bench {number}", None
     )
-    session: dict[str, Any] = answer.raise_for_status().json()["data"]
-    client.headers["X-CSRF-TOKEN"] = session["csrf_token"]
-    return Member(client, session["account"])
+    await member.get("/account/balance/usd")
+    return member
 
 
 async def order_latencies(stack: Stack, orders_hz: float, seconds: float) -> tuple[list[float], int]:
     """Latency in ms of each order from the moment it was due, and how many were not answered 200."""
-    members = [await sign_in(stack, f"bench-{n}@example.com") for n in range(_MEMBERS)]
+    members = [await sign_in(stack, number) for number in range(_MEMBERS)]
     latencies: list[float] = []
     failures = 0
 
     async def order(member: Member, side: str, due: float) -> None:
         nonlocal failures
         body = {"symbol": _SYMBOL, "side": side, "order_type": "market", "quantity": "0.001"}
-        answer = await member.client.post("/api/v1/trade/order", json=body)
+        try:
+            await member.post("/trade/order", body)
+        except (Refused, Away):
+            failures += 1
         latencies.append((time.perf_counter() - due) * 1e3)
-        failures += answer.status_code != 200
 
     turns = cycle((member, side) for side in ("buy", "sell") for member in members)
     began = time.perf_counter()
@@ -75,7 +58,7 @@ async def order_latencies(stack: Stack, orders_hz: float, seconds: float) -> tup
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             group.create_task(order(*next(turns), due))
     for member in members:
-        await member.client.aclose()
+        await member.close()
     return latencies, failures
 
 
