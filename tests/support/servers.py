@@ -35,6 +35,14 @@ def open_folder() -> Path:
     return folder
 
 
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """For a test that starts servers of its own."""
+    folder = open_folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
     folder = open_folder()

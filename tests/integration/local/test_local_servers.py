@@ -16,7 +16,7 @@ from paceline.local.kafka import LocalKafka
 from paceline.local.postgres import LocalPostgres
 from paceline.local.process import is_alive
 from paceline.local.redis import LocalRedis
-from tests.support.servers import free_port, in_database, open_folder
+from tests.support.servers import free_port, in_database
 
 
 def test_postgres_has_owner_databases_and_analyst(postgres_server: server.Running) -> None:
@@ -81,8 +81,8 @@ async def _create(bootstrap: str, topic: str) -> None:
         await admin.close()
 
 
-def test_all_three_go_on_after_a_crash(ports: list[int]) -> None:
-    folder = open_folder()
+def test_all_three_go_on_after_a_crash(ports: list[int], server_folder: Path) -> None:
+    folder = server_folder
     running = server.start(*_all(folder, ports))
     try:
         with psycopg.connect(running[0].url, autocommit=True) as connection:
@@ -107,15 +107,17 @@ def test_all_three_go_on_after_a_crash(ports: list[int]) -> None:
     assert not [one for one in running if psutil.pid_exists(one.pid)]
 
 
-def test_another_password_is_explained(ports: list[int]) -> None:
-    folder = open_folder()
+def test_another_password_is_explained(ports: list[int], server_folder: Path) -> None:
+    folder = server_folder
     server.stop(server.start(LocalPostgres(folder / "pg", ports[0], password="first", durable=False)))
     with pytest.raises(server.ServerFailed, match=r"made with another password.*secrets\.env"):
         server.start(LocalPostgres(folder / "pg", ports[0], password="second", durable=False))
 
 
-def test_a_taken_port_leaves_nothing_running(ports: list[int], redis_server: server.Running) -> None:
-    folder = open_folder()
+def test_a_taken_port_leaves_nothing_running(
+    ports: list[int], redis_server: server.Running, server_folder: Path
+) -> None:
+    folder = server_folder
     with pytest.raises(
         server.ServerFailed, match=r"port \d+ is taken by PID \d+ \(.+\): .*PACELINE_REDIS_PORT"
     ):

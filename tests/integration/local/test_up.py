@@ -19,19 +19,19 @@ import pytest
 from paceline.local import leftovers, stack
 from paceline.local.process import is_alive
 from paceline.settings import PREFIX, Settings, load
-from tests.support.servers import free_port, open_folder
+from tests.support.servers import free_port
 
 KEPT = {"postgres", "redis", "kafka", "migrate", "topics"}
 PACELINE = (sys.executable, "-m", "paceline.cli")
 
 
 @pytest.fixture
-def environment() -> Mapping[str, str]:
+def environment(server_folder: Path) -> Mapping[str, str]:
     numbers = [name for name in Settings.__dataclass_fields__ if name.endswith("_port")]
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
         **{f"{PREFIX}{name.upper()}": str(free_port()) for name in numbers},
-        f"{PREFIX}VAR_DIR": str(open_folder() / "var"),
+        f"{PREFIX}VAR_DIR": str(server_folder / "var"),
     }
 
 
