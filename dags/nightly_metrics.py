@@ -1,19 +1,26 @@
 """# nightly_metrics: a day's trades become a checked leaderboard
 
-**What.** Takes a consistent cut of all shards, values every account at the day's end, builds the dbt models beside the
+**What.** Takes a consistent cut of all shards, values every account at the day's end, builds the dbt
+models beside the
 published ones, holds them against dbt's tests, Great Expectations and the engine's own state, and only then
 publishes them and writes the month's Parquet.
 
-**Why.** Members are ranked by it and copied for it: what is published must be right, and provably so. When a gate
-fails nothing is published; yesterday's leaderboard stays. Which expectation failed, with its rows, stands in the
+**Why.** Members are ranked by it and copied for it: what is published must be right, and provably so.
+When a gate
+fails nothing is published; yesterday's leaderboard stays. Which expectation failed, with its rows, stands
+in the
 task's log, in `ops.gate_results` and in `ops.alerts`.
 
-**Schedule.** 00:10 UTC, for the day that has just ended. By hand: `{"day": "2026-03-01"}` for any past day, or
+**Schedule.** 00:10 UTC, for the day that has just ended. By hand: `{"day": "2026-03-01"}` for any past
+day, or
 `{"provisional": true}` for the running day up to now.
 
-**Rerun.** Safe for any day, as often as you like. A run takes a cut of its own and replaces the day's metrics; the
-marts go on telling of the newest published day, so an older day never takes its place. Clear a failed run from
-`take_cut` on. What will not get better by itself (a failed gate) is not retried; what may (a server that is away, a
+**Rerun.** Safe for any day, as often as you like. A run takes a cut of its own and replaces the day's
+metrics; the
+marts go on telling of the newest published day, so an older day never takes its place. Clear a failed run
+from
+`take_cut` on. What will not get better by itself (a failed gate) is not retried; what may (a server that
+is away, a
 writer that lags) is, with growing pauses.
 """
 
@@ -31,7 +38,8 @@ CUT_VAR = "{{ ti.xcom_pull(task_ids='take_cut')['dbt_var'] }}"
 
 
 def database_for_dbt(_context):
-    """dbt's profile reads the environment; it is filled in the task's own process, so no secret is rendered."""
+    """dbt's profile reads the environment; it is filled in the task's own process, so no secret is
+    rendered."""
     import os
 
     from paceline.bootstrap import warehouse_environment

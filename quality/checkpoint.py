@@ -5,7 +5,7 @@ import os
 from typing import Any, Final
 
 from paceline.ports.warehouse import Failure
-from quality.suites import SUITES, Expectation
+from quality.suites import SUITES
 
 _SAMPLE_ROWS: Final = 20
 
@@ -27,9 +27,7 @@ class PostgresExpectations:
             for schema in {table.partition(".")[0] for table in SUITES}
         }
         published = _published_schema(self._url)
-        checks = [
-            _validation(gx, context, sources, table, suite, published) for table, suite in SUITES.items()
-        ]
+        checks = [_validation(gx, context, sources, table, published) for table in SUITES]
         checkpoint = gx.Checkpoint(
             name="before publication",
             validation_definitions=checks,
@@ -60,14 +58,12 @@ def _published_schema(url: str) -> str:
     return "marts" if there else "next_marts"
 
 
-def _validation(
-    gx: Any, context: Any, sources: Any, table: str, expectations: list[Expectation], published: str
-) -> Any:
+def _validation(gx: Any, context: Any, sources: Any, table: str, published: str) -> Any:
     schema, _, name = table.partition(".")
     asset = sources[schema].add_table_asset(table, table_name=name)
     batch = asset.add_batch_definition_whole_table("all")
     suite = context.suites.add(gx.ExpectationSuite(name=table))
-    for kind, arguments in expectations:
+    for kind, arguments in SUITES[table]:
         values = dict(arguments)
         if "unexpected_rows_query" in values:
             values["unexpected_rows_query"] = values["unexpected_rows_query"].replace(

@@ -1,6 +1,7 @@
 """The expectations, as data: by table, the class of Great Expectations and its arguments.
 
-`{batch}` in a query stands for the table. A query finds the rows that break the rule that is its `description`.
+`{batch}` in a query stands for the table. A query finds the rows that break the rule that is its
+`description`.
 """
 
 from typing import Any, Final
@@ -30,14 +31,18 @@ def _not_fewer(table: str) -> Expectation:
 SUITES: Final[dict[str, list[Expectation]]] = {
     "next_intermediate.int_trades_enriched": [
         _never(
-            "the profit of a closed trade adds up: (exit − entry) × quantity, rounded down, turned for a short",
-            "select closed_order, trade, account, side, quantity, entry_price_usd, exit_price_usd, profit_usd from {batch} "
-            "where profit_usd is distinct from floor((case side when 'long' then exit_price_usd - entry_price_usd "
+            "the profit of a closed trade adds up: (exit − entry) × quantity, rounded down, turned for "
+            "a short",
+            "select closed_order, trade, account, side, quantity, entry_price_usd, exit_price_usd, "
+            "profit_usd from {batch} "
+            "where profit_usd is distinct from floor((case side when 'long' then exit_price_usd - "
+            "entry_price_usd "
             "else entry_price_usd - exit_price_usd end) * quantity * 1e8) / 1e8",
         ),
         _never(
             "net profit = profit + insured − fees, and no loss goes beyond the margin and the fees",
-            "select * from {batch} where net_profit_usd <> profit_usd + insured_usd - exit_fee_usd - entry_fee_share_usd "
+            "select * from {batch} where net_profit_usd <> profit_usd + insured_usd - exit_fee_usd - "
+            "entry_fee_share_usd "
             "or profit_usd + insured_usd < -margin_usd",
         ),
         _never("nothing is closed before it was opened", "select * from {batch} where closed_us < opened_us"),
@@ -54,7 +59,8 @@ SUITES: Final[dict[str, list[Expectation]]] = {
     "next_marts.fct_balances": [
         _never(
             "the history explains every balance: cash + margin + locked = deposits + results − fees",
-            "select account, cash_usd, margin_usd, locked_usd, unexplained_usd from {batch} where unexplained_usd <> 0",
+            "select account, cash_usd, margin_usd, locked_usd, unexplained_usd from {batch} where "
+            "unexplained_usd <> 0",
         ),
         _between("cash_usd", 0, None),
         _between("margin_usd", 0, None),
@@ -75,7 +81,8 @@ SUITES: Final[dict[str, list[Expectation]]] = {
         _not_fewer("dim_accounts"),
         _never(
             "every account has its metrics of the last day",
-            "select account from {batch} where opened_at < (select as_of_at from next_marts.dim_cut) and account not in "
+            "select account from {batch} where opened_at < (select as_of_at from next_marts.dim_cut) "
+            "and account not in "
             "(select account from next_marts.leaderboard where period = 'all')",
         ),
     ],
@@ -96,13 +103,17 @@ SUITES: Final[dict[str, list[Expectation]]] = {
         ),
         _never(
             "only who has the minimum history has a rank",
-            "select * from {batch} where is_ranked <> (rank is not null) or (is_ranked and trades < minimum_trades)",
+            "select * from {batch} where is_ranked <> (rank is not null) or (is_ranked and trades < "
+            "minimum_trades)",
         ),
         _never(
             "an account's profit over all time is its equity less what was paid in",
-            "select board.account, board.profit_usd, board.equity_usd, paid.amount_usd from {batch} as board join "
-            "(select account, sum(deposited_usd) as amount_usd from next_marts.fct_account_days group by account) "
-            "as paid using (account) where board.period = 'all' and board.profit_usd <> board.equity_usd - paid.amount_usd",
+            "select board.account, board.profit_usd, board.equity_usd, paid.amount_usd from {batch} as "
+            "board join "
+            "(select account, sum(deposited_usd) as amount_usd from next_marts.fct_account_days group "
+            "by account) "
+            "as paid using (account) where board.period = 'all' and board.profit_usd <> "
+            "board.equity_usd - paid.amount_usd",
         ),
     ],
 }

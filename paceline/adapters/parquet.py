@@ -1,6 +1,8 @@
-"""The cold store: published tables as Parquet, one file a table and month, `<table>/month=YYYY-MM/data.parquet`.
+"""The cold store: published tables as Parquet, one file a table and month,
+`<table>/month=YYYY-MM/data.parquet`.
 
-Money stays exact: `numeric(38, 8)` becomes `decimal128(38, 8)`. DuckDB writes from a stream, so memory does not grow
+Money stays exact: `numeric(38, 8)` becomes `decimal128(38, 8)`. DuckDB writes from a stream, so memory
+does not grow
 with the month.
 """
 
@@ -40,7 +42,7 @@ class ParquetStore:
         goal = self._folder / table / f"month={month}" / "data.parquet"
         goal.parent.mkdir(parents=True, exist_ok=True)
         attempt = goal.with_name(f".{goal.name}.{os.getpid()}")
-        query = sql.SQL("select * from {} where ").format(sql.Identifier("marts", table)) + sql.SQL(where)  # type: ignore[arg-type]
+        query = sql.SQL("select * from {} where ").format(sql.Identifier("marts", table)) + sql.SQL(where)
         try:
             with (
                 transaction(self._url) as connection,

@@ -13,7 +13,9 @@ def nightly(
     day: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day, UTC; yesterday if not given.")
     ] = None,
-    provisional: Annotated[bool, typer.Option(help="Allow a day that still runs; today if no day is given.")] = False,
+    provisional: Annotated[
+        bool, typer.Option(help="Allow a day that still runs; today if no day is given.")
+    ] = False,
 ) -> None:
     """Take a cut, build the models, pass the gates, publish the leaderboard, write the month's Parquet."""
     from paceline.bootstrap import build_models, open_nightly
@@ -31,7 +33,9 @@ def nightly(
         typer.echo(run.check_expectations(run_id, cut))
         typer.echo(run.check_parity(run_id, cut))
         run.publish(run_id, cut)
-        typer.echo(f"Published the leaderboard of {cut.as_of_day}{' (provisional)' if cut.provisional else ''}.")
+        typer.echo(
+            f"Published the leaderboard of {cut.as_of_day}{' (provisional)' if cut.provisional else ''}."
+        )
         for name, rows in run.export_month(cut).items():
             typer.echo(f"{name}: {rows} rows")
     except AppError as error:

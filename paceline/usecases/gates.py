@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from paceline.core.errors import ConflictError
+from paceline.core.errors import ConflictError, InvariantViolation
 from paceline.core.money import format_decimal
 from paceline.engine import Engine
-from paceline.ports.warehouse import Cut, CutStore, Expectations, Failure, Gate, GateStore, Models
+from paceline.ports.warehouse import Cut, CutStore, Expectations, Failure, Gate, GateStore, Models, ShardCut
 
 SAMPLE_ROWS: Final = 20
 Keyed = dict[str, dict[str, Any]]
@@ -25,12 +25,14 @@ def check_dbt(gates: GateStore, models: Models, run_id: str, cut: Cut, *, built:
         failures = [
             Failure("every model builds and every test runs (the task's log tells which did not)", 1, [])
         ]
-    return _judge(gates, "dbt", run_id, cut, failures, "all models were built and all of dbt's tests passed")
+    return _judge(
+        gates, "dbt", run_id, cut, failures, good="all models were built and all of dbt's tests passed"
+    )
 
 
 def check_expectations(gates: GateStore, expectations: Expectations, run_id: str, cut: Cut) -> str:
     count, failures = expectations()
-    return _judge(gates, "expectations", run_id, cut, failures, f"all {count} expectations hold")
+    return _judge(gates, "expectations", run_id, cut, failures, good=f"all {count} expectations hold")
 
 
 def check_parity(gates: GateStore, cuts: CutStore, models: Models, run_id: str, cut: Cut) -> str:
@@ -38,10 +40,9 @@ def check_parity(gates: GateStore, cuts: CutStore, models: Models, run_id: str, 
     failures: list[Failure] = []
     accounts = trades = 0
     for shard in cut.shards:
-        engine = Engine.load(cuts.chunks(cut.cut_id, shard.shard))
-        if engine.state_hash() != shard.state_hash or engine.position != shard.position:
-            row = {"shard": shard.shard, "expected": shard.state_hash, "found": engine.state_hash()}
-            failures.append(Failure(f"the copied snapshot of shard {shard.shard} has its hash", 1, [row]))
+        engine = _engine_of(cuts, cut, shard)
+        if isinstance(engine, Failure):
+            failures.append(engine)
             continue
         held = {account.name: _balance(account) for account in engine.accounts()}
         open_ = {trade.id: _trade(trade) for trade in engine.open_trades()}
@@ -54,10 +55,24 @@ def check_parity(gates: GateStore, cuts: CutStore, models: Models, run_id: str, 
             f"open trades of shard {shard.shard}", open_, models.open_trades(shard.shard), "trade"
         )
     good = f"{accounts} balances and {trades} open trades are those of the engine"
-    return _judge(gates, "parity", run_id, cut, failures, good)
+    return _judge(gates, "parity", run_id, cut, failures, good=good)
 
 
-def _judge(gates: GateStore, gate: Gate, run_id: str, cut: Cut, failures: list[Failure], good: str) -> str:
+def _engine_of(cuts: CutStore, cut: Cut, shard: ShardCut) -> Engine | Failure:
+    """The engine as it was at the cut, if the copy is what the engine put out."""
+    row: dict[str, Any] = {"shard": shard.shard, "expected": shard.state_hash, "position": shard.position}
+    try:
+        engine = Engine.load(cuts.chunks(cut.cut_id, shard.shard))
+        found = engine.state_hash()
+        if found == shard.state_hash and engine.position == shard.position:
+            return engine
+        row |= {"found": found, "found_position": engine.position}
+    except InvariantViolation as error:
+        row["found"] = error.message
+    return Failure(f"the copied snapshot of shard {shard.shard} has its hash", 1, [row])
+
+
+def _judge(gates: GateStore, gate: Gate, run_id: str, cut: Cut, failures: list[Failure], *, good: str) -> str:
     if not failures:
         gates.record(run_id, gate, cut, good, [])
         return good

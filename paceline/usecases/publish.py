@@ -11,7 +11,8 @@ from paceline.ports.warehouse import ColdStore, Cut, GateStore, Models
 _log = structlog.get_logger()
 GATES: Final = frozenset({"dbt", "expectations", "parity"})
 
-# Which rows of a published table belong to a month `[start, end)`; the rest is as it stands at the month's last run.
+# Which rows of a published table belong to a month `[start, end)`; the rest is as it stands at the
+# month's last run.
 COLD_TABLES: Final = {
     "fct_closed_trades": "closed_day >= %(start)s and closed_day < %(end)s",
     "fct_account_days": "day >= %(start)s and day < %(end)s",
@@ -34,7 +35,8 @@ def publish(gates: GateStore, models: Models, run_id: str, cut: Cut) -> None:
 
 
 def export_month(cold: ColdStore, cut: Cut) -> dict[str, int]:
-    """Rows in each file written. The files of the cut's month and of the published day's month are replaced."""
+    """Rows in each file written. The files of the cut's month and of the published day's month are
+    replaced."""
     rows: dict[str, int] = {}
     for first in sorted({cut.day.replace(day=1), cut.as_of_day.replace(day=1)}):
         start, end = first, date(first.year + first.month // 12, first.month % 12 + 1, 1)

@@ -16,7 +16,8 @@ from tests.support.warehouse_rows import World
 ROOT = Path(__file__).parents[2]
 EXPECTED = {"nightly_metrics"}
 
-# In a process that has Airflow and its plugins, as the DAG processor has. Processor time: the machine may be busy.
+# In a process that has Airflow and its plugins, as the DAG processor has. Processor time: the machine may
+# be busy.
 LOAD = """
 import json, sys, time
 from airflow.dag_processing.dagbag import DagBag
@@ -33,7 +34,11 @@ def test_the_dags_are_the_expected_ones_and_load_within_a_second(airflow_home: P
     found: set[str] = set()
     for path in files:
         done = subprocess.run(
-            [sys.executable, "-c", LOAD, str(path)], capture_output=True, text=True, check=True, env=os.environ
+            [sys.executable, "-c", LOAD, str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ,
         )
         loaded = json.loads(done.stdout.splitlines()[-1])
         assert loaded["errors"] == {}
@@ -46,7 +51,9 @@ def test_every_dag_says_what_why_when_and_how_to_run_it_again() -> None:
     table = (ROOT / "dags" / "README.md").read_text()
     for path in (ROOT / "dags").glob("*.py"):
         text = path.read_text()
-        assert all(word in text for word in ("**What.**", "**Why.**", "**Schedule.**", "**Rerun.**")), path.name
+        assert all(word in text for word in ("**What.**", "**Why.**", "**Schedule.**", "**Rerun.**")), (
+            path.name
+        )
     assert all(f"`{name}`" in table for name in EXPECTED)
 
 
@@ -63,7 +70,9 @@ def world(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.filterwarnings("default")  # Airflow, cosmos and dbt warn of each other while tasks run
-def test_a_whole_run_publishes_and_a_planted_error_stops_the_next(world: World, airflow_home: Path, tmp_path: Path) -> None:
+def test_a_whole_run_publishes_and_a_planted_error_stops_the_next(
+    world: World, airflow_home: Path, tmp_path: Path
+) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
     dag = DagBag(str(ROOT / "dags" / "nightly_metrics.py")).dags["nightly_metrics"]
@@ -84,7 +93,9 @@ def test_a_whole_run_publishes_and_a_planted_error_stops_the_next(world: World, 
         assert again.state == "failed"
         assert (states["gate_expectations"], states["publish"]) == ("failed", "upstream_failed")
         assert states["gate_parity"] == "success"
-        assert connection.execute("select * from marts.leaderboard order by period, account").fetchall() == board
+        assert (
+            connection.execute("select * from marts.leaderboard order by period, account").fetchall() == board
+        )
         alerts = connection.execute("select source, message from ops.alerts").fetchall()
     assert [source for source, _ in alerts] == ["gate:expectations"]
     assert "adds up" in alerts[0][1]

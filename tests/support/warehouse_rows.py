@@ -196,17 +196,20 @@ class World:
         return dict(enumerate(self.offsets))
 
     def _store_bars(self) -> None:
-        rows = [
-            (symbol, minute, *(f"{price}e-8" for price in bar[:4]), *(f"{price + SCALE}e-8" for price in bar[:4]), *bar[4:])
-            for (symbol, minute), bar in self.bars.items()
-        ]  # fmt: skip
+        rows = []
+        for (symbol, minute), bar in self.bars.items():
+            bids = [f"{price}e-8" for price in bar[:4]]
+            asks = [f"{price + SCALE}e-8" for price in bar[:4]]
+            rows.append((symbol, minute, *bids, *asks, *bar[4:]))
         with psycopg.connect(self.url) as connection:
             connection.cursor().executemany(
                 "insert into market.bars (symbol, minute_us, bid_open, bid_high, bid_low, bid_close, "
                 "ask_open, ask_high, ask_low, ask_close, updates, last_update_id) "
-                "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (symbol, minute_us) do update "
+                "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (symbol, "
+                "minute_us) do update "
                 "set (bid_high, bid_low, bid_close, ask_high, ask_low, ask_close, updates, last_update_id) = "
-                "(excluded.bid_high, excluded.bid_low, excluded.bid_close, excluded.ask_high, excluded.ask_low, "
+                "(excluded.bid_high, excluded.bid_low, excluded.bid_close, excluded.ask_high, "
+                "excluded.ask_low, "
                 "excluded.ask_close, excluded.updates, excluded.last_update_id)",
                 rows,
             )

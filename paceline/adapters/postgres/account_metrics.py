@@ -68,7 +68,8 @@ _COMPUTE = (
     _STATE
     + """,
 assets as (
-    select account, sum(floor(quantity * mark * 1e8) / 1e8) as value from holdings where quantity > 0 group by account
+    select account, sum(floor(quantity * mark * 1e8) / 1e8) as value from holdings where quantity > 0
+    group by account
 ),
 trades as (
     select
@@ -121,18 +122,21 @@ on conflict (day, account) do update set (
     realised_profit, fees, exposure, net_deposits, open_trades, closed_trades
 ) = (
     excluded.cut_id, excluded.provisional, excluded.equity, excluded.cash, excluded.margin, excluded.locked,
-    excluded.asset_value, excluded.unrealised_profit, excluded.realised_profit, excluded.fees, excluded.exposure,
+    excluded.asset_value, excluded.unrealised_profit, excluded.realised_profit, excluded.fees,
+    excluded.exposure,
     excluded.net_deposits, excluded.open_trades, excluded.closed_trades
 )
 """
 )
 
-# Days that a run was missed, or that ended after their last run. Bounded, the newest first: a run may take no longer.
+# Days that a run was missed, or that ended after their last run. Bounded, the newest first: a run may
+# take no longer.
 _DAYS_AT_MOST: Final = 400
 _DAYS = """
 select day::date as day
 from generate_series(
-    (select date '1970-01-01' + (min(opened_us) / 86400000000)::int from engine.accounts), %(last)s, interval '1 day'
+    (select date '1970-01-01' + (min(opened_us) / 86400000000)::int from engine.accounts), %(last)s,
+    interval '1 day'
 ) as day
 where day::date not in (select m.day from ops.account_metrics as m where not m.provisional)
 order by day desc limit %(limit)s

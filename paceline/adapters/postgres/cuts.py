@@ -19,7 +19,8 @@ with newest as (
     from engine.snapshots where complete order by shard, position desc, created_at desc
 ),
 cut as (
-    insert into ops.cuts (cut_id, day, shard, position, day_end_position, log_time_us, state_hash, provisional)
+    insert into ops.cuts (cut_id, day, shard, position, day_end_position, log_time_us, state_hash,
+    provisional)
     select %(cut_id)s, %(day)s, shard, position, position, log_time_us, state_hash, true from newest
     returning shard
 )
@@ -86,7 +87,8 @@ class PostgresCuts:
                 assert row is not None
                 shards.append(replace(one, day_end_position=row["position"]))
                 connection.execute(
-                    "update ops.cuts set day_end_position = %s, provisional = %s where cut_id = %s and shard = %s",
+                    "update ops.cuts set day_end_position = %s, provisional = %s where cut_id = %s and "
+                    "shard = %s",
                     (row["position"], one.log_time_us < end_us, cut.cut_id, one.shard),
                 )
             connection.execute(
@@ -101,7 +103,8 @@ class PostgresCuts:
     def chunks(self, cut_id: int, shard: int) -> list[bytes]:
         with transaction(self._url) as connection:
             rows = connection.execute(
-                "select data::text as text from ops.cut_chunks where cut_id = %s and shard = %s order by ordinal",
+                "select data::text as text from ops.cut_chunks where cut_id = %s and shard = %s order "
+                "by ordinal",
                 (cut_id, shard),
             ).fetchall()
         return [row["text"].encode() for row in rows]

@@ -26,7 +26,8 @@ class PostgresGates:
             )
             if failures:
                 connection.execute(
-                    "insert into ops.alerts (severity, source, message, details) values ('critical', %s, %s, %s)",
+                    "insert into ops.alerts (severity, source, message, details) values ('critical', "
+                    "%s, %s, %s)",
                     (
                         f"gate:{gate}",
                         f"The leaderboard of {cut.as_of_day} is not published: {summary}",

@@ -69,14 +69,16 @@ class PostgresModels:
 
     def balances(self, shard: int) -> Iterator[Mapping[str, Any]]:
         return self._rows(
-            "select account, cash_usd as cash, margin_usd as margin, locked_usd as locked, balances, locked_balances "
+            "select account, cash_usd as cash, margin_usd as margin, locked_usd as locked, balances, "
+            "locked_balances "
             "from next_marts.fct_balances where shard = %s",
             shard,
         )
 
     def open_trades(self, shard: int) -> Iterator[Mapping[str, Any]]:
         return self._rows(
-            "select trade, account, symbol, side, leverage, opened_us, quantity, entry_price_usd as entry_price, "
+            "select trade, account, symbol, side, leverage, opened_us, quantity, entry_price_usd as "
+            "entry_price, "
             "margin_usd as margin, stop_loss_usd as stop_loss, take_profit_usd as take_profit, "
             "liquidation_usd as liquidation from next_marts.fct_open_trades where shard = %s",
             shard,

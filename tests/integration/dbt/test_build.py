@@ -9,7 +9,8 @@ from paceline.adapters.dbt import dbt_environment, run_dbt
 
 
 def test_unit_tests_of_the_models_hold(postgres_url: str, tmp_path: Path) -> None:
-    """dbt asks the database for the types of what a model reads, so the models are made first, without rows."""
+    """dbt asks the database for the types of what a model reads, so the models are made first, without
+    rows."""
     environment = dbt_environment(postgres_url) | {
         "DBT_TARGET_PATH": str(tmp_path),
         "DBT_LOG_PATH": str(tmp_path),

@@ -38,7 +38,9 @@ def compiled(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> str
 @pytest.fixture
 def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(postgres_url) as opened:
-        opened.execute("create temp table daily_returns (series text, day int, return_ratio double precision)")
+        opened.execute(
+            "create temp table daily_returns (series text, day int, return_ratio double precision)"
+        )
         yield opened
 
 
