@@ -26,6 +26,14 @@ class PostgresExpectations:
             schema: context.data_sources.add_postgres(schema, connection_string=self._searching(schema))
             for schema in {table.partition(".")[0] for table in SUITES}
         }
+        try:
+            return self._checked(gx, context, sources)
+        finally:
+            for source in sources.values():
+                source.get_execution_engine().close()
+                source.get_engine().dispose()
+
+    def _checked(self, gx: Any, context: Any, sources: Any) -> tuple[int, list[Failure]]:
         published = _published_schema(self._url)
         checks = [_validation(gx, context, sources, table, published) for table in SUITES]
         checkpoint = gx.Checkpoint(

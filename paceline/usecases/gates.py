@@ -37,23 +37,18 @@ def check_expectations(gates: GateStore, expectations: Expectations, run_id: str
 
 def check_parity(gates: GateStore, cuts: CutStore, models: Models, run_id: str, cut: Cut) -> str:
     """The new models' balances and open trades must be those of the engine's snapshots, to the last unit."""
-    failures: list[Failure] = []
+    engines = [_engine_of(cuts, cut, shard) for shard in cut.shards]
+    failures = [one for one in engines if isinstance(one, Failure)]
     accounts = trades = 0
-    for shard in cut.shards:
-        engine = _engine_of(cuts, cut, shard)
-        if isinstance(engine, Failure):
-            failures.append(engine)
-            continue
+    # With a witness that cannot be trusted there is nothing to compare.
+    for engine in [] if failures else [one for one in engines if isinstance(one, Engine)]:
         held = {account.name: _balance(account) for account in engine.accounts()}
         open_ = {trade.id: _trade(trade) for trade in engine.open_trades()}
         accounts += len(held)
         trades += len(open_)
-        failures += _compare(
-            f"balances of shard {shard.shard}", held, models.balances(shard.shard), "account"
-        )
-        failures += _compare(
-            f"open trades of shard {shard.shard}", open_, models.open_trades(shard.shard), "trade"
-        )
+        shard = engine.shard
+        failures += _compare(f"balances of shard {shard}", held, models.balances(shard), "account")
+        failures += _compare(f"open trades of shard {shard}", open_, models.open_trades(shard), "trade")
     good = f"{accounts} balances and {trades} open trades are those of the engine"
     return _judge(gates, "parity", run_id, cut, failures, good=good)
 
