@@ -28,7 +28,8 @@ def day_of_run(params: Mapping[str, Any], due: datetime | None) -> date:
     if params.get("day"):
         return date.fromisoformat(params["day"])
     moment = (due or datetime.now(UTC)).astimezone(UTC)
-    return moment.date() if params.get("provisional") else moment.date() - timedelta(days=1)
+    today = date(moment.year, moment.month, moment.day)  # Airflow's datetimes give dates of another type
+    return today if params.get("provisional") else today - timedelta(days=1)
 
 
 @dataclass(frozen=True)

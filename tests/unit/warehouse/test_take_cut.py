@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date
 
+import pendulum
 import pytest
 
 from paceline.core.errors import TransientError
@@ -136,3 +137,4 @@ def test_the_day_of_a_run() -> None:
     assert day_of_run({"day": None, "provisional": False}, due) == DAY
     assert day_of_run({"day": None, "provisional": True}, due) == date(2026, 3, 3)
     assert day_of_run({"day": "2026-02-01", "provisional": True}, due) == date(2026, 2, 1)
+    assert type(day_of_run({}, pendulum.instance(due))) is date
