@@ -1,27 +1,20 @@
 """# nightly_metrics: a day's trades become a checked leaderboard
 
 **What.** Takes a consistent cut of all shards, values every account at the day's end, builds the dbt
-models beside the
-published ones, holds them against dbt's tests, Great Expectations and the engine's own state, and only then
-publishes them and writes the month's Parquet.
+models beside the published ones, holds them against dbt's tests, Great Expectations and the engine's own
+state, and only then publishes them and writes the month's Parquet.
 
 **Why.** Members are ranked by it and copied for it: what is published must be right, and provably so.
-When a gate
-fails nothing is published; yesterday's leaderboard stays. Which expectation failed, with its rows, stands
-in the
-task's log, in `ops.gate_results` and in `ops.alerts`.
+When a gate fails nothing is published; yesterday's leaderboard stays. Which expectation failed, with its
+rows, stands in the task's log, in `ops.gate_results` and in `ops.alerts`.
 
 **Schedule.** 00:10 UTC, for the day that has just ended. By hand: `{"day": "2026-03-01"}` for any past
-day, or
-`{"provisional": true}` for the running day up to now.
+day, or `{"provisional": true}` for the running day up to now.
 
 **Rerun.** Safe for any day, as often as you like. A run takes a cut of its own and replaces the day's
-metrics; the
-marts go on telling of the newest published day, so an older day never takes its place. Clear a failed run
-from
-`take_cut` on. What will not get better by itself (a failed gate) is not retried; what may (a server that
-is away, a
-writer that lags) is, with growing pauses.
+metrics; the marts go on telling of the newest published day, so an older day never takes its place.
+Clear a failed run from `take_cut` on. What will not get better by itself (a failed gate) is not retried;
+what may (a server that is away, a writer that lags) is, with growing pauses.
 """
 
 from datetime import timedelta

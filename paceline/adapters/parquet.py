@@ -1,9 +1,7 @@
-"""The cold store: published tables as Parquet, one file a table and month,
-`<table>/month=YYYY-MM/data.parquet`.
+"""The cold store: published tables as Parquet, `<table>/month=YYYY-MM/data.parquet`.
 
 Money stays exact: `numeric(38, 8)` becomes `decimal128(38, 8)`. DuckDB writes from a stream, so memory
-does not grow
-with the month.
+does not grow with the month.
 """
 
 import os
