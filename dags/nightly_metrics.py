@@ -12,7 +12,8 @@ rows, stands in the task's log, in `ops.gate_results` and in `ops.alerts`.
 day, or `{"provisional": true}` for the running day up to now.
 
 **Rerun.** Safe for any day, as often as you like. A run takes a cut of its own and replaces the day's
-metrics; the marts go on telling of the newest published day, so an older day never takes its place.
+metrics; the marts go on telling of the newest published day, so an older day never takes its place. A day by whose end nobody had
+an account is skipped.
 Clear a failed run from `take_cut` on. What will not get better by itself (a failed gate) is not retried;
 what may (a server that is away, a writer that lags) is, with growing pauses.
 """
@@ -44,15 +45,47 @@ def database_for_dbt(_context):
 def step(work):
     """Run a step of the nightly run; errors that another try cannot mend fail for good."""
     from paceline.bootstrap import open_nightly
-    from paceline.core.errors import AppError, TransientError
+    from paceline.core.errors import AppError, NotFoundError, TransientError
     from paceline.settings import settings
 
     try:
         return work(open_nightly(settings()))
     except TransientError:
         raise
+    except NotFoundError as nothing:
+        raise AirflowSkipException(nothing.message) from nothing
     except AppError as error:
         raise AirflowFailException(error.message) from error
+
+
+def models_in_next_schemas():
+    """All of `dbt build`, a task a model, each with its tests."""
+    project = ProjectConfig(DBT, install_dbt_deps=False)
+    # A plain path: the one that cosmos would make of it loads all of Airflow's plugins, for most of a second.
+    project.manifest_path = DBT / "target" / "manifest.json"
+    return DbtTaskGroup(
+        group_id="dbt",
+        project_config=project,
+        profile_config=ProfileConfig(
+            profile_name="paceline", target_name="warehouse", profiles_yml_filepath=DBT / "profiles.yml"
+        ),
+        execution_config=ExecutionConfig(
+            execution_mode=ExecutionMode.LOCAL,
+            invocation_mode=InvocationMode.DBT_RUNNER,
+            test_indirect_selection=TestIndirectSelection.BUILDABLE,
+        ),
+        render_config=RenderConfig(
+            load_method=LoadMode.DBT_MANIFEST,
+            test_behavior=TestBehavior.BUILD,
+            exclude=["resource_type:exposure"],
+            emit_datasets=False,
+        ),
+        operator_args={
+            "vars": {"cut": CUT_VAR},
+            "pre_execute": database_for_dbt,
+            "retries": 1,
+        },
+    )
 
 
 @dag(
@@ -91,33 +124,6 @@ def nightly_metrics():
 
         step(lambda run: run.compute_metrics(cut_of(cut)))
 
-    project = ProjectConfig(DBT, install_dbt_deps=False)
-    # A plain path: the one that cosmos would make of it loads all of Airflow's plugins, for most of a second.
-    project.manifest_path = DBT / "target" / "manifest.json"
-    models = DbtTaskGroup(
-        group_id="dbt",
-        project_config=project,
-        profile_config=ProfileConfig(
-            profile_name="paceline", target_name="warehouse", profiles_yml_filepath=DBT / "profiles.yml"
-        ),
-        execution_config=ExecutionConfig(
-            execution_mode=ExecutionMode.LOCAL,
-            invocation_mode=InvocationMode.DBT_RUNNER,
-            test_indirect_selection=TestIndirectSelection.BUILDABLE,
-        ),
-        render_config=RenderConfig(
-            load_method=LoadMode.DBT_MANIFEST,
-            test_behavior=TestBehavior.BUILD,
-            exclude=["resource_type:exposure"],
-            emit_datasets=False,
-        ),
-        operator_args={
-            "vars": {"cut": CUT_VAR},
-            "pre_execute": database_for_dbt,
-            "retries": 1,
-        },
-    )
-
     @task(trigger_rule="all_done")
     def gate_dbt(cut, run_id, ti):
         from paceline.usecases.nightly import cut_of
@@ -155,7 +161,7 @@ def nightly_metrics():
     cut = take_cut()
     metrics = account_metrics(cut)
     gates = [gate_expectations(cut), gate_parity(cut)]
-    metrics >> models >> gate_dbt(cut) >> gates >> publish(cut) >> export_parquet(cut)
+    metrics >> models_in_next_schemas() >> gate_dbt(cut) >> gates >> publish(cut) >> export_parquet(cut)
 
 
 nightly_metrics()

@@ -90,6 +90,7 @@ def build_app(names: Sequence[str], settings: Settings) -> PacelineApp:
         f"paceline-{'-'.join(names)}",
         broker=[f"kafka://{broker}" for broker in settings.brokers.split(",")],
         store="memory://",
+        datadir=str(settings.var_dir / "faust"),  # stays empty, but Faust makes it
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,

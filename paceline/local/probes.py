@@ -2,9 +2,11 @@
 
 import socket
 import time
+from http.client import HTTPException
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
 
-import httpx
 import msgspec
 import redis
 
@@ -30,12 +32,24 @@ def answers(url: str) -> Probe:
 
     def ask(started_us: int) -> str | None:
         try:
-            answer = httpx.get(url, timeout=_TIMEOUT_S, trust_env=False)
-        except httpx.HTTPError as error:
+            _get(url)
+        except HTTPError as error:
+            return f"{url} answers {error.code}"
+        except (OSError, HTTPException) as error:
             return f"{url} does not answer ({type(error).__name__})"
-        return None if answer.is_success else f"{url} answers {answer.status_code}"
+        return None
 
     return ask
+
+
+def _get(url: str) -> bytes:
+    """The body of a good answer, past any proxy. (httpx would cost `paceline status` a third of a second.)"""
+    try:
+        with build_opener(ProxyHandler({})).open(url, timeout=_TIMEOUT_S) as answer:
+            return bytes(answer.read())
+    except HTTPError as error:
+        error.close()
+        raise
 
 
 def beats(cache_url: str, name: str) -> Probe:
@@ -72,9 +86,8 @@ def airflow(url: str, component: str) -> Probe:
 
     def ask(started_us: int) -> str | None:
         try:
-            answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=_TIMEOUT_S, trust_env=False)
-            state = answer.json()[component]["status"]
-        except (httpx.HTTPError, ValueError, KeyError):
+            state = msgspec.json.decode(_get(f"{url}/api/v2/monitor/health"))[component]["status"]
+        except (OSError, HTTPException, ValueError, KeyError):
             return "Airflow's API server does not answer"
         return None if state == "healthy" else f"Airflow says that it is {state or 'not there'}"
 

@@ -4,7 +4,6 @@ It is started by the very command that people use (`paceline up`), so what is me
 they get.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from paceline.local import state
 from paceline.settings import PREFIX, Settings, load
 
 PACELINE = str(Path(sys.executable).with_name("paceline"))
@@ -35,8 +35,8 @@ class Stack:
     healthy_after_s: float
 
     def status(self) -> dict[str, Any]:
-        """What `paceline status --json` says."""
-        return read_status(self.environment)
+        """What the supervisor last wrote of its services."""
+        return state.read(self.settings.var_dir) or {"healthy": False, "services": {}}
 
     def service_pid(self, service: str) -> int:
         """Process id of a service, as the supervisor knows it."""
@@ -71,23 +71,6 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def read_status(environment: Mapping[str, str]) -> dict[str, Any]:
-    """`paceline status --json` of a stack; `healthy` is False as long as it says nothing."""
-    done = subprocess.run(
-        [PACELINE, "status", "--json"],
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    with suppress(json.JSONDecodeError):
-        status = json.loads(done.stdout)
-        if isinstance(status, dict):
-            return status
-    return {"healthy": False, "services": {}, "error": done.stderr[-2000:]}
-
-
 @contextmanager
 def throwaway_stack(
     arguments: Sequence[str] = ("--without", "airflow", "--without", "traders"),
@@ -114,7 +97,7 @@ def throwaway_stack(
             start_new_session=True,
         )
     try:
-        _wait_until_healthy(process, env, folder / "up.log", started + healthy_within_s)
+        _wait_until_healthy(process, folder, started + healthy_within_s)
         healthy_after_s = time.monotonic() - started
         yield Stack(folder, env, load(env), process, healthy_after_s)
     finally:
@@ -135,12 +118,12 @@ def stop(process: "subprocess.Popen[bytes]", within_s: float = 25) -> None:
         process.wait(10)
 
 
-def _wait_until_healthy(
-    process: "subprocess.Popen[bytes]", environment: Mapping[str, str], log: Path, deadline: float
-) -> None:
-    while not read_status(environment).get("healthy"):
+def _wait_until_healthy(process: "subprocess.Popen[bytes]", folder: Path, deadline: float) -> None:
+    """Looks into the supervisor's file: a `paceline status` each time would slow down what it waits for."""
+    while not (state.read(folder / "var") or {}).get("healthy"):
         ended = process.poll()
         if ended is not None or time.monotonic() > deadline:
             why = f"ended with {ended}" if ended is not None else "was not healthy in time"
-            raise RuntimeError(f"paceline up {why}:\n{log.read_text(errors='replace')[-4000:]}")
-        time.sleep(0.5)
+            said = (folder / "up.log").read_text(errors="replace")[-4000:]
+            raise RuntimeError(f"paceline up {why}:\n{said}")
+        time.sleep(0.2)

@@ -60,6 +60,9 @@ class CutStore(Protocol):
     def shards(self) -> int:
         """Number of shards of the installation; 0 before its first start."""
 
+    def first_opened_us(self) -> int | None:
+        """When the first account was opened, µs; None while there is none."""
+
     def published(self) -> Published | None:
         """The newest publication."""
 

@@ -7,7 +7,7 @@ from datetime import date
 import structlog
 from msgspec.structs import replace
 
-from paceline.core.errors import TransientError
+from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.times import day_bounds_us
 from paceline.ports.warehouse import Cut, CutStore, LogEnds, ShardCut
 
@@ -26,7 +26,8 @@ def take_cut(
     """Take the cut for a day. The day must be over on every shard, unless a running one is allowed.
 
     A rerun of a day older than the published one refreshes that day, but the marts go on telling of the newer
-    one. `TransientError` where the engine or the writer has not come far enough.
+    one. `TransientError` where the engine or the writer has not come far enough, `NotFoundError` where nobody
+    had an account by the end of the day.
     """
     shards = cuts.shards()
     if not shards:
@@ -37,6 +38,7 @@ def take_cut(
     try:
         _check_copied(copied, shards, day, allow_running=allow_running)
         _await_writer(cuts, log_ends, copied, patience_s, sleep)
+        _check_anybody(cuts, day)
         return cuts.finish(_cut(cut_id, day, as_of_day, copied))
     except Exception:
         cuts.discard(cut_id)
@@ -57,6 +59,13 @@ def _check_copied(copied: list[ShardCut], shards: int, day: date, *, allow_runni
             "Is the engine running, and do prices flow?",
             retry_after_s=15,
         )
+
+
+def _check_anybody(cuts: CutStore, day: date) -> None:
+    """Before the first account there is nobody to rank. Ask once the writer has come far enough."""
+    first_us = cuts.first_opened_us()
+    if first_us is None or first_us >= day_bounds_us(day)[1]:
+        raise NotFoundError(f"Nobody had an account by the end of {day}: there is nothing to rank.")
 
 
 def _await_writer(

@@ -49,6 +49,11 @@ class PostgresCuts:
             row = connection.execute("select shards from engine.installation").fetchone()
         return int(row["shards"]) if row else 0
 
+    def first_opened_us(self) -> int | None:
+        with transaction(self._url) as connection:
+            row = connection.execute("select min(opened_us) as first from engine.accounts").fetchone()
+        return row["first"] if row else None
+
     def published(self) -> Published | None:
         with transaction(self._url) as connection:
             row = connection.execute(

@@ -6,7 +6,7 @@ from datetime import date
 import pendulum
 import pytest
 
-from paceline.core.errors import TransientError
+from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.times import day_bounds_us
 from paceline.ports.warehouse import Cut, Published, ShardCut, Standing
 from paceline.usecases.nightly import day_of_run
@@ -28,10 +28,14 @@ class Cuts:
     standings: list[dict[int, Standing]]
     newest: Published | None = None
     installed: int = 2
+    first_us: int | None = 0
     discarded: list[int] = field(default_factory=list)
 
     def shards(self) -> int:
         return self.installed
+
+    def first_opened_us(self) -> int | None:
+        return self.first_us
 
     def published(self) -> Published | None:
         return self.newest
@@ -138,3 +142,11 @@ def test_the_day_of_a_run() -> None:
     assert day_of_run({"day": None, "provisional": True}, due) == date(2026, 3, 3)
     assert day_of_run({"day": "2026-02-01", "provisional": True}, due) == date(2026, 2, 1)
     assert type(day_of_run({}, pendulum.instance(due))) is date
+
+
+@pytest.mark.parametrize("first_us", [None, END_US])
+def test_a_day_before_the_first_account_has_nothing_to_rank(first_us: int | None) -> None:
+    cuts = Cuts(list(BOTH), [PAST], first_us=first_us)
+    with pytest.raises(NotFoundError, match="nothing to rank"):
+        take(cuts)
+    assert cuts.discarded == [7]
