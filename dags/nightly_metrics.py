@@ -12,10 +12,10 @@ rows, stands in the task's log, in `ops.gate_results` and in `ops.alerts`.
 day, or `{"provisional": true}` for the running day up to now.
 
 **Rerun.** Safe for any day, as often as you like. A run takes a cut of its own and replaces the day's
-metrics; the marts go on telling of the newest published day, so an older day never takes its place. A day by whose end nobody had
-an account is skipped.
-Clear a failed run from `take_cut` on. What will not get better by itself (a failed gate) is not retried;
-what may (a server that is away, a writer that lags) is, with growing pauses.
+metrics; the marts go on telling of the newest published day, so an older day never takes its place. A day by
+whose end nobody had an account is skipped. Clear a failed run from `take_cut` on. What will not get better by
+itself (a failed gate) is not retried; what may (a server that is away, a writer that lags) is, with growing
+pauses.
 """
 
 from datetime import timedelta
