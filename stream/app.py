@@ -107,6 +107,7 @@ def run(names: Sequence[str], settings: Settings) -> None:
     SIGTERM and SIGINT stop it cleanly: shards store what is theirs and are given back.
     """
     set_up_logs(",".join(names))
+    (settings.var_dir / "faust").mkdir(parents=True, exist_ok=True)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = faust.Worker(

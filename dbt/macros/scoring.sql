@@ -1,7 +1,8 @@
 {#-
   The metrics of the leaderboard. Ratios are double precision; amounts of money stay exact numerics.
   Each agrees with empyrical on daily returns, annualised over 365 days, because these markets never close;
-  where empyrical says NaN or infinity, ours says null.
+  where empyrical says NaN or infinity, ours says null. Floating sums are taken in a fixed order, so that a
+  rerun gives the same to the last bit.
 -#}
 
 {#-
@@ -50,7 +51,7 @@
         min(wealth / peak - 1) as max_drawdown,
         case
             when max(return_ratio) > min(return_ratio)
-                then avg(return_ratio) / stddev_samp(return_ratio) * sqrt(365)
+                then avg(return_ratio order by day) / stddev_samp(return_ratio order by day) * sqrt(365)
         end as sharpe
     from (
         select

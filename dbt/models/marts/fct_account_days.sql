@@ -32,6 +32,7 @@ flows as (
         sum(
             deposits.amount_usd::double precision
             * {{ flow_weight('deposits.time_us', 'bounds.start_us', 'bounds.end_us') }}
+            order by deposits.time_us, deposits.shard, deposits.position
         ) as weighted_usd
     from bounds
     inner join {{ ref('stg_engine__deposits') }} as deposits

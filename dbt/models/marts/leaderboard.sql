@@ -53,6 +53,7 @@ flows as (
         sum(
             deposits.amount_usd::double precision
             * {{ flow_weight('deposits.time_us', 'account_periods.start_us', as_of_end_us()) }}
+            order by deposits.time_us, deposits.shard, deposits.position
         ) as weighted_usd
     from account_periods
     inner join {{ ref('stg_engine__deposits') }} as deposits
@@ -72,7 +73,7 @@ trades as (
         count(*)::int as trades,
         {{ win_rate('closed.net_profit_usd') }} as win_rate,
         {{ profit_factor('closed.net_profit_usd') }} as profit_factor,
-        avg(closed.holding_s) as average_holding_s
+        avg(closed.holding_s order by closed.trade) as average_holding_s
     from account_periods
     inner join {{ ref('fct_closed_trades') }} as closed
         on account_periods.account = closed.account and account_periods.first_day <= closed.closed_day
