@@ -5,12 +5,13 @@ changes in the same MULTI as the data, under WATCH: Redis and its position canno
 Redis has no position. `router:ready` exists once all shards have caught up.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import uuid4
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError, WatchError
+from redis.exceptions import ConnectionError, ResponseError, WatchError
 
 from paceline.adapters.postgres.readers import Standing
 
@@ -23,6 +24,10 @@ _PIPELINE: Final = 5_000
 
 class FenceBroken(Exception):
     """Redis is not where this router left it: wiped, restored from older data, or moved by another."""
+
+
+class WatchLost(ConnectionError):
+    """The key that was watched changed, or the connection broke: what holds now must be asked again."""
 
 
 def _position_key(shard: int) -> str:
@@ -69,9 +74,9 @@ class RouterStore:
         """Do all commands and move the shard's position, or nothing.
 
         Repeating a call whose answer was lost does no harm. `FenceBroken` when Redis stands neither at
-        `was` nor at `now`.
+        `was` nor at `now`; `WatchLost` when that cannot be told before it is asked again.
         """
-        async with self._client.pipeline(transaction=True) as pipeline:
+        async with _watching(self._client) as pipeline:
             await pipeline.watch(_position_key(shard))
             found = await pipeline.get(_position_key(shard))
             if found == _text(now) and now != was:
@@ -82,10 +87,7 @@ class RouterStore:
             for command in commands:
                 pipeline.execute_command(*command)
             pipeline.set(_position_key(shard), _text(now))
-            try:
-                answers = await pipeline.execute(raise_on_error=False)
-            except WatchError as error:
-                raise FenceBroken("another router moved this shard") from error
+            answers = await pipeline.execute(raise_on_error=False)
         _check(answers)
 
     async def rebuild(
@@ -104,7 +106,7 @@ class RouterStore:
                 await self._send(batch)
                 batch = []
         await self._send(batch)
-        async with self._client.pipeline(transaction=True) as pipeline:
+        async with _watching(self._client) as pipeline:
             await pipeline.watch(token_key)
             if await pipeline.get(token_key) != token:
                 raise FenceBroken("Redis was wiped while it was being rebuilt")
@@ -112,10 +114,7 @@ class RouterStore:
             pipeline.delete(token_key)
             pipeline.set(_state_from_key(shard), state_from)
             pipeline.set(_position_key(shard), _text(standing))
-            try:
-                await pipeline.execute()
-            except WatchError as error:
-                raise FenceBroken("Redis was wiped while it was being rebuilt") from error
+            await pipeline.execute()
 
     async def _send(self, commands: list[Command]) -> None:
         pipeline = self._client.pipeline(transaction=False)
@@ -139,6 +138,20 @@ def mark_commands(shard: int, time_us: int, position: int, oldest_us: int) -> li
     """Notes at which position a time was reached, and forgets what is older than the time still needed."""
     key = f"router:marks:{shard}"
     return [("ZADD", key, time_us, position), ("ZREMRANGEBYSCORE", key, "-inf", f"({oldest_us}")]
+
+
+@asynccontextmanager
+async def _watching(client: Any) -> AsyncIterator[Any]:
+    """A pipeline that watches a key.
+
+    redis-py says `WatchError` of a key that changed and also of a connection that broke while it watched: who
+    asks again learns which it was.
+    """
+    async with client.pipeline(transaction=True) as pipeline:
+        try:
+            yield pipeline
+        except WatchError as error:
+            raise WatchLost(str(error)) from error
 
 
 def _check(answers: list[Any]) -> None:
