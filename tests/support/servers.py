@@ -84,7 +84,7 @@ def kafka_server(servers_folder: Path) -> Iterator[server.Running]:
 
 @pytest.fixture(scope="module")
 def fresh_database(postgres_server: server.Running) -> Iterator[Callable[[], str]]:
-    """Makes migrated databases (about 50 ms each) and drops them when the module is done."""
+    """Makes migrated databases (about 50 ms each)."""
     with psycopg.connect(in_database(postgres_server.url, "postgres"), autocommit=True) as connection:
 
         def make() -> str:
