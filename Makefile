@@ -17,12 +17,8 @@ up: install ## Install what is missing and run everything: make up ARGS="--witho
 test: install ## Run all tests against real servers of their own: make test ARGS="-k engine"
 	@exec $(BIN)/pytest $(PARALLEL) $(ARGS)
 
-lint: install ## Check style, types, walls and SQL
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 1 dbt
+lint: install ## Check style, types, walls, SQL and the house rules: all hooks of pre-commit
+	@exec $(BIN)/pre-commit run --all-files --show-diff-on-failure
 
 bench: install ## Measure: replay speed, order-to-reply times, start-up
 	@exec $(BIN)/python -m bench $(ARGS)

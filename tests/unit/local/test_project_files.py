@@ -83,7 +83,14 @@ def test_make_help_lists_every_target() -> None:
 
 def test_make_up_passes_its_arguments_on_and_hands_the_terminal_over() -> None:
     done = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "--old-file=.venv/.installed", "up", "ARGS=--without airflow"],
+        [
+            "make",
+            "--no-print-directory",
+            "--dry-run",
+            "--old-file=.venv/.installed",
+            "up",
+            "ARGS=--without airflow",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
