@@ -96,6 +96,7 @@ def build_app(names: Sequence[str], settings: Settings) -> PacelineApp:
         topic_allow_declare=False,
         autodiscover=False,
     )
+    settings.var_dir.mkdir(parents=True, exist_ok=True)
     services = {name: SERVICES[name](settings) for name in names}
     app.services = [Heartbeat(settings.cache_url, services), *services.values()]
     return app
