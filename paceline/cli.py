@@ -16,7 +16,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "status": ("status", "status", "Tell how the running platform is."),
     "doctor": ("doctor", "doctor", "Check this machine before anything starts."),
     "install": ("install", "install", "Fetch what is not in wheels; prepare the warehouse's manifest."),
-    "stream": ("stream", "stream", "Run stream services: engine, writer, router, feed."),
+    "stream": ("stream", "stream", "Run stream services: engine, writer, router, feed, watchdog."),
     "api": ("api", "api", "Serve the REST API."),
     "docs": ("docs", "docs", "Build and serve the warehouse's documentation."),
     "beat": ("beat", "beat", "Tell whether a stream service's heart beats (for containers)."),
@@ -28,7 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "account": ("account", "app", "Look at accounts; halt, resume, pay in and out; make operators."),
     "nightly": ("nightly", "nightly", "Compute, check and publish the leaderboard without Airflow."),
     "replay": ("replay", "replay", "Run recorded messages through the engine."),
-    "log": ("log", "app", "Look into the log: export."),
+    "log": ("log", "app", "Export the log, archive it, cut it."),
 }
 
 

@@ -56,11 +56,18 @@ def _feed(settings: Settings) -> Service:
     return FeedService(settings)
 
 
+def _watchdog(settings: Settings) -> Service:
+    from stream.watchdog.service import WatchdogService
+
+    return WatchdogService(settings)
+
+
 SERVICES: Final[Mapping[str, Callable[[Settings], Any]]] = {
     "engine": _engine,
     "writer": _writer,
     "router": _router,
     "feed": _feed,
+    "watchdog": _watchdog,
 }
 
 

@@ -59,7 +59,7 @@ def python(version: tuple[int, ...]) -> Finding:
 
 
 def wheels() -> Finding:
-    missing = [name for name in _WHEELS if find_spec(name) is None]
+    missing = [name for name in _WHEELS if name not in sys.modules and find_spec(name) is None]
     if missing:
         return Finding("wheels", Level.ERROR, f"not installed: {', '.join(missing)}; run `make install`")
     return Finding("wheels", Level.OK, "installed")

@@ -1,6 +1,6 @@
 """What an operator sees of markets and accounts, as far as the writer has come."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -35,6 +35,16 @@ class AccountControl(Struct, frozen=True, kw_only=True):
     role: str | None
 
 
+class Alert(Struct, frozen=True, kw_only=True):
+    """Something that is wrong and lasts since `since`, µs; `times` counts how often it came back."""
+
+    key: str
+    severity: Literal["info", "warning", "critical"]
+    message: str
+    since: int
+    times: int
+
+
 class Control(Protocol):
     """`TransientError` when the store is away."""
 
@@ -56,4 +66,8 @@ class Control(Protocol):
 
     def set_role(self, email: str, role: str) -> bool:
         """Whether there is a member with this address."""
+        ...
+
+    def open_alerts(self, limit: int) -> list[Alert]:
+        """The worst and oldest first."""
         ...

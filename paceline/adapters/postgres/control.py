@@ -6,7 +6,7 @@ import msgspec
 
 from paceline.adapters.postgres.account_state import texts
 from paceline.adapters.postgres.pool import Pool
-from paceline.ports.control import AccountControl, MarketControl
+from paceline.ports.control import AccountControl, Alert, MarketControl
 from paceline.ports.records import Page
 
 # The first shard tells the configuration, all of them who has it.
@@ -36,6 +36,11 @@ cross join lateral (
     where x.account = a.account order by x.position desc, x.ordinal desc limit 1
 ) as b
 left join community.users as u using (account)
+"""
+_ALERTS: Final = """
+select key, severity, message, (extract(epoch from at) * 1000000)::bigint as since, times
+from ops.alerts where key is not null and recovered_at is null
+order by array_position(array['critical', 'warning', 'info'], severity), at limit %s
 """
 
 
@@ -77,3 +82,6 @@ class PostgresControl:
                 "update community.users set role = %s where email = lower(%s)", (role, email)
             )
             return changed.rowcount > 0
+
+    def open_alerts(self, limit: int) -> list[Alert]:
+        return [msgspec.convert(row, Alert) for row in self._pool.rows(_ALERTS, (limit,))]

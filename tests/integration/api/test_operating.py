@@ -299,3 +299,20 @@ def test_halts_of_what_was_not_known_yet_do_not_count(stack: Stack, app: Flask) 
     with psycopg.connect(stack.settings.database_url) as connection:
         query = "select count(*) from engine.instructions where instruction = 'early'"
         assert connection.execute(query).fetchone() == (SHARDS,)
+
+
+def test_open_alerts_are_part_of_health(app: Flask, stack: Stack) -> None:
+    client = app.test_client()
+    assert client.get("/health/ready").json["data"]["alerts"] == []
+    with psycopg.connect(stack.settings.database_url) as connection:
+        connection.execute(
+            "insert into ops.alerts (key, severity, source, message) values "
+            "('k', 'critical', 'test', 'Something stands still.')"
+        )
+    health = client.get("/health/ready").json["data"]
+    assert (health["ready"], health["status"]) == (True, "degraded")
+    [alert] = health["alerts"]
+    assert (alert["key"], alert["message"], alert["times"]) == ("k", "Something stands still.", 1)
+    with psycopg.connect(stack.settings.database_url) as connection:
+        connection.execute("update ops.alerts set recovered_at = now()")
+    assert client.get("/health/ready").json["data"]["status"] == "ok"
