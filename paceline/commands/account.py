@@ -51,7 +51,10 @@ def list_(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("account", "member", "cash", "margin", "open trades", "state")
+    table = Table()
+    table.add_column("account", no_wrap=True)
+    for heading in ("member", "cash", "margin", "open trades", "state"):
+        table.add_column(heading, overflow="fold")
     for one in found.items:
         who = f"{one.email} ({one.role})" if one.role == "operator" else one.email or "nobody"
         state = "halted" if one.halted else "open"

@@ -33,11 +33,14 @@ def list_(*, as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("symbol", "base", "step", "minimum", "leverage", "maker", "taker", "maintenance", "state")
+    table = Table()
+    table.add_column("symbol", no_wrap=True)
+    for heading in ("base", "step", "minimum", "leverage", "maker, taker, maintenance", "state"):
+        table.add_column(heading)
     for one in found:
-        rates = (f"{one.maker_rate_bps} bps", f"{one.taker_rate_bps} bps", f"{one.maintenance_rate_bps} bps")
-        row = (one.symbol, one.base, one.quantity_step, one.min_notional, f"≤ {one.max_leverage}", *rates)
-        table.add_row(*row, _state(one, shards))
+        rates = f"{one.maker_rate_bps}, {one.taker_rate_bps}, {one.maintenance_rate_bps} bps"
+        row = (one.symbol, one.base, one.quantity_step, one.min_notional, f"≤ {one.max_leverage}")
+        table.add_row(*row, rates, _state(one, shards))
     Console().print(table)
 
 

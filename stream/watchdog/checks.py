@@ -70,7 +70,8 @@ class Watch:
                 offset = offsets.get(reader, {}).get(shard)
                 before = self._moved.get((reader, shard))
                 at_the_end = offset is not None and offset >= end
-                if before is None or before[0] != offset or at_the_end:
+                moved = before is not None and offset is not None and offset != before[0]
+                if before is None or moved or at_the_end:
                     self._moved[reader, shard] = (offset, now_s)
                     continue
                 if now_s - before[1] >= self._limits.stuck_s:

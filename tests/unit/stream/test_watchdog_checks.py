@@ -67,6 +67,14 @@ def test_a_shard_that_nobody_reads_is_told() -> None:
     assert keys(watch, 12) == []
 
 
+def test_a_reader_that_vanishes_counts_from_when_it_last_moved() -> None:
+    watch = Watch(LIMITS, 0)
+    assert keys(watch, 0, offsets=offsets(engine=40)) == []
+    assert keys(watch, 6, offsets=offsets() | {"engine": {}}) == []
+    assert keys(watch, 10, offsets=offsets() | {"engine": {}}) == ["position:engine:0"]
+    assert keys(watch, 12, offsets=offsets(engine=41)) == []
+
+
 def test_old_prices_and_none_at_all() -> None:
     watch = Watch(LIMITS, 0)
     assert keys(watch, 5, price_ages_s={"BTC": 29.9, "ETH": None}) == []
