@@ -1,6 +1,7 @@
 """Looks every two seconds and keeps `ops.alerts` in step with what it sees.
 
-It only tells. What must not go on ends by itself: a service whose ledger, log or send fails stops.
+It only tells, and a server that is away or refuses must not end it, for others run in its process. What must
+not go on ends by itself: a service whose ledger, log or send fails stops.
 """
 
 import asyncio
@@ -8,16 +9,16 @@ import time
 from typing import Any, Final
 
 import msgspec
+import psycopg
 import structlog
 from aiokafka.errors import KafkaError
 from mode import Service
+from redis.exceptions import RedisError
 
 from paceline.adapters.kafka.log_ends import LogEndReader
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.postgres import alerts
-from paceline.adapters.postgres.session import AWAY as POSTGRES_AWAY
 from paceline.adapters.postgres.session import Connection, Session
-from paceline.adapters.redis.connect import AWAY as REDIS_AWAY
 from paceline.adapters.redis.connect import connect
 from paceline.settings import Settings
 from stream.watchdog.checks import READERS, Limits, Sight, Trouble, Watch
@@ -82,7 +83,7 @@ class WatchdogService(Service):  # type: ignore[misc]
         self._troubles = troubles + unseen
         try:
             await self._session.transaction(lambda c: self._tell(c, troubles, seen))
-        except POSTGRES_AWAY as error:
+        except psycopg.Error as error:
             _log.warning("alerts not stored", why=str(error).strip()[:300])
 
     async def _tell(self, connection: Connection, troubles: list[Trouble], seen: set[str]) -> None:
@@ -102,7 +103,7 @@ class WatchdogService(Service):  # type: ignore[misc]
 
         try:
             return await self._session.transaction(work)
-        except POSTGRES_AWAY:
+        except psycopg.Error:
             return None, None
 
     async def _offsets(self) -> dict[str, dict[int, int]] | None:
@@ -117,7 +118,7 @@ class WatchdogService(Service):  # type: ignore[misc]
                     for shard, view in msgspec.json.decode(beat).get("shards", {}).items():
                         offset = view["next_offset"]
                         found[reader][int(shard)] = max(offset, found[reader].get(int(shard), 0))
-        except REDIS_AWAY:
+        except (RedisError, OSError):
             return None
         return found
 
@@ -138,7 +139,7 @@ class WatchdogService(Service):  # type: ignore[misc]
             for symbol in sorted(markets & self._symbols):
                 stamp = await self._redis.hget(f"price:{symbol}", "time_us")
                 ages[symbol] = None if stamp is None else max(0.0, time.time() - int(stamp) / 1e6)
-        except REDIS_AWAY:
+        except (RedisError, OSError):
             return None
         return ages
 

@@ -127,6 +127,18 @@ async def test_without_redis_an_alert_of_prices_stays(world: World, monkeypatch:
     assert [alert["key"] for alert in world.dog.health()["alerts"]] == ["price:BTC_USDC_PERP"]
 
 
+async def test_without_postgres_it_goes_on_looking(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = world.dog._session
+    gone = Session("postgresql://nobody@127.0.0.1:1/none", "test", patience_s=0.1)
+    await world.say(engine=0, price_age_s=31)
+    monkeypatch.setattr(world.dog, "_session", gone)
+    await world.look()
+    assert world.alerts() == []
+    monkeypatch.setattr(world.dog, "_session", there)
+    await world.look()
+    assert world.alerts() == [("price:BTC_USDC_PERP", 1, False)]
+
+
 async def test_a_cause_that_comes_back_much_later_is_a_new_alert(fresh_database: Callable[[], str]) -> None:
     url = fresh_database()
     session = Session(url, "test")
