@@ -6,6 +6,7 @@ from flask import Flask
 
 from api import errors, limits, logs, openapi, security, session
 from api.account.routes import blueprint as account
+from api.admin.routes import blueprint as admin
 from api.auth.routes import blueprint as auth
 from api.health.routes import blueprint as health
 from api.leaderboard.routes import blueprint as leaderboard
@@ -37,6 +38,7 @@ def create_app(settings: Settings | None = None, platform: Platform | None = Non
     app.register_blueprint(auth, url_prefix=f"{BASE}/auth")
     app.register_blueprint(trade, url_prefix=f"{BASE}/trade")
     app.register_blueprint(account, url_prefix=f"{BASE}/account")
+    app.register_blueprint(admin, url_prefix=f"{BASE}/admin")
     app.register_blueprint(leaderboard, url_prefix=f"{BASE}/leaderboard")
     openapi.install(app, BASE)
     return app

@@ -10,6 +10,7 @@ from msgspec import Struct
 from api.envelope import success
 from api.fields import read_body, read_query
 from api.session import authenticate
+from paceline.core.errors import AuthorizationError
 
 SPEC: Final = "__endpoint__"
 
@@ -17,7 +18,8 @@ SPEC: Final = "__endpoint__"
 class Spec(Struct, frozen=True, kw_only=True):
     """What the OpenAPI document says about a route. `data` is the type of the envelope's data.
 
-    `keyed` routes take an Idempotency-Key, `form` routes a form's fields too, `pending` ones may answer 202.
+    `operator` routes are for members with that role, `keyed` ones take an Idempotency-Key, `form` ones a
+    form's fields too, `pending` ones may answer 202.
     """
 
     summary: str
@@ -28,6 +30,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     body_example: Any = None
     query: type[Struct] | None = None
     signed_in: bool = True
+    operator: bool = False
     keyed: bool = False
     form: bool = False
     errors: tuple[int, ...] = ()
@@ -42,6 +45,8 @@ def endpoint(spec: Spec) -> Callable[[Callable[..., Any]], Callable[..., Respons
         def handle(**given: Any) -> Response:
             if spec.signed_in:
                 given["member"] = authenticate()
+            if spec.operator and given["member"].role != "operator":
+                raise AuthorizationError("This is for operators of the community only.")
             if spec.body is not None:
                 given["body"] = read_body(spec.body, form=spec.form)
             if spec.query is not None:

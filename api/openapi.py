@@ -16,26 +16,30 @@ _REF: Final = "#/components/schemas/{name}"
 _MEANINGS: Final = {
     400: "The input is malformed: `details` maps field to what is wrong.",
     401: "Nobody is signed in, or the session has ended.",
-    403: "Not allowed; mostly the CSRF header is missing.",
+    403: "Not allowed: the CSRF header is missing, or the role.",
     404: "There is no such thing of yours.",
+    409: "The state of things does not allow it.",
     413: "The body is larger than 16 KiB.",
     415: "The body is not JSON.",
     422: "The engine refused: `code` is the engine's, `message` says it in words.",
     429: "Too many requests of this kind; `Retry-After` says when to try again.",
     502: "A service beside us refused.",
     503: "What is needed cannot be reached; nothing was done. `Retry-After` says when to try again.",
+    504: "It may have been done in part. Sending it again does no harm.",
 }
 _CODES: Final = {
     400: "VALIDATION_ERROR",
     401: "UNAUTHENTICATED",
     403: "CSRF_FAILED",
     404: "NOT_FOUND",
+    409: "BASE_IS_FIXED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
     422: "INSUFFICIENT_BALANCE",
     429: "RATE_LIMITED",
     502: "UPSTREAM_REFUSED",
     503: "UNAVAILABLE",
+    504: "OUTCOME_UNKNOWN",
 }
 _META_EXAMPLE: Final = {
     "timestamp": "2025-09-06T07:13:18.738Z",

@@ -10,11 +10,13 @@ from paceline.adapters.kafka.producer import EngineLog
 from paceline.adapters.notify.resend import ResendNotifier
 from paceline.adapters.postgres.account_state import PostgresAccountState
 from paceline.adapters.postgres.answers import PostgresAnswers
+from paceline.adapters.postgres.control import PostgresControl
 from paceline.adapters.postgres.market_book import PostgresMarketBook
 from paceline.adapters.postgres.members import PostgresMembers
 from paceline.adapters.postgres.pool import Pool
 from paceline.adapters.postgres.records import PostgresRecords
 from paceline.adapters.redis.hot import RedisAccountState, RedisPrices, RedisReplies, connect, ping
+from paceline.ports.control import Control
 from paceline.ports.members import Members
 from paceline.ports.notifier import Notifier
 from paceline.settings import Settings
@@ -30,6 +32,7 @@ class Platform:
 
     desk: Desk
     sight: Sight
+    control: Control
     members: Members
     notifier: Notifier
     pings: Mapping[str, Callable[[], None]]
@@ -70,6 +73,7 @@ def open_platform(settings: Settings) -> Platform:
     return Platform(
         desk=desk,
         sight=sight,
+        control=PostgresControl(pool),
         members=PostgresMembers(pool),
         notifier=notifier,
         pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},

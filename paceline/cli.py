@@ -16,17 +16,19 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "status": ("status", "status", "Tell how the running platform is."),
     "doctor": ("doctor", "doctor", "Check this machine before anything starts."),
     "install": ("install", "install", "Fetch what is not in wheels; prepare the warehouse's manifest."),
-    "stream": ("stream", "stream", "Run stream services: engine, writer, router, feed."),
+    "stream": ("stream", "stream", "Run stream services: engine, writer, router, feed, watchdog."),
     "api": ("api", "api", "Serve the REST API."),
     "docs": ("docs", "docs", "Build and serve the warehouse's documentation."),
     "beat": ("beat", "beat", "Tell whether a stream service's heart beats (for containers)."),
     "sandbox": ("sandbox", "app", "Run stand-ins for outside services: exchange, mailbox, traders."),
     "migrate": ("migrate", "migrate", "Bring the database to the newest schema."),
     "topics": ("topics", "topics", "Create the topics of the log."),
-    "markets": ("markets", "markets", "Put the default markets on the log where they differ."),
+    "markets": ("markets", "markets", "Put the default markets on the log where they are missing."),
+    "market": ("market", "app", "List, configure, halt and resume markets."),
+    "account": ("account", "app", "Look at accounts; halt, resume, pay in and out; make operators."),
     "nightly": ("nightly", "nightly", "Compute, check and publish the leaderboard without Airflow."),
     "replay": ("replay", "replay", "Run recorded messages through the engine."),
-    "log": ("log", "app", "Look into the log: export."),
+    "log": ("log", "app", "Export the log, archive it, cut it."),
 }
 
 

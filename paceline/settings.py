@@ -97,6 +97,16 @@ class Settings:
     engine_shards: int = _setting("4", _between(1, 256), "Number of shards, fixed at installation")
     snapshot_interval_s: int = _setting("10", _between(1, 3600), "Seconds between snapshots of a shard")
 
+    watchdog_stuck_s: int = _setting(
+        "15", _between(2, 3600), "Seconds a reader may stand still with records to read before an alert"
+    )
+    watchdog_price_s: int = _setting(
+        "30", _between(2, 86_400), "Seconds an open market may be without a price before an alert"
+    )
+    watchdog_snapshot_s: int = _setting(
+        "120", _between(2, 86_400), "Age of a shard's snapshot that raises an alert; at least three intervals"
+    )
+
     feed_url: str = _setting(
         "", _url("ws", "wss"), "WebSocket of the exchange; empty means the sandbox exchange"
     )

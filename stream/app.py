@@ -56,11 +56,18 @@ def _feed(settings: Settings) -> Service:
     return FeedService(settings)
 
 
+def _watchdog(settings: Settings) -> Service:
+    from stream.watchdog.service import WatchdogService
+
+    return WatchdogService(settings)
+
+
 SERVICES: Final[Mapping[str, Callable[[Settings], Any]]] = {
     "engine": _engine,
     "writer": _writer,
     "router": _router,
     "feed": _feed,
+    "watchdog": _watchdog,
 }
 
 
@@ -96,6 +103,7 @@ def build_app(names: Sequence[str], settings: Settings) -> PacelineApp:
         topic_allow_declare=False,
         autodiscover=False,
     )
+    settings.var_dir.mkdir(parents=True, exist_ok=True)
     services = {name: SERVICES[name](settings) for name in names}
     app.services = [Heartbeat(settings.cache_url, services), *services.values()]
     return app

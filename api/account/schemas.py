@@ -45,6 +45,7 @@ ASSETS_EXAMPLE: Final = {
             "maker_rate_bps": 2,
             "taker_rate_bps": 5,
             "maintenance_rate_bps": 50,
+            "halted": False,
             "bid": "68983",
             "ask": "68983.1",
             "price_time": 1757143198737843,

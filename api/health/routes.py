@@ -10,11 +10,13 @@ from msgspec import Struct
 from api.context import platform
 from api.endpoint import Spec, endpoint
 from paceline.core.errors import TransientError
+from paceline.ports.control import Alert
 
 blueprint = Blueprint("health", __name__)
 
 # Without these nothing can be asked or answered; without Redis everything can, only slower.
 _NEEDED: Final = ("postgres", "kafka")
+_ALERTS_SHOWN: Final = 50
 
 
 class Dependency(Struct, frozen=True):
@@ -28,12 +30,13 @@ class Live(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """`degraded`: everything works, but something that makes it quick is away."""
+    """`degraded`: requests are answered, but something that makes them quick is away, or an alert is open."""
 
     live: bool
     ready: bool
     status: Literal["ok", "degraded", "unavailable"]
     dependencies: dict[str, Dependency]
+    alerts: list[Alert]
 
 
 _EXAMPLE: Final[dict[str, Any]] = {
@@ -45,6 +48,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
         "kafka": {"state": "up", "needed": True, "duration_ms": 0.2},
         "redis": {"state": "up", "needed": False, "duration_ms": 0.3},
     },
+    "alerts": [],
 }
 _READY: Final = Spec(
     summary="Live, and ready with its dependencies",
@@ -83,7 +87,16 @@ def _health() -> Health:
             details={"live": True, "ready": False, "status": "unavailable", "dependencies": found},
             retry_after_s=5,
         )
-    return Health(live=True, ready=True, status="degraded" if missing else "ok", dependencies=found)
+    alerts = _alerts()
+    status: Literal["ok", "degraded"] = "degraded" if missing or alerts else "ok"
+    return Health(live=True, ready=True, status=status, dependencies=found, alerts=alerts)
+
+
+def _alerts() -> list[Alert]:
+    try:
+        return platform().control.open_alerts(_ALERTS_SHOWN)
+    except TransientError:
+        return []  # Postgres went away after it was looked at: the next question tells
 
 
 def _look(name: str, ping: Callable[[], None]) -> Dependency:

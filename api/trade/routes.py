@@ -1,19 +1,18 @@
 """Trades and orders: an instruction goes to the engine, its answer comes back."""
 
-import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import msgspec
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, url_for
 
 from api.context import platform
 from api.endpoint import Spec, endpoint
 from api.envelope import success
 from api.paging import pagination
 from api.trade import examples
+from api.trade.keys import request_key, valid_key
 from api.trade.schemas import (
     AmendTrade,
     Body,
@@ -28,7 +27,7 @@ from api.trade.schemas import (
     Positions,
     StoredAnswer,
 )
-from paceline.core.errors import TradingError, ValidationError
+from paceline.core.errors import TradingError
 from paceline.messages import inbound
 from paceline.ports.instructions import Answer
 from paceline.ports.members import Member
@@ -36,9 +35,6 @@ from paceline.usecases import accounts, trading
 from paceline.usecases.refusals import sentence_of
 
 blueprint = Blueprint("trade", __name__)
-
-KEY: Final = "Idempotency-Key"
-_KEY_FORM: Final = re.compile(r"(?!\.{1,2}$)[\x21-\x7e]{1,64}", re.ASCII)
 
 
 def _instruction(
@@ -113,11 +109,8 @@ def cancel(member: Member, body: CancelOrder) -> Response:
     )
 )
 def instruction(member: Member, instruction: str) -> Response:
-    answer = trading.find(platform().desk, member.account, _valid_key(instruction))
-    if answer is None:
-        return _pending(instruction)
-    sentence = sentence_of(answer.code) if answer.status == "rejected" else None
-    return success(StoredAnswer(**msgspec.structs.asdict(answer), message=sentence))
+    answer = trading.find(platform().desk, member.account, valid_key(instruction))
+    return _pending(instruction) if answer is None else success(stored(answer))
 
 
 @blueprint.get("/positions")
@@ -164,39 +157,29 @@ def history(member: Member, query: HistoryQuery) -> History:
 
 def _submit(member: Member, body: Body) -> Response:
     desk = platform().desk
-    message: inbound.User = body.message(_key(), desk.now_us(), member.account)
+    message: inbound.User = body.message(request_key(), desk.now_us(), member.account)
     if isinstance(message, inbound.CreateTrade | inbound.PlaceOrder):
         message = trading.bounded(desk, message)
     answer = trading.submit(desk, message)
-    if answer is None:
-        return _pending(message.id)
+    return _pending(message.id) if answer is None else answered(answer, message.id)
+
+
+def answered(answer: Answer, instruction: str) -> Response:
+    """The engine's answer; a refusal is an error, told in words."""
     if answer.status == "rejected":
         raise TradingError(
             sentence_of(answer.code),
             code=answer.code,
-            details={"instruction": message.id, "duplicate": answer.duplicate},
+            details={"instruction": instruction, "duplicate": answer.duplicate},
         )
     return success(answer)
+
+
+def stored(answer: Answer) -> StoredAnswer:
+    sentence = sentence_of(answer.code) if answer.status == "rejected" else None
+    return StoredAnswer(**msgspec.structs.asdict(answer), message=sentence)
 
 
 def _pending(instruction: str) -> Response:
     place = url_for("trade.instruction", instruction="-")[:-1] + quote(instruction, safe="")
     return success(Pending(instruction=instruction), 202, {"Location": place})
-
-
-def _key() -> str:
-    given = request.headers.get(KEY)
-    return uuid4().hex if given is None else _valid_key(given)
-
-
-def _valid_key(key: str) -> str:
-    """An instruction id as a member may choose it."""
-    if _KEY_FORM.fullmatch(key) is None:
-        raise ValidationError(
-            f"{KEY} must be 1 to 64 visible ASCII characters.", details={KEY: "1 to 64 visible characters"}
-        )
-    if key.startswith(trading.OPENING):
-        raise ValidationError(
-            f"{KEY} must not begin with {trading.OPENING!r}: such ids are ours.", details={KEY: "is reserved"}
-        )
-    return key

@@ -1,4 +1,4 @@
-"""`paceline log`: look into the log."""
+"""`paceline log`: look into the log, and archive it."""
 
 import asyncio
 import gzip
@@ -9,17 +9,21 @@ from typing import IO, Annotated, Final, cast
 
 import typer
 
+from paceline.adapters.log_archive import LogArchive
+from paceline.commands.log_archive import archive
 from paceline.core.errors import PermanentError, ValidationError
 from paceline.settings import Settings, settings
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into the log.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into the log, and archive it.")
+
+app.command()(archive)
 
 _PROGRESS_EVERY_S: Final = 2.0
 
 
 @app.callback()
 def log() -> None:
-    """Look into the log."""
+    """Look into the log, and archive it."""
 
 
 @app.command()
@@ -29,16 +33,20 @@ def export(
     until_position: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Only the first N messages.")
     ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder of `log archive`, for what was cut from Kafka."),
+    ] = None,
 ) -> None:
     """Write a shard's log as JSON lines, for `paceline replay`. Line n holds the message at position n − 1.
 
     Messages that could not be decoded are lines that do not decode, so that positions stay.
     """
-    messages = asyncio.run(_export(settings(), shard, file, until_position))
+    messages = asyncio.run(_export(settings(), shard, file, until_position, archive))
     typer.echo(f"Wrote {messages} messages of shard {shard} to {file}.")
 
 
-async def _export(config: Settings, shard: int, file: Path, until: int | None) -> int:
+async def _export(config: Settings, shard: int, file: Path, until: int | None, archive: Path | None) -> int:
     if shard >= config.engine_shards:
         raise ValidationError(
             f"There is no shard {shard}: they are numbered 0 to {config.engine_shards - 1}."
@@ -48,7 +56,7 @@ async def _export(config: Settings, shard: int, file: Path, until: int | None) -
     count = 0
     told_at = time.monotonic()
     with _opened(part, compressed=file.suffix == ".gz") as out:
-        async for line in _lines(config, shard):
+        async for line in _lines(config, shard, archive):
             if count == until:
                 break
             out.write(line + b"\n")
@@ -66,18 +74,26 @@ def _opened(path: Path, compressed: bool) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path, "wb")) if compressed else path.open("wb")
 
 
-async def _lines(config: Settings, shard: int) -> AsyncIterator[bytes]:
+async def _lines(config: Settings, shard: int, archive: Path | None) -> AsyncIterator[bytes]:
     from paceline.adapters.kafka.log_scan import scan
     from paceline.adapters.kafka.topics import ENGINE_IN
     from paceline.usecases.export_log import lines_of_record
 
     async with scan(config.brokers, ENGINE_IN, shard) as log_of_shard:
         bounds = await log_of_shard.bounds()
-        if bounds.begin != 0:
+        begin = 0
+        if archive is not None:
+            store = LogArchive(archive / f"shard-{shard}")
+            manifest = store.manifest()
+            if manifest is not None:
+                begin = manifest.next_offset
+                for line in store.lines(manifest):
+                    yield line
+        if bounds.begin > begin:
             raise PermanentError(
-                f"The log of shard {shard} begins at offset {bounds.begin}, not at 0: its start was cut, "
-                "and what is left has other positions."
+                f"The log of shard {shard} begins at offset {bounds.begin}, not at {begin}: its start was "
+                "cut, and what is left has other positions. Name the archive's folder with --archive."
             )
-        async for record in log_of_shard.records(bounds.begin, bounds.end):
+        async for record in log_of_shard.records(begin, bounds.end):
             for line in lines_of_record(record.value):
                 yield line

@@ -8,7 +8,7 @@ from paceline.settings import settings
 
 
 def markets() -> None:
-    """Put the default markets on the log of every shard that lacks them or has them otherwise."""
+    """Put the default markets on the log of every shard that lacks them; those that are there stay."""
     from paceline.bootstrap import configure_default_markets
 
     written = asyncio.run(configure_default_markets(settings()))

@@ -13,6 +13,7 @@ from typing import IO, Annotated
 import msgspec
 import typer
 
+from paceline.adapters.log_archive import LogArchive
 from paceline.core.times import to_datetime
 from paceline.engine import Engine
 from paceline.messages.json_form import encode_line, output_to_json
@@ -34,7 +35,9 @@ def replay(
     *,
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", help="Messages or recorded frames; gz allowed.", show_default=False),
+        typer.Argument(
+            metavar="FILE…", help="Messages, frames, or an archive's folder; gz allowed.", show_default=False
+        ),
     ],
     format_: Annotated[
         FileFormat | None,
@@ -44,7 +47,10 @@ def replay(
         list[str] | None,
         typer.Option(metavar="FROM=TO", help="Name a recorded symbol as one of ours; may be repeated."),
     ] = None,
-    shard: Annotated[int, typer.Option(min=0, help="Shard in the ids of what comes out.")] = 0,
+    shard: Annotated[
+        int | None,
+        typer.Option(min=0, help="Shard in the ids of what comes out; 0, or that of the archive."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the messages out, as JSON lines.")
     ] = None,
@@ -60,7 +66,8 @@ def replay(
     """Run messages through the engine, with no server, and print what it becomes.
 
     FILE is JSON lines, one message a line, or recorded frames (BINANCE, BACKPACK), of which each
-    bookTicker becomes a price update. Several files are merged by time; ties go in the order of the files.
+    bookTicker becomes a price update, or the folder of a shard's archive, which is verified. Several files
+    are merged by time; ties go in the order of the files.
     """
     symbols = _symbols(symbol or [])
     wanted: Format | None = format_.value if format_ else None
@@ -69,7 +76,7 @@ def replay(
     with ExitStack() as stack:
         sources = [timed_messages(_lines(stack, path), wanted, symbols, counts) for path in _existing(files)]
         report = replay_messages(
-            Engine(shard),
+            Engine(_shard(files, shard)),
             merged(sources),
             put=_writer(stack, out),
             explainer=explainer,
@@ -95,13 +102,24 @@ def _symbols(pairs: list[str]) -> dict[str, str]:
 
 def _existing(files: list[Path]) -> list[Path]:
     for path in files:
-        if not path.is_file():
+        if not path.is_file() and LogArchive(path).manifest() is None:
             raise typer.BadParameter(f"there is no file {path}", param_hint="FILE")
     return files
 
 
+def _shard(files: list[Path], wanted: int | None) -> int:
+    """The shard of an archive counts unless it is said otherwise: the state hash holds it."""
+    manifests = [LogArchive(path).manifest() for path in files if path.is_dir()]
+    of_archives = [manifest.shard for manifest in manifests if manifest is not None]
+    return wanted if wanted is not None else (of_archives or [0])[0]
+
+
 def _lines(stack: ExitStack, path: Path) -> Iterator[bytes]:
-    """The lines of a file, unpacked where it begins like a gzip file."""
+    """The lines of a file, unpacked where it begins like a gzip file; of an archive, verified."""
+    manifest = LogArchive(path).manifest() if path.is_dir() else None
+    if manifest is not None:
+        yield from LogArchive(path).lines(manifest)
+        return
     try:
         raw = stack.enter_context(path.open("rb"))
         packed = raw.read(2) == b"\x1f\x8b"

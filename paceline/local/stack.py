@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "mailbox": ("sandbox", "mailbox"),
     "engine": ("stream", "engine"),
     "writer": ("stream", "writer"),
-    "router": ("stream", "router"),
+    "router": ("stream", "router,watchdog"),  # the watchdog is too small for a process of its own
     "feed": ("stream", "feed"),
     "api": ("api",),
     "docs": ("docs",),

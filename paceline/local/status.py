@@ -28,6 +28,7 @@ def collect(settings: Settings) -> dict[str, Any]:
         "last_price_age_s": _price_age_s(beats),
         "last_snapshot_age_s": _snapshot_age_s(beats),
         "consumer_lag": _lags(beats),
+        "alerts": beats.get("watchdog", {}).get("alerts", []),
         "services": services,
     }
 

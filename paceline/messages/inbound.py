@@ -2,9 +2,12 @@
 
 Prices, quantities and amounts are integers of 10⁻⁸ units; rates and slippage are basis points;
 times are microseconds. `time` is stamped by our own feed or API when it writes to the log.
+
+An instruction whose text holds NUL does not decode, in either form: it could not be stored. Prices are not
+looked at for that, because their text is stored nowhere, and there are many.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NoReturn
 
 from msgspec import Meta, Struct
 
@@ -21,6 +24,10 @@ OrderType = Literal["market", "limit", "stop", "take_profit", "trailing_stop"]
 SETS_STOP_LOSS: Final = 1
 SETS_TAKE_PROFIT: Final = 2
 SETS_TRAILING_STOP: Final = 4
+
+
+def _refuse_nul() -> NoReturn:
+    raise ValueError("text must not hold the character NUL, which JSONB cannot keep")
 
 
 class PriceUpdate(Struct, array_like=True, frozen=True, gc=False, tag=1):
@@ -48,11 +55,19 @@ class ConfigureMarket(Struct, array_like=True, frozen=True, gc=False, tag=10):
     maintenance_rate_bps: Bps
     max_price_age_us: Count
 
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.symbol or "\0" in self.base:
+            _refuse_nul()
+
 
 class HaltMarket(Struct, array_like=True, frozen=True, gc=False, tag=11):
     id: str
     time: Count
     symbol: str
+
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.symbol:
+            _refuse_nul()
 
 
 class ResumeMarket(Struct, array_like=True, frozen=True, gc=False, tag=12):
@@ -60,17 +75,29 @@ class ResumeMarket(Struct, array_like=True, frozen=True, gc=False, tag=12):
     time: Count
     symbol: str
 
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.symbol:
+            _refuse_nul()
+
 
 class HaltAccount(Struct, array_like=True, frozen=True, gc=False, tag=13):
     id: str
     time: Count
     account: str
 
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.account:
+            _refuse_nul()
+
 
 class ResumeAccount(Struct, array_like=True, frozen=True, gc=False, tag=14):
     id: str
     time: Count
     account: str
+
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.account:
+            _refuse_nul()
 
 
 class OpenAccount(Struct, array_like=True, frozen=True, gc=False, tag=20):
@@ -79,6 +106,10 @@ class OpenAccount(Struct, array_like=True, frozen=True, gc=False, tag=20):
     account: str
     initial_balance: Scaled
 
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.account:
+            _refuse_nul()
+
 
 class Deposit(Struct, array_like=True, frozen=True, gc=False, tag=21):
     id: str
@@ -86,12 +117,20 @@ class Deposit(Struct, array_like=True, frozen=True, gc=False, tag=21):
     account: str
     amount: Positive
 
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.account:
+            _refuse_nul()
+
 
 class Withdraw(Struct, array_like=True, frozen=True, gc=False, tag=22):
     id: str
     time: Count
     account: str
     amount: Positive
+
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.account:
+            _refuse_nul()
 
 
 class CreateTrade(Struct, array_like=True, frozen=True, gc=False, tag=23):
@@ -108,6 +147,10 @@ class CreateTrade(Struct, array_like=True, frozen=True, gc=False, tag=23):
     expected_price: Scaled | None = None
     max_slippage_bps: Bps | None = None
 
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.account or "\0" in self.symbol:
+            _refuse_nul()
+
 
 class AmendTrade(Struct, array_like=True, frozen=True, gc=False, tag=24):
     """`sets` tells which of the three levels the message names (`SETS_*`); the others stay."""
@@ -121,6 +164,10 @@ class AmendTrade(Struct, array_like=True, frozen=True, gc=False, tag=24):
     take_profit: Scaled | None = None
     trailing_stop: Scaled | None = None
 
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.account or "\0" in self.trade:
+            _refuse_nul()
+
 
 class CloseTrade(Struct, array_like=True, frozen=True, gc=False, tag=25):
     """`quantity` None closes all."""
@@ -130,6 +177,10 @@ class CloseTrade(Struct, array_like=True, frozen=True, gc=False, tag=25):
     account: str
     trade: str
     quantity: Scaled | None = None
+
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.account or "\0" in self.trade:
+            _refuse_nul()
 
 
 class PlaceOrder(Struct, array_like=True, frozen=True, gc=False, tag=26):
@@ -152,6 +203,8 @@ class PlaceOrder(Struct, array_like=True, frozen=True, gc=False, tag=26):
         needed = {"market": None, "trailing_stop": "distance"}.get(self.order_type, "price")
         if needed is not None and getattr(self, needed) is None:
             raise ValueError(f"{needed}: required for a {self.order_type} order")
+        if "\0" in self.id or "\0" in self.account or "\0" in self.symbol or "\0" in (self.oco_with or ""):
+            _refuse_nul()
 
 
 class CancelOrder(Struct, array_like=True, frozen=True, gc=False, tag=27):
@@ -159,6 +212,10 @@ class CancelOrder(Struct, array_like=True, frozen=True, gc=False, tag=27):
     time: Count
     account: str
     order: str
+
+    def __post_init__(self) -> None:
+        if "\0" in self.id or "\0" in self.account or "\0" in self.order:
+            _refuse_nul()
 
 
 Admin = ConfigureMarket | HaltMarket | ResumeMarket | HaltAccount | ResumeAccount

@@ -60,6 +60,7 @@ class Market(Struct, frozen=True, kw_only=True):
     maker_rate_bps: int
     taker_rate_bps: int
     maintenance_rate_bps: int
+    halted: bool = False
 
 
 class AccountState(Protocol):

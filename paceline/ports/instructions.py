@@ -4,7 +4,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from paceline.messages.inbound import User
+from paceline.messages.inbound import Admin, User
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class InstructionLog(Protocol):
-    def append(self, message: User, shard: int) -> None:
+    def append(self, message: User | Admin, shard: int) -> None:
         """Write to `engine.in`. `TransientError`: it certainly is not there; `UnknownError`: it may be."""
         ...
 

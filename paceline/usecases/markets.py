@@ -1,6 +1,6 @@
 """The markets: configured on the log, because a replay under today's configuration is not a replay."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -38,26 +38,17 @@ def default_markets() -> list[ConfigureMarket]:
     ]
 
 
-def missing(wanted: Iterable[ConfigureMarket], found: Mapping[str, ConfigureMarket]) -> list[ConfigureMarket]:
-    """Those of `wanted` that are not configured exactly so."""
-    return [market for market in wanted if _settled(found.get(market.symbol)) != _settled(market)]
-
-
-def _settled(market: ConfigureMarket | None) -> ConfigureMarket | None:
-    return None if market is None else replace(market, id="", time=0)
-
-
 async def configure_markets(
     wanted: Sequence[ConfigureMarket], book: MarketBook, log: EventLog, shards: int, now_us: int
 ) -> int:
-    """Write to each shard's log what it lacks of `wanted`; returns how many messages that took.
+    """Write to each shard's log the markets of `wanted` that it does not know; how many messages that took.
 
-    What the writer has not stored yet counts as lacking: configuring the same again changes nothing.
+    A market that is known stays as it is: an operator may have configured it otherwise.
     """
     known = await book.configured()
     written = 0
     for shard in range(shards):
-        lacking = missing(wanted, known.get(shard, {}))
+        lacking = [market for market in wanted if market.symbol not in known.get(shard, {})]
         if lacking:
             await log.append(
                 shard, [replace(m, id=f"market:{m.symbol}:{now_us}", time=now_us) for m in lacking]

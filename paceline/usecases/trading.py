@@ -38,16 +38,16 @@ def submit(desk: Desk, message: User) -> Answer | None:
     `TransientError` is raised only where the message certainly is not on the log. An account that the
     engine does not know yet is opened, and the message sent again: it has not remembered the first.
     """
-    answer = _send(desk, message)
+    answer = send(desk, message)
     if answer is not None and answer.code == "ACCOUNT_NOT_FOUND" and not isinstance(message, OpenAccount):
-        _send(desk, opening_of(desk, message.account))
-        return _send(desk, msgspec.structs.replace(message, time=desk.now_us()))
+        send(desk, opening_of(desk, message.account))
+        return send(desk, msgspec.structs.replace(message, time=desk.now_us()))
     return answer
 
 
 def open_account(desk: Desk, account: str) -> Answer | None:
     """Open the engine account of a member. Harmless when it is open already."""
-    return _send(desk, opening_of(desk, account))
+    return send(desk, opening_of(desk, account))
 
 
 def opening_of(desk: Desk, account: str) -> OpenAccount:
@@ -83,7 +83,8 @@ def find(desk: Desk, account: str, instruction: str) -> Answer | None:
     return answer
 
 
-def _send(desk: Desk, message: User) -> Answer | None:
+def send(desk: Desk, message: User) -> Answer | None:
+    """Write a message to its account's shard and wait for the answer, `None` if there is none in time."""
     with suppress(UnknownError):  # it may be there: wait for it as if it were
         desk.log.append(message, shard_of(message.account, desk.shards))
     answer = _answer_in_time(desk, message)

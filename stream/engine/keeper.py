@@ -8,10 +8,11 @@ from typing import Final
 import structlog
 
 import paceline
-from paceline.adapters.postgres import dead_letters, snapshots
+from paceline.adapters.postgres import alerts, dead_letters, snapshots
 from paceline.adapters.postgres.dead_letters import DeadLetter
 from paceline.adapters.postgres.session import AWAY, Connection, Session
 from paceline.adapters.postgres.snapshots import SnapshotHead
+from paceline.core.errors import InvariantViolation
 from paceline.engine.snapshot import SCHEMA_VERSION, Capture
 
 _log = structlog.get_logger()
@@ -20,6 +21,7 @@ _log = structlog.get_logger()
 _OBJECTS_PER_SLICE: Final = 500
 _LETTERS_HELD: Final = 1_000
 _LETTERS_AT_LATEST_S: Final = 1.0
+_TELL_WITHIN_S: Final = 5.0
 
 
 class Keeper:
@@ -79,9 +81,13 @@ class Keeper:
         self, capture: Capture, next_offset: int, acknowledged: Callable[[], Awaitable[None]]
     ) -> None:
         chunks: list[bytes] = []
-        for chunk in capture.slices(_OBJECTS_PER_SLICE):
-            chunks.append(chunk)
-            await asyncio.sleep(0)
+        try:
+            for chunk in capture.slices(_OBJECTS_PER_SLICE):
+                chunks.append(chunk)
+                await asyncio.sleep(0)
+        except InvariantViolation as error:
+            await self._tell_broken_ledger(error.message)
+            raise
         await acknowledged()
         head = SnapshotHead(
             shard=self._shard,
@@ -95,7 +101,7 @@ class Keeper:
         try:
             # No snapshot passes a dead letter that is not kept.
             await self._letters_out()
-            stored = await self._session.transaction(lambda c: snapshots.store(c, head, chunks))
+            stored = await self._session.transaction(lambda c: self._store(c, head, chunks))
         except AWAY as error:
             _log.error("snapshot not stored", shard=self._shard, error=str(error).strip()[:300])
             return
@@ -104,6 +110,27 @@ class Keeper:
             self._stored_at = time.monotonic()
         else:
             _log.warning("a newer snapshot is stored", shard=self._shard, position=head.position)
+
+    async def _store(self, connection: Connection, head: SnapshotHead, chunks: list[bytes]) -> bool:
+        """A snapshot is only taken of a ledger that holds."""
+        await alerts.recover(connection, f"ledger:{self._shard}")
+        return await snapshots.store(connection, head, chunks)
+
+    async def _tell_broken_ledger(self, why: str) -> None:
+        """An alert, if Postgres is there to take it: the shard stops in any case."""
+        text = f"The ledger of shard {self._shard} does not hold, so that it has stopped: {why}"
+
+        async def work(connection: Connection) -> None:
+            key = f"ledger:{self._shard}"
+            await alerts.open_alert(
+                connection, key, severity="critical", source="engine", message=text[:2000]
+            )
+
+        try:
+            async with asyncio.timeout(_TELL_WITHIN_S):
+                await self._session.transaction(work)
+        except (TimeoutError, *AWAY) as error:
+            _log.error("alert not stored", shard=self._shard, message=text, error=str(error).strip()[:300])
 
     async def _letters_out(self) -> None:
         stored = await self._session.transaction(self._store_letters)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from paceline.adapters.kafka.log_reader import LogBounds
 from paceline.adapters.postgres import alerts, snapshots
 from paceline.adapters.postgres.session import Connection, Session
-from paceline.adapters.postgres.snapshots import StoredSnapshot
+from paceline.adapters.postgres.snapshots import SnapshotHead, StoredSnapshot
 from paceline.core.errors import InvariantViolation, PermanentError
 from paceline.engine import Engine
 
@@ -25,12 +25,14 @@ async def recover(session: Session, shard: int, bounds: LogBounds) -> Recovered:
     """The engine as of its best snapshot; `PermanentError` where the log does not go on from there."""
     stored = await session.transaction(lambda c: snapshots.list_whole(c, shard))
     for one in stored:
+        # The older one too: it is what is left if the newer does not hold.
+        _check_reach(shard, one.head, bounds)
+    for one in stored:
         try:
             engine = await session.transaction(lambda c, one=one: _load(c, one))  # type: ignore[misc]
         except InvariantViolation as error:
             await session.transaction(lambda c, one=one, error=error: _tell(c, one, error))  # type: ignore[misc]
             continue
-        _check_reach(shard, one.head.next_offset, bounds)
         # What is loaded lives on: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -65,14 +67,16 @@ async def _tell(connection: Connection, stored: StoredSnapshot, error: Invariant
     )
 
 
-def _check_reach(shard: int, offset: int, bounds: LogBounds) -> None:
+def _check_reach(shard: int, head: SnapshotHead, bounds: LogBounds) -> None:
+    offset = head.next_offset
     if offset < bounds.begin:
         raise PermanentError(
-            f"Shard {shard}: the snapshot goes on at offset {offset} of engine.in, but the log begins "
-            f"at {bounds.begin}: what lies between was cut from the log."
+            f"Shard {shard}: the snapshot at position {head.position} goes on at offset {offset} of "
+            f"engine.in, but the log begins at {bounds.begin}: what lies between was cut from the log."
         )
     if offset > bounds.end:
         raise PermanentError(
-            f"Shard {shard}: the snapshot goes on at offset {offset} of engine.in, but the log ends "
-            f"at {bounds.end}: the log lost records, or it is not the log of this database."
+            f"Shard {shard}: the snapshot at position {head.position} goes on at offset {offset} of "
+            f"engine.in, but the log ends at {bounds.end}: the log lost records, or it is not the log "
+            "of this database."
         )

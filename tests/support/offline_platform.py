@@ -35,6 +35,7 @@ def offline_platform() -> Platform:
             initial_balance=1,
         ),
         sight=Sight(hot=ports, stored=ports, prices=ports, records=ports),
+        control=ports,
         members=ports,
         notifier=FakeNotifier(),
         pings={"postgres": away, "kafka": away, "redis": away},

@@ -13,7 +13,7 @@ from aiokafka.structs import TopicPartition
 from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.core.errors import TransientError, UnknownError
-from paceline.messages.inbound import User
+from paceline.messages.inbound import Admin, User
 from paceline.messages.log_form import encode_messages
 
 _log = structlog.get_logger()
@@ -35,7 +35,7 @@ class KafkaInstructionLog:
         self._thread = threading.Thread(target=self._loop.run_forever, name="instruction-log", daemon=True)
         self._thread.start()
 
-    def append(self, message: User, shard: int) -> None:
+    def append(self, message: User | Admin, shard: int) -> None:
         self._run(self._append(encode_messages([message]), shard), uncertain=True)
 
     def ping(self) -> None:

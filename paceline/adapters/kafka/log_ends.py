@@ -1,4 +1,4 @@
-"""Where `engine.out` ends."""
+"""Where the logs end."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from paceline.adapters.kafka.topics import ENGINE_OUT
+from paceline.adapters.kafka.topics import ENGINE_OUT, TOPICS
 from paceline.core.errors import TransientError
 
 
@@ -32,3 +32,34 @@ class KafkaLogEnds:
         finally:
             await consumer.stop()
         return {partition.partition: offset for partition, offset in ends.items()}
+
+
+class LogEndReader:
+    """The ends of both logs, over a connection that is kept; made anew after an error."""
+
+    def __init__(self, brokers: str, shards: int) -> None:
+        self._brokers = brokers
+        self._partitions = [TopicPartition(topic, shard) for topic in TOPICS for shard in range(shards)]
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def ends(self) -> dict[str, dict[int, int]]:
+        """By topic and shard the offset after the last record; raises what aiokafka raises."""
+        try:
+            if self._consumer is None:
+                self._consumer = AIOKafkaConsumer(
+                    bootstrap_servers=self._brokers, group_id=None, enable_auto_commit=False
+                )
+                await self._consumer.start()
+            offsets = await self._consumer.end_offsets(self._partitions)
+        except BaseException:
+            await self.stop()
+            raise
+        found: dict[str, dict[int, int]] = {topic: {} for topic in TOPICS}
+        for partition, offset in offsets.items():
+            found[partition.topic][partition.partition] = offset
+        return found
+
+    async def stop(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()

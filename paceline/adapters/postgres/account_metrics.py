@@ -30,7 +30,7 @@ marks as (
 ),
 bases as (
     select distinct on (m.base) m.base, marks.bid_close
-    from engine.markets as m join marks using (symbol) order by m.base, m.symbol
+    from engine.shard_markets as m join marks using (symbol) order by m.base, m.symbol
 ),
 holdings as (
     select b.account, held.asset, held.quantity::numeric as quantity, bases.bid_close as mark

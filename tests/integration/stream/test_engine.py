@@ -270,3 +270,11 @@ async def test_a_ledger_that_does_not_add_up_stops_the_shard(bench: Bench, busy:
     with pytest.raises(InvariantViolation):
         await shard.close()
     assert query(bench.database, "select * from engine.snapshots") == []
+    told = "select key, severity, recovered_at from ops.alerts"
+    assert query(bench.database, told) == [("ledger:0", "critical", None)]
+    # The state in memory was wrong, not the log: the next start is well, and its snapshot says so.
+    again = await bench.open()
+    await bench.run(again)
+    await again.close()
+    ended = "select key, recovered_at is not null from ops.alerts"
+    assert query(bench.database, ended) == [("ledger:0", True)]

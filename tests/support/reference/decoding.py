@@ -146,6 +146,8 @@ def decode(data: Any) -> Message:
         elif kind not in ("create_trade", "place_order"):
             raise Undecodable(f"{name} is null")
     _require_the_price_of_the_order_type(message)
+    if kind != "price_update" and any(type(value) is str and "\0" in value for value in message.values()):
+        raise Undecodable("NUL cannot be stored")
     return message
 
 

@@ -24,7 +24,22 @@ VALUES = st.one_of(
     st.from_regex(r"[0-9]{1,12}(\.[0-9]{1,9})?", fullmatch=True),
     st.from_regex(r"[-+ ]?[0-9.]{1,5}(e[0-9])?[ \n]?", fullmatch=True),
     st.sampled_from(
-        ["0", "0.00000000", "00", "1.", ".1", "٣", "1_0", "0x1", "NaN", "long", "buy", "limit", "0:1:0"]
+        [
+            "0",
+            "0.00000000",
+            "00",
+            "1.",
+            ".1",
+            "٣",
+            "1_0",
+            "0x1",
+            "NaN",
+            "long",
+            "buy",
+            "limit",
+            "0:1:0",
+            "a\0b",
+        ]
     ),
     st.lists(st.integers(), max_size=2),
     st.just({}),
@@ -67,6 +82,15 @@ def test_one_field_changed(message: dict[str, Any], rng: Random, value: Any) -> 
 )
 def test_anything_else_is_no_message(line: str) -> None:
     assert not check(line)
+
+
+@pytest.mark.parametrize(
+    "message", {m.get("kind"): m for m in MESSAGES}.values(), ids=lambda m: m.get("kind")
+)
+def test_nul_is_refused_in_every_text_of_an_instruction(message: dict[str, Any]) -> None:
+    names = {"id", "account", "symbol", "base", "trade", "order", "oco_with"} & message.keys()
+    for name in names:
+        assert check(json.dumps(message | {name: "a\0b"})) == (message["type"] == "price_update"), name
 
 
 @pytest.mark.parametrize("line", UNDECODABLE)

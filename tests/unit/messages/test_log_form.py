@@ -1,4 +1,5 @@
 import msgspec
+import pytest
 
 from paceline.messages.inbound import Deposit, PlaceOrder, PriceUpdate
 from paceline.messages.log_form import (
@@ -35,6 +36,39 @@ def test_a_limit_order_without_a_price_does_not_decode() -> None:
     (order,) = decode_messages(msgspec.msgpack.encode([[26, "i", 1, "a", "S", "buy", "limit", 5]]))
     assert isinstance(order, Undecodable)
     assert order.reason == "price: required for a limit order"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [10, "i", 1, "S", "B", 1, 1, 1, 1, 1, 1, 1],
+        [11, "i", 1, "S"],
+        [12, "i", 1, "S"],
+        [13, "i", 1, "a"],
+        [14, "i", 1, "a"],
+        [20, "i", 1, "a", 5],
+        [21, "i", 1, "a", 5],
+        [22, "i", 1, "a", 5],
+        [23, "i", 1, "a", "S", "long", 5, 2],
+        [24, "i", 1, "a", "0:1:0"],
+        [25, "i", 1, "a", "0:1:0"],
+        [26, "i", 1, "a", "S", "buy", "market", 5, None, None, "0:1:0"],
+        [27, "i", 1, "a", "0:1:0"],
+    ],
+)
+def test_text_with_nul_does_not_decode(row: list[object]) -> None:
+    """JSONB cannot keep it: the writer would stop at it for ever."""
+    (whole,) = decode_messages(msgspec.msgpack.encode([row]))
+    assert not isinstance(whole, Undecodable)
+    free = [
+        n for n, value in enumerate(row) if isinstance(value, str) and value not in ("long", "buy", "market")
+    ]
+    for n in free:
+        changed = [*row[:n], f"{row[n]}\0", *row[n + 1 :]]
+        bad, good = decode_messages(msgspec.msgpack.encode([changed, row]))
+        assert isinstance(bad, Undecodable), changed
+        assert "NUL" in bad.reason
+        assert good == whole
 
 
 def test_a_value_that_is_no_batch_counts_as_one_message() -> None:

@@ -33,12 +33,13 @@ async def test_a_new_installation_gets_all_on_every_shard() -> None:
     assert all(m.id for _, messages in log.records for m in messages)
 
 
-async def test_what_is_configured_stays_and_what_differs_is_written() -> None:
+async def test_what_is_configured_stays_however_and_what_is_missing_is_written() -> None:
     known = {m.symbol: replace(m, id="earlier", time=3) for m in default_markets()}
-    changed = known | {"BTC_USDC_PERP": replace(known["BTC_USDC_PERP"], taker_rate_bps=6)}
+    otherwise = known | {"BTC_USDC_PERP": replace(known["BTC_USDC_PERP"], taker_rate_bps=6)}
+    del otherwise["ADA_USDC_PERP"]
     log = Log()
-    written = await configure_markets(default_markets(), Book({0: known, 1: changed}), log, 2, now_us=9)
+    written = await configure_markets(default_markets(), Book({0: known, 1: otherwise}), log, 2, now_us=9)
     assert written == 1
     [(shard, [market])] = log.records
     assert isinstance(market, ConfigureMarket)
-    assert (shard, market.symbol, market.taker_rate_bps) == (1, "BTC_USDC_PERP", 5)
+    assert (shard, market.symbol) == (1, "ADA_USDC_PERP")

@@ -1,0 +1,1 @@
+"""For operators: markets, halts, money in and out."""

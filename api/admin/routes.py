@@ -1,0 +1,200 @@
+"""What operators do. Every change is an instruction on the log; the process's log tells who gave it."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+import structlog
+from flask import Blueprint, Response, url_for
+from msgspec import Struct
+
+from api.admin import schemas
+from api.admin.schemas import ConfigureMarket, Transfer
+from api.context import platform
+from api.endpoint import Spec, endpoint
+from api.envelope import success
+from api.paging import Paging, pagination
+from api.trade import examples
+from api.trade.keys import request_key, valid_key
+from api.trade.routes import answered, stored
+from api.trade.schemas import Pending, StoredAnswer
+from paceline.core.errors import NotFoundError
+from paceline.messages import inbound
+from paceline.ports.control import AccountControl
+from paceline.ports.instructions import Answer
+from paceline.ports.members import Member
+from paceline.usecases import operating, trading
+from paceline.usecases.operating import OPERATOR, Outcome
+
+blueprint = Blueprint("admin", __name__)
+_log = structlog.get_logger()
+
+_NAME: Final = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
+
+
+def _reading(
+    summary: str, data: type[Struct], example: Any, **more: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
+    errors = (400, 401, 403, 404, 503) if more.pop("may_miss", False) else (400, 401, 403, 503)
+    return endpoint(Spec(summary=summary, data=data, example=example, operator=True, errors=errors, **more))
+
+
+def _instruction(summary: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
+    """The common spec of what goes to the engines of all shards."""
+    errors = (*more.pop("errors", ()), 400, 401, 403, 404, 503, 504)
+    spec: dict[str, Any] = {"data": Outcome, "example": schemas.DONE_EXAMPLE} | more
+    return endpoint(
+        Spec(summary=summary, operator=True, keyed=True, pending=True, errors=tuple(sorted(errors)), **spec)
+    )
+
+
+@blueprint.get("/markets")
+@_reading("Markets as the engine has them, with halts", schemas.Markets, schemas.MARKETS_EXAMPLE)
+def markets(member: Member) -> schemas.Markets:
+    return schemas.Markets(platform().control.markets())
+
+
+@blueprint.post("/markets")
+@_instruction(
+    "Configure a market, new or anew",
+    description="All fields count from now on; the base of a known market cannot change.",
+    body=ConfigureMarket,
+    body_example=schemas.CONFIGURE_EXAMPLE,
+    errors=(409, 413, 415),
+)
+def configure(member: Member, body: ConfigureMarket) -> Response:
+    message = body.message(_id(), platform().desk.now_us())
+    _tell(member, message)
+    outcome = operating.configure_market(platform().desk, platform().control, message)
+    return _outcome(outcome, url_for("admin.markets"))
+
+
+@blueprint.post("/markets/<symbol>/halt")
+@_instruction("Halt a market: prices are taken, nothing opens, closes or fires")
+def halt_market(member: Member, symbol: str) -> Response:
+    return _market(member, inbound.HaltMarket, symbol)
+
+
+@blueprint.post("/markets/<symbol>/resume")
+@_instruction("Resume a halted market: the next price decides what fires")
+def resume_market(member: Member, symbol: str) -> Response:
+    return _market(member, inbound.ResumeMarket, symbol)
+
+
+@blueprint.get("/accounts")
+@_reading("Accounts, newest first, in pages", schemas.Accounts, schemas.ACCOUNTS_EXAMPLE, query=Paging)
+def accounts(member: Member, query: Paging) -> schemas.Accounts:
+    page = platform().control.accounts(offset=query.offset, limit=query.per_page)
+    return schemas.Accounts(page.items, pagination(query, page.total))
+
+
+@blueprint.get("/accounts/<account>")
+@_reading("An account", AccountControl, schemas.ACCOUNT_EXAMPLE, may_miss=True)
+def account(member: Member, account: str) -> AccountControl:
+    return operating.known_account(platform().control, _name(account))
+
+
+@blueprint.post("/accounts/<account>/halt")
+@_instruction("Halt an account: it may close, amend and cancel, but open nothing")
+def halt_account(member: Member, account: str) -> Response:
+    return _account(member, inbound.HaltAccount, account)
+
+
+@blueprint.post("/accounts/<account>/resume")
+@_instruction("Resume a halted account")
+def resume_account(member: Member, account: str) -> Response:
+    return _account(member, inbound.ResumeAccount, account)
+
+
+_TRANSFER: Final[dict[str, Any]] = {
+    "body": Transfer,
+    "body_example": schemas.TRANSFER_EXAMPLE,
+    "data": Answer,
+    "example": examples.OPENED | dict.fromkeys(("trade", "price", "quantity", "fee", "liquidation")),
+    "errors": (413, 415, 422),
+}
+
+
+@blueprint.post("/accounts/<account>/deposit")
+@_instruction("Pay USD into an account", **_TRANSFER)
+def deposit(member: Member, account: str, body: Transfer) -> Response:
+    return _transfer(member, inbound.Deposit, account, body)
+
+
+@blueprint.post("/accounts/<account>/withdraw")
+@_instruction("Pay USD out of an account's cash", **_TRANSFER)
+def withdraw(member: Member, account: str, body: Transfer) -> Response:
+    return _transfer(member, inbound.Withdraw, account, body)
+
+
+@blueprint.get("/accounts/<account>/instructions/<path:instruction>")
+@_reading(
+    "The answer to an earlier deposit or withdrawal, refusals too",
+    StoredAnswer,
+    examples.REFUSED,
+    pending=True,
+    may_miss=True,
+)
+def instruction(member: Member, account: str, instruction: str) -> Response:
+    key = valid_key(instruction.removeprefix(OPERATOR))
+    found = trading.find(platform().desk, _name(account), OPERATOR + key)
+    if found is None:
+        return _pending(account, OPERATOR + key)
+    return success(stored(found))
+
+
+def _market(
+    member: Member, kind: type[inbound.HaltMarket] | type[inbound.ResumeMarket], symbol: str
+) -> Response:
+    control = platform().control
+    message = kind(_id(), platform().desk.now_us(), operating.known_market(control, _name(symbol)))
+    _tell(member, message)
+    return _outcome(operating.instruct(platform().desk, control, message), url_for("admin.markets"))
+
+
+def _account(
+    member: Member, kind: type[inbound.HaltAccount] | type[inbound.ResumeAccount], account: str
+) -> Response:
+    control = platform().control
+    known = operating.known_account(control, _name(account)).account
+    message = kind(_id(), platform().desk.now_us(), known)
+    _tell(member, message)
+    outcome = operating.instruct(platform().desk, control, message)
+    return _outcome(outcome, url_for("admin.account", account=known))
+
+
+def _transfer(
+    member: Member, kind: type[inbound.Deposit] | type[inbound.Withdraw], account: str, body: Transfer
+) -> Response:
+    message = kind(_id(), platform().desk.now_us(), _name(account), body.scaled)
+    _tell(member, message)
+    answer = operating.transfer(platform().desk, platform().control, message)
+    return _pending(account, message.id) if answer is None else answered(answer, message.id)
+
+
+def _outcome(outcome: Outcome, place: str) -> Response:
+    if outcome.status == "done":
+        return success(outcome)
+    return success(outcome, 202, {"Location": place})
+
+
+def _pending(account: str, instruction: str) -> Response:
+    place = url_for("admin.instruction", account=account, instruction="-")[:-1] + quote(instruction, safe="")
+    return success(Pending(instruction=instruction), 202, {"Location": place})
+
+
+def _id() -> str:
+    return OPERATOR + request_key()
+
+
+def _name(text: str) -> str:
+    """A symbol or an account as it stands in the address; what cannot be one is not found."""
+    if _NAME.fullmatch(text) is None:
+        raise NotFoundError("There is nothing of that name.")
+    return text
+
+
+def _tell(member: Member, message: inbound.Admin | inbound.User) -> None:
+    about = getattr(message, "symbol", None) or getattr(message, "account", None)
+    _log.warning("operator_acts", operator=member.email, act=inbound.KINDS[type(message)], about=about)

@@ -1,0 +1,33 @@
+"""The id of an instruction, as the sender of a request may choose it."""
+
+import re
+from typing import Final
+from uuid import uuid4
+
+from flask import request
+
+from paceline.core.errors import ValidationError
+from paceline.usecases.operating import OPERATOR
+from paceline.usecases.trading import OPENING
+
+KEY: Final = "Idempotency-Key"
+_KEY_FORM: Final = re.compile(r"(?!\.{1,2}$)[\x21-\x7e]{1,64}", re.ASCII)
+
+
+def request_key() -> str:
+    """The request's Idempotency-Key, made if absent."""
+    given = request.headers.get(KEY)
+    return uuid4().hex if given is None else valid_key(given)
+
+
+def valid_key(key: str) -> str:
+    if _KEY_FORM.fullmatch(key) is None:
+        raise ValidationError(
+            f"{KEY} must be 1 to 64 visible ASCII characters.", details={KEY: "1 to 64 visible characters"}
+        )
+    for prefix in (OPENING, OPERATOR):
+        if key.startswith(prefix):
+            raise ValidationError(
+                f"{KEY} must not begin with {prefix!r}: such ids are ours.", details={KEY: "is reserved"}
+            )
+    return key

@@ -1,0 +1,18 @@
+"""Deleting the beginning of a shard's log from Kafka."""
+
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
+
+from paceline.adapters.kafka.topics import ENGINE_IN
+
+
+async def cut_before(brokers: str, shard: int, offset: int) -> int:
+    """Delete the records of `engine.in` before `offset`; returns where the log begins now."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    await admin.start()
+    try:
+        partition = TopicPartition(ENGINE_IN, shard)
+        begins = await admin.delete_records({partition: RecordsToDelete(offset)})
+        return int(begins[partition])
+    finally:
+        await admin.close()

@@ -1,0 +1,182 @@
+"""A shard's log in files: stretches of JSON lines, compressed, and a manifest that chains their hashes.
+
+`manifest.json` names the stretches in their order. A stretch's `sha256` is that of its lines before they were
+compressed; its `chain` is the SHA-256 over the chain before it and all that the manifest says of it. So
+nothing can be changed, left out or put in without the last chain changing.
+"""
+
+import gzip
+import os
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from paceline.core.errors import InvariantViolation, PermanentError
+
+MANIFEST: Final = "manifest.json"
+_VERSION: Final = 1
+
+
+class Stretch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Positions and Kafka offsets are those of its first and its last message or record, both included."""
+
+    file: str
+    first_position: int
+    last_position: int
+    first_offset: int
+    last_offset: int
+    sha256: str
+    chain: str = ""
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    shard: int
+    version: int = _VERSION
+    stretches: list[Stretch] = []
+
+    @property
+    def next_position(self) -> int:
+        return self.stretches[-1].last_position + 1 if self.stretches else 0
+
+    @property
+    def next_offset(self) -> int:
+        return self.stretches[-1].last_offset + 1 if self.stretches else 0
+
+
+class StretchWriter:
+    """Writes one stretch under another name, until `close` makes it whole."""
+
+    def __init__(self, folder: Path, position: int, offset: int) -> None:
+        self._folder = folder
+        self._first = (position, offset)
+        self._next_position = position
+        self._last_offset = offset
+        self._hash = sha256()
+        self._part = folder / "stretch.part"
+        self._raw: IO[bytes] = self._part.open("wb")
+        # Without a time in its head the same lines give the same file.
+        self._out = gzip.GzipFile("", "wb", fileobj=self._raw, mtime=0)
+
+    @property
+    def messages(self) -> int:
+        return self._next_position - self._first[0]
+
+    def add(self, offset: int, lines: Iterable[bytes]) -> None:
+        """The lines of the record at `offset`."""
+        for line in lines:
+            self._hash.update(line + b"\n")
+            self._out.write(line + b"\n")
+            self._next_position += 1
+        self._last_offset = offset
+
+    def abandon(self) -> None:
+        """Let go of what is not whole."""
+        self._out.close()
+        self._raw.close()
+        self._part.unlink()
+
+    def close(self) -> Stretch:
+        self._out.close()
+        self._raw.flush()
+        os.fsync(self._raw.fileno())
+        self._raw.close()
+        last = self._next_position - 1
+        file = f"{self._first[0]:012d}-{last:012d}.jsonl.gz"
+        self._part.replace(self._folder / file)
+        return Stretch(
+            file=file,
+            first_position=self._first[0],
+            last_position=last,
+            first_offset=self._first[1],
+            last_offset=self._last_offset,
+            sha256=self._hash.hexdigest(),
+        )
+
+
+class LogArchive:
+    """The archive of one shard in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def manifest(self) -> Manifest | None:
+        """What is archived, `None` if nothing is; `InvariantViolation` where the chain does not hold."""
+        try:
+            text = (self.folder / MANIFEST).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            manifest = msgspec.json.decode(text, type=Manifest)
+        except msgspec.MsgspecError as error:
+            raise InvariantViolation(f"{self.folder / MANIFEST} is no manifest: {error}") from error
+        if manifest.version != _VERSION:
+            raise PermanentError(
+                f"{self.folder / MANIFEST} is of version {manifest.version}, not {_VERSION}."
+            )
+        _check_chain(manifest, self.folder)
+        return manifest
+
+    def begin(self, position: int, offset: int) -> StretchWriter:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return StretchWriter(self.folder, position, offset)
+
+    def add(self, manifest: Manifest, stretch: Stretch) -> Manifest:
+        """Put a whole stretch into the manifest, which is replaced at one stroke."""
+        before = manifest.stretches[-1].chain if manifest.stretches else ""
+        chained = replace(stretch, chain=_chain(before, stretch))
+        longer = replace(manifest, stretches=[*manifest.stretches, chained])
+        part = self.folder / f"{MANIFEST}.part"
+        with part.open("wb") as out:
+            out.write(msgspec.json.format(msgspec.json.encode(longer), indent=2) + b"\n")
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(self.folder / MANIFEST)
+        return longer
+
+    def lines(self, manifest: Manifest) -> Iterator[bytes]:
+        """All archived lines, without their ends; `InvariantViolation` at the end of a file that differs."""
+        for stretch in manifest.stretches:
+            yield from self._lines_of(stretch)
+
+    def verify(self, manifest: Manifest) -> None:
+        for _ in self.lines(manifest):
+            pass
+
+    def _lines_of(self, stretch: Stretch) -> Iterator[bytes]:
+        path, found, count = self.folder / stretch.file, sha256(), 0
+        try:
+            with gzip.open(path) as lines:
+                for line in lines:
+                    found.update(line)
+                    count += 1
+                    yield line.rstrip(b"\n")
+        except (OSError, EOFError) as error:
+            raise InvariantViolation(f"{path} cannot be read to its end: {error}") from error
+        if found.hexdigest() != stretch.sha256 or count != stretch.last_position - stretch.first_position + 1:
+            raise InvariantViolation(f"{path} is not what was archived: its SHA-256 is {found.hexdigest()}.")
+
+
+def _chain(before: str, stretch: Stretch) -> str:
+    told = (
+        stretch.file,
+        stretch.first_position,
+        stretch.last_position,
+        stretch.first_offset,
+        stretch.last_offset,
+        stretch.sha256,
+    )
+    return sha256(" ".join(map(str, (before, *told))).encode()).hexdigest()
+
+
+def _check_chain(manifest: Manifest, folder: Path) -> None:
+    before, position, offset = "", 0, 0
+    for stretch in manifest.stretches:
+        whole = stretch.first_position == position and stretch.first_offset == offset
+        if not whole or stretch.chain != _chain(before, stretch) or Path(stretch.file).name != stretch.file:
+            raise InvariantViolation(f"The manifest in {folder} does not hold at {stretch.file}.")
+        before, position, offset = stretch.chain, stretch.last_position + 1, stretch.last_offset + 1

@@ -1,0 +1,156 @@
+"""`paceline log archive`: closed stretches of the log into files, and out of Kafka."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import psycopg
+import typer
+
+from paceline.adapters.kafka.log_cut import cut_before
+from paceline.adapters.kafka.log_scan import Scan, scan
+from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.adapters.log_archive import LogArchive, Manifest, StretchWriter
+from paceline.adapters.postgres import snapshots
+from paceline.adapters.postgres.snapshots import StoredSnapshot
+from paceline.core.errors import InvariantViolation, PermanentError, ValidationError
+from paceline.engine import Engine
+from paceline.settings import Settings, settings
+from paceline.usecases.export_log import lines_of_record
+
+_STRETCH: Final = 1_000_000
+
+
+def archive(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Gets a folder shard-N for each shard.")],
+    *,
+    shard: Annotated[int | None, typer.Option(min=0, help="Only this shard; else all of them.")] = None,
+    stretch: Annotated[int, typer.Option(min=1, metavar="N", help="Messages a file.")] = _STRETCH,
+    cut: Annotated[
+        bool,
+        typer.Option("--cut", help="Then delete from Kafka what is archived and not needed there."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before cutting.")] = False,
+) -> None:
+    """Write each shard's log, up to the older of its two snapshots, into compressed files with a manifest.
+
+    A second run goes on where the first ended. `paceline replay DIR/shard-N` reads and verifies them.
+    Only what is archived and older than both snapshots is ever cut.
+    """
+    config = settings()
+    if shard is not None and shard >= config.engine_shards:
+        raise ValidationError(f"There is no shard {shard}: there are {config.engine_shards}, from 0.")
+    for one in range(config.engine_shards) if shard is None else [shard]:
+        store = LogArchive(folder / f"shard-{one}")
+        manifest, added = asyncio.run(archive_shard(config, one, store, stretch))
+        typer.echo(
+            f"Shard {one}: {added} messages archived, {manifest.next_position} in all, "
+            f"up to offset {manifest.next_offset - 1}."
+        )
+        if cut:
+            _cut(config, one, store, yes=yes)
+
+
+async def archive_shard(
+    config: Settings, shard: int, store: LogArchive, stretch: int = _STRETCH
+) -> tuple[Manifest, int]:
+    """Archive what lies before the older snapshot; the manifest, and how many messages that added."""
+    manifest = store.manifest() or Manifest(shard=shard)
+    if manifest.shard != shard:
+        raise PermanentError(f"{store.folder} is the archive of shard {manifest.shard}, not of {shard}.")
+    heads = [stored.head for stored in await _stored(config, shard)]
+    if not heads:
+        return manifest, 0
+    older = min(heads, key=lambda head: head.position)
+    before = manifest.next_position
+    async with scan(config.brokers, ENGINE_IN, shard) as log:
+        _check_reach(shard, manifest, (await log.bounds()).begin, older.next_offset)
+        manifest = await _archive(log, store, manifest, older.next_offset, stretch)
+    if manifest.next_offset == older.next_offset and manifest.next_position != older.position:
+        raise InvariantViolation(
+            f"Shard {shard}: the archive has {manifest.next_position} messages up to offset "
+            f"{older.next_offset}, but the engine counted {older.position}: it is not the log of this engine."
+        )
+    return manifest, manifest.next_position - before
+
+
+async def _archive(log: Scan, store: LogArchive, manifest: Manifest, end: int, stretch: int) -> Manifest:
+    writer: StretchWriter | None = None
+    wanted = manifest.next_offset
+    try:
+        async for record in log.records(wanted, end):
+            if record.offset != wanted:
+                raise InvariantViolation(
+                    f"The log is not whole: after offset {wanted - 1} came {record.offset}."
+                )
+            writer = writer or store.begin(manifest.next_position, wanted)
+            writer.add(record.offset, lines_of_record(record.value))
+            wanted += 1
+            if writer.messages >= stretch or wanted == end:
+                manifest, writer = store.add(manifest, writer.close()), None
+    finally:
+        if writer is not None:
+            writer.abandon()
+    return manifest
+
+
+def _check_reach(shard: int, manifest: Manifest, begin: int, end: int) -> None:
+    if manifest.next_offset < min(begin, end):
+        raise PermanentError(
+            f"Shard {shard}: the archive ends before offset {manifest.next_offset}, but the log begins at "
+            f"{begin}: what lies between was cut and is not in this archive. Name the folder that has it."
+        )
+
+
+async def _stored(config: Settings, shard: int) -> Sequence[StoredSnapshot]:
+    async with await psycopg.AsyncConnection.connect(config.database_url, connect_timeout=5) as connection:
+        return await snapshots.list_whole(connection, shard)
+
+
+def _cut(config: Settings, shard: int, store: LogArchive, *, yes: bool) -> None:
+    offset = asyncio.run(cuttable(config, shard, store))
+    if offset is None:
+        typer.echo(f"Shard {shard}: nothing to cut.")
+        return
+    if not yes:
+        typer.confirm(
+            f"Delete the log of shard {shard} before offset {offset} from Kafka? "
+            f"From then on only {store.folder} has it: keep that folder, and a copy of it elsewhere.",
+            abort=True,
+        )
+    begin = asyncio.run(cut_before(config.brokers, shard, offset))
+    typer.echo(f"Shard {shard}: the log begins at offset {begin} now.")
+
+
+async def cuttable(config: Settings, shard: int, store: LogArchive) -> int | None:
+    """The offset before which the log may be cut, `None` where nothing may.
+
+    Reads all of the archive and both snapshots, because after the cut there is nothing else to start from.
+    """
+    manifest = store.manifest()
+    if manifest is None:
+        return None
+    stored = await _stored(config, shard)
+    if len(stored) < 2:
+        raise PermanentError(f"Shard {shard} has not two whole snapshots yet: nothing is cut.")
+    offset = min(manifest.next_offset, *(one.head.next_offset for one in stored))
+    async with scan(config.brokers, ENGINE_IN, shard) as log:
+        if (await log.bounds()).begin >= offset:
+            return None
+    store.verify(manifest)
+    await _check_snapshots(config, stored)
+    return offset
+
+
+async def _check_snapshots(config: Settings, stored: Sequence[StoredSnapshot]) -> None:
+    async with await psycopg.AsyncConnection.connect(config.database_url, connect_timeout=5) as connection:
+        for one in stored:
+            chunks = await snapshots.load_chunks(connection, one.head.shard, one.generation)
+            if not chunks:
+                raise PermanentError("A snapshot was replaced while it was read: try again.")
+            if Engine.load(chunks).state_hash() != one.head.state_hash:
+                raise InvariantViolation(
+                    f"The snapshot of shard {one.head.shard} at position {one.head.position} does not hold: "
+                    "nothing is cut."
+                )

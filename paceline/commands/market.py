@@ -1,0 +1,112 @@
+"""`paceline market`: list, configure, halt and resume markets."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from paceline.commands.operating import AsJson, Yes, ask, decimal, instruction_id, platform, tell_outcome
+from paceline.messages.inbound import ConfigureMarket, HaltMarket, ResumeMarket
+from paceline.ports.control import MarketControl
+from paceline.usecases import operating
+
+_HELP = "List, configure, halt and resume markets."
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=_HELP)
+
+Symbol = Annotated[str, typer.Argument(help="Market, such as BTC_USDC_PERP.", show_default=False)]
+
+
+@app.callback()
+def market() -> None:
+    """List, configure, halt and resume markets."""
+
+
+@app.command("list")
+def list_(*, as_json: AsJson = False) -> None:
+    """The markets as the engine has them."""
+    with platform() as opened:
+        found = opened.control.markets()
+        shards = opened.desk.shards
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("symbol", no_wrap=True)
+    for heading in ("base", "step", "minimum", "leverage", "maker, taker, maintenance", "state"):
+        table.add_column(heading)
+    for one in found:
+        rates = f"{one.maker_rate_bps}, {one.taker_rate_bps}, {one.maintenance_rate_bps} bps"
+        row = (one.symbol, one.base, one.quantity_step, one.min_notional, f"≤ {one.max_leverage}")
+        table.add_row(*row, rates, _state(one, shards))
+    Console().print(table)
+
+
+def _state(market: MarketControl, shards: int) -> str:
+    if len(market.shards) < shards:
+        return f"only on shards {market.shards}: configure it again"
+    if 0 < len(market.halted_shards) < shards:
+        return f"halted only on shards {market.halted_shards}: halt or resume it again"
+    return "halted" if market.halted_shards else "open"
+
+
+@app.command()
+def configure(
+    symbol: Symbol,
+    *,
+    base: Annotated[str | None, typer.Option(help="Asset, such as BTC; fixed once it is known.")] = None,
+    step: Annotated[str | None, typer.Option(help="Quantity step.")] = None,
+    minimum: Annotated[str | None, typer.Option(help="Least notional, USD.")] = None,
+    max_leverage: Annotated[int | None, typer.Option(min=1, max=1000)] = None,
+    maker_bps: Annotated[int | None, typer.Option(min=0, max=10_000, help="Maker rate.")] = None,
+    taker_bps: Annotated[int | None, typer.Option(min=0, max=10_000, help="Taker rate.")] = None,
+    maintenance_bps: Annotated[int | None, typer.Option(min=0, max=10_000, help="Maintenance rate.")] = None,
+    max_price_age_ms: Annotated[
+        int | None, typer.Option(min=1, max=86_400_000, help="Age at which a price is too old to trade at.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Add a market, or change one: what is not named stays as it is. A new one needs every option.
+
+    It counts from now on, for open trades too: rates are those of the moment of execution.
+    """
+    given = {
+        "base": base,
+        "quantity_step": None if step is None else decimal(step),
+        "min_notional": None if minimum is None else decimal(minimum),
+        "max_leverage": max_leverage,
+        "maker_rate_bps": maker_bps,
+        "taker_rate_bps": taker_bps,
+        "maintenance_rate_bps": maintenance_bps,
+        "max_price_age_us": None if max_price_age_ms is None else max_price_age_ms * 1_000,
+    }
+    with platform() as opened:
+        known = next((m for m in opened.control.markets() if m.symbol == symbol), None)
+        wanted = operating.market_settings(symbol, known, given)
+        if known is not None:
+            ask(f"Change {symbol} for everybody from now on?", yes=yes)
+        message = ConfigureMarket(id=instruction_id(), time=opened.desk.now_us(), symbol=symbol, **wanted)
+        tell_outcome(
+            f"Configuring {symbol}", operating.configure_market(opened.desk, opened.control, message)
+        )
+
+
+@app.command()
+def halt(symbol: Symbol, *, yes: Yes = False) -> None:
+    """Halt a market: it takes prices, but nothing opens, closes or fires until it is resumed."""
+    with platform() as opened:
+        operating.known_market(opened.control, symbol)
+        ask(f"Halt {symbol}? Nobody can close there, and no stop loss fires, until it is resumed.", yes=yes)
+        message = HaltMarket(instruction_id(), opened.desk.now_us(), symbol)
+        tell_outcome(f"Halting {symbol}", operating.instruct(opened.desk, opened.control, message))
+
+
+@app.command()
+def resume(symbol: Symbol) -> None:
+    """Resume a halted market: the next price decides what fires."""
+    with platform() as opened:
+        operating.known_market(opened.control, symbol)
+        message = ResumeMarket(instruction_id(), opened.desk.now_us(), symbol)
+        tell_outcome(f"Resuming {symbol}", operating.instruct(opened.desk, opened.control, message))

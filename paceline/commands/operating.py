@@ -1,0 +1,66 @@
+"""What `paceline market` and `paceline account` share: the platform, questions, how things went."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from paceline.bootstrap import Platform, open_platform
+from paceline.core.errors import TradingError
+from paceline.core.money import parse_decimal
+from paceline.ports.instructions import Answer
+from paceline.settings import settings
+from paceline.usecases.operating import OPERATOR, Outcome
+from paceline.usecases.refusals import sentence_of
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@contextmanager
+def platform() -> Iterator[Platform]:
+    """The platform of this installation, as the API has it."""
+    opened = open_platform(settings())
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def instruction_id() -> str:
+    return f"{OPERATOR}{uuid4().hex}"
+
+
+def ask(question: str, *, yes: bool) -> None:
+    """Go on only with a yes; without a terminal that is what `--yes` is for."""
+    if not yes:
+        typer.confirm(question, abort=True)
+
+
+def decimal(text: str) -> int:
+    try:
+        return parse_decimal(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def tell_outcome(what: str, outcome: Outcome) -> None:
+    if outcome.status == "done":
+        typer.echo(f"{what}: done on {len(outcome.shards)} shards.")
+    else:
+        typer.echo(
+            f"{what}: written to the log of every shard, seen so far on {outcome.shards or 'none'}. "
+            "It will be done once the engine gets there; `paceline status` tells whether it runs."
+        )
+
+
+def tell_answer(what: str, answer: Answer | None) -> None:
+    """What became of a deposit or a withdrawal; a refusal is an error."""
+    if answer is None:
+        typer.echo(f"{what}: written to the log, not answered yet. Do not send it again; look later.")
+    elif answer.status == "rejected":
+        raise TradingError(f"{what}: {sentence_of(answer.code)} ({answer.code})", code=answer.code)
+    else:
+        typer.echo(f"{what}: done.")

@@ -1,0 +1,1 @@
+"""The watchdog: looks at the other services from outside and tells of what stands still."""

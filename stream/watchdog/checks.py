@@ -1,0 +1,113 @@
+"""What is wrong, from what can be seen: pure, but for the memory of when something last moved."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from msgspec import Struct
+
+Kind = Literal["position", "price", "snapshot"]
+READERS: Final = ("engine", "writer", "router")
+
+
+class Trouble(Struct, frozen=True):
+    """`key` names the cause, beginning with its kind."""
+
+    key: str
+    severity: Literal["warning", "critical"]
+    message: str
+
+
+class Limits(Struct, frozen=True):
+    stuck_s: float
+    price_s: float
+    snapshot_s: float
+
+
+class Sight(Struct, frozen=True):
+    """What was seen at one moment; `None` where it could not be looked at.
+
+    `offsets`: reader → shard → offset of the record it wants next. `ends`: reader → shard → offset after the
+    last record of its log. `price_ages_s`: of the markets that should have prices, `None` for one that
+    never had any; likewise `snapshot_ages_s` of all shards.
+    """
+
+    now_s: float
+    offsets: Mapping[str, Mapping[int, int]] | None
+    ends: Mapping[str, Mapping[int, int]] | None
+    price_ages_s: Mapping[str, float | None] | None
+    snapshot_ages_s: Mapping[int, float | None] | None
+
+
+class Watch:
+    """Remembers since when a position has not moved, and when it began to look."""
+
+    def __init__(self, limits: Limits, began_s: float) -> None:
+        self._limits = limits
+        self._began_s = began_s
+        self._moved: dict[tuple[str, int], tuple[int | None, float]] = {}
+
+    def look(self, sight: Sight) -> tuple[list[Trouble], set[str]]:
+        """All troubles there are, and the kinds that could be looked at: of others nothing is known."""
+        troubles: list[Trouble] = []
+        seen: set[str] = set()
+        if sight.offsets is not None and sight.ends is not None:
+            seen.add("position")
+            troubles += self._positions(sight.now_s, sight.offsets, sight.ends)
+        if sight.price_ages_s is not None:
+            seen.add("price")
+            troubles += self._prices(sight.now_s, sight.price_ages_s)
+        if sight.snapshot_ages_s is not None:
+            seen.add("snapshot")
+            troubles += self._snapshots(sight.now_s, sight.snapshot_ages_s)
+        return troubles, seen
+
+    def _positions(
+        self, now_s: float, offsets: Mapping[str, Mapping[int, int]], ends: Mapping[str, Mapping[int, int]]
+    ) -> list[Trouble]:
+        troubles = []
+        for reader in READERS:
+            for shard, end in ends[reader].items():
+                offset = offsets.get(reader, {}).get(shard)
+                before = self._moved.get((reader, shard))
+                at_the_end = offset is not None and offset >= end
+                moved = before is not None and offset is not None and offset != before[0]
+                if before is None or moved or at_the_end:
+                    self._moved[reader, shard] = (offset, now_s)
+                    continue
+                if now_s - before[1] >= self._limits.stuck_s:
+                    troubles.append(_stuck(reader, shard, offset, end, now_s - before[1]))
+        return troubles
+
+    def _prices(self, now_s: float, ages_s: Mapping[str, float | None]) -> list[Trouble]:
+        limit_s = self._limits.price_s
+        troubles = []
+        for symbol, known_s in ages_s.items():
+            age_s = now_s - self._began_s if known_s is None else known_s
+            if age_s >= limit_s:
+                since = f"none for {age_s:.0f} s" if known_s is not None else "none yet"
+                text = (
+                    f"{symbol} has no prices ({since}): orders there are refused as stale. Is the feed well?"
+                )
+                troubles.append(Trouble(f"price:{symbol}", "critical", text))
+        return troubles
+
+    def _snapshots(self, now_s: float, ages_s: Mapping[int, float | None]) -> list[Trouble]:
+        troubles = []
+        for shard, known_s in ages_s.items():
+            age_s = now_s - self._began_s if known_s is None else known_s
+            if age_s >= self._limits.snapshot_s:
+                since = f"is {age_s:.0f} s old" if known_s is not None else "was never stored"
+                text = f"The snapshot of shard {shard} {since}: a restart will replay all that came after it."
+                troubles.append(Trouble(f"snapshot:{shard}", "warning", text))
+        return troubles
+
+
+def _stuck(reader: str, shard: int, offset: int | None, end: int, for_s: float) -> Trouble:
+    if offset is None:
+        text = f"Nobody has read shard {shard} as {reader} for {for_s:.0f} s. Does its process run?"
+    else:
+        text = (
+            f"The {reader} has stood at offset {offset} of shard {shard} for {for_s:.0f} s, "
+            f"with {end - offset} records to read."
+        )
+    return Trouble(f"position:{reader}:{shard}", "critical", text)

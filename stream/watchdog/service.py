@@ -1,0 +1,150 @@
+"""Looks every two seconds and keeps `ops.alerts` in step with what it sees.
+
+It only tells, and a server that is away or refuses must not end it, for others run in its process. What must
+not go on ends by itself: a service whose ledger, log or send fails stops.
+"""
+
+import asyncio
+import time
+from typing import Any, Final
+
+import msgspec
+import psycopg
+import structlog
+from aiokafka.errors import KafkaError
+from mode import Service
+from redis.exceptions import RedisError
+
+from paceline.adapters.kafka.log_ends import LogEndReader
+from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
+from paceline.adapters.postgres import alerts
+from paceline.adapters.postgres.session import Connection, Session
+from paceline.adapters.redis.connect import connect
+from paceline.settings import Settings
+from stream.watchdog.checks import READERS, Limits, Sight, Trouble, Watch
+
+_log = structlog.get_logger()
+
+EVERY_S: Final = 2.0
+SOURCE: Final = "watchdog"
+_TOPIC: Final = {"engine": ENGINE_IN, "writer": ENGINE_OUT, "router": ENGINE_OUT}
+_STORE: Final = """
+select s.shard, extract(epoch from now() - max(x.created_at))::float8
+from generate_series(0, %s - 1) as s (shard)
+left join engine.snapshots as x on x.shard = s.shard and x.complete
+group by s.shard
+"""
+_MARKETS: Final = "select symbol from engine.current_markets where not halted"
+
+
+class WatchdogService(Service):  # type: ignore[misc]
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.name = SOURCE
+        self._shards = settings.engine_shards
+        self._symbols = frozenset(settings.feed_symbols)
+        limits = Limits(
+            settings.watchdog_stuck_s,
+            settings.watchdog_price_s,
+            max(settings.watchdog_snapshot_s, 3 * settings.snapshot_interval_s),
+        )
+        self._watch = Watch(limits, time.monotonic())
+        self._redis = connect(settings.cache_url)
+        self._session = Session(settings.database_url, "paceline-watchdog", patience_s=3.0)
+        self._ends = LogEndReader(settings.brokers, self._shards)
+        self._troubles: list[Trouble] = []
+
+    def health(self) -> dict[str, Any]:
+        return {"state": "running", "alerts": [msgspec.to_builtins(trouble) for trouble in self._troubles]}
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def run(self) -> None:
+        while not self.should_stop:
+            await self._round()
+            await self.sleep(EVERY_S)
+
+    async def on_stop(self) -> None:
+        await self._ends.stop()
+        await self._redis.aclose()
+        await self._session.close()
+
+    async def _round(self) -> None:
+        markets, snapshot_ages_s = await self._stored()
+        sight = Sight(
+            now_s=time.monotonic(),
+            offsets=await self._offsets(),
+            ends=await self._log_ends(),
+            price_ages_s=await self._price_ages_s(markets),
+            snapshot_ages_s=snapshot_ages_s,
+        )
+        troubles, seen = self._watch.look(sight)
+        # What could not be looked at stays as it was.
+        unseen = [trouble for trouble in self._troubles if trouble.key.partition(":")[0] not in seen]
+        self._troubles = troubles + unseen
+        try:
+            await self._session.transaction(lambda c: self._tell(c, troubles, seen))
+        except psycopg.Error as error:
+            _log.warning("alerts not stored", why=str(error).strip()[:300])
+
+    async def _tell(self, connection: Connection, troubles: list[Trouble], seen: set[str]) -> None:
+        for trouble in troubles:
+            if await _open(connection, trouble):
+                _log.error("alert", key=trouble.key, message=trouble.message)
+        gone = await alerts.open_keys(connection, SOURCE) - {trouble.key for trouble in troubles}
+        for key in gone:
+            if key.partition(":")[0] in seen and await alerts.recover(connection, key):
+                _log.warning("recovered", key=key)
+
+    async def _stored(self) -> tuple[set[str] | None, dict[int, float | None] | None]:
+        async def work(connection: Connection) -> tuple[set[str], dict[int, float | None]]:
+            markets = await (await connection.execute(_MARKETS)).fetchall()
+            ages = await (await connection.execute(_STORE, (self._shards,))).fetchall()
+            return {row[0] for row in markets}, {row[0]: row[1] for row in ages}
+
+        try:
+            return await self._session.transaction(work)
+        except psycopg.Error:
+            return None, None
+
+    async def _offsets(self) -> dict[str, dict[int, int]] | None:
+        """Where the readers say in their heartbeats that they stand; several workers share the shards."""
+        found: dict[str, dict[int, int]] = {reader: {} for reader in READERS}
+        try:
+            for reader in READERS:
+                keys = [f"health:{reader}".encode()]
+                keys += [key async for key in self._redis.scan_iter(f"health:{reader}:*", count=1000)]
+                beats: list[Any] = await self._redis.mget(keys)
+                for beat in filter(None, beats):
+                    for shard, view in msgspec.json.decode(beat).get("shards", {}).items():
+                        offset = view["next_offset"]
+                        found[reader][int(shard)] = max(offset, found[reader].get(int(shard), 0))
+        except (RedisError, OSError):
+            return None
+        return found
+
+    async def _log_ends(self) -> dict[str, dict[int, int]] | None:
+        try:
+            async with asyncio.timeout(5):
+                ends = await self._ends.ends()
+        except (TimeoutError, KafkaError, OSError):
+            return None
+        return {reader: ends[_TOPIC[reader]] for reader in READERS}
+
+    async def _price_ages_s(self, markets: set[str] | None) -> dict[str, float | None] | None:
+        """Of the markets that are configured, not halted, and subscribed to."""
+        if markets is None:
+            return None
+        ages: dict[str, float | None] = {}
+        try:
+            for symbol in sorted(markets & self._symbols):
+                stamp = await self._redis.hget(f"price:{symbol}", "time_us")
+                ages[symbol] = None if stamp is None else max(0.0, time.time() - int(stamp) / 1e6)
+        except (RedisError, OSError):
+            return None
+        return ages
+
+
+async def _open(connection: Connection, trouble: Trouble) -> bool:
+    return await alerts.open_alert(
+        connection, trouble.key, severity=trouble.severity, source=SOURCE, message=trouble.message
+    )

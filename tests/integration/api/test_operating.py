@@ -1,0 +1,318 @@
+"""Operators, through the API and the command line, with the real engines behind them."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from typer.testing import CliRunner
+
+from api.context import platform
+from paceline.cli import app as app_of_command
+from paceline.core.errors import AppError
+from paceline.messages.inbound import HaltMarket
+from paceline.settings import settings
+from tests.support.api_stack import BTC, SHARDS, Member, Stack, eventually, sign_in
+
+MARKET: dict[str, Any] = {
+    "symbol": "OPS_USDC_PERP",
+    "base": "OPS",
+    "quantity_step": "0.01",
+    "min_notional": "5",
+    "max_leverage": 20,
+    "maker_rate_bps": 1,
+    "taker_rate_bps": 3,
+    "maintenance_rate_bps": 40,
+    "max_price_age_us": 3_600_000_000,
+}
+LONG = {"symbol": BTC, "side": "long", "margin": "100", "leverage": 10}
+ALL = list(range(SHARDS))
+
+
+@pytest.fixture(scope="session")
+def operator(app: Flask, stack: Stack) -> Member:
+    member = sign_in(app, stack)
+    with app.app_context():
+        assert platform().control.set_role(member.email.upper(), "operator")
+    return member
+
+
+@pytest.fixture
+def known(member: Member) -> Member:
+    """A member whose account the writer has stored."""
+    eventually(lambda: member.get("/account/balance").status_code == 200)
+    return member
+
+
+def done(answer: Any) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
+    assert answer.json["data"]["status"] == "done"
+    assert answer.json["data"]["shards"] == ALL
+    return answer.json["data"]
+
+
+def seen(operator: Member, account: str) -> dict[str, Any]:
+    def ask() -> Any:
+        answer = operator.get(f"/admin/accounts/{account}")
+        return answer.status_code == 200 and answer.json["data"]
+
+    return eventually(ask)
+
+
+def test_members_may_not_and_strangers_may_not(app: Flask, member: Member) -> None:
+    posts = ["/admin/markets", f"/admin/markets/{BTC}/halt", f"/admin/markets/{BTC}/resume"]
+    posts += [f"/admin/accounts/a/{act}" for act in ("halt", "resume", "deposit", "withdraw")]
+    for path in posts:
+        answer = member.post(path, {})
+        assert (answer.status_code, answer.json["error"]["code"]) == (403, "FORBIDDEN"), path
+        assert app.test_client().post(f"/api/v1{path}", json={}).status_code == 401, path
+    for path in (
+        "/admin/markets",
+        "/admin/accounts",
+        "/admin/accounts/a",
+        "/admin/accounts/a/instructions/i",
+    ):
+        assert member.get(path).status_code == 403, path
+        assert app.test_client().get(f"/api/v1{path}").status_code == 401, path
+
+
+def test_a_change_needs_the_csrf_header(operator: Member) -> None:
+    answer = operator.client.post(f"/api/v1/admin/markets/{BTC}/halt")
+    assert answer.json["error"]["code"] == "CSRF_FAILED"
+
+
+def test_a_market_is_configured_halted_and_resumed(operator: Member, known: Member, stack: Stack) -> None:
+    done(operator.post("/admin/markets", MARKET, key="new-market"))
+    stack.price("10", "10.1", symbol=MARKET["symbol"])
+    trade = {"symbol": MARKET["symbol"], "side": "long", "margin": "50", "leverage": 2}
+    assert known.post("/trade/create", trade).status_code == 200
+
+    done(operator.post(f"/admin/markets/{MARKET['symbol']}/halt", None))
+    refused = known.post("/trade/create", trade)
+    assert (refused.status_code, refused.json["error"]["code"]) == (422, "MARKET_HALTED")
+    [asset] = [a for a in known.get("/account/assets").json["data"]["assets"] if a["base"] == "OPS"]
+    assert asset["halted"]
+
+    # Configuring a halted market anew leaves it halted.
+    done(operator.post("/admin/markets", MARKET | {"max_leverage": 30}))
+    [market] = [m for m in operator.get("/admin/markets").json["data"]["markets"] if m["base"] == "OPS"]
+    assert (market["max_leverage"], market["halted"], market["halted_shards"]) == (30, True, ALL)
+
+    done(operator.post(f"/admin/markets/{MARKET['symbol']}/resume", None))
+    stack.price("10", "10.1", symbol=MARKET["symbol"])
+    assert known.post("/trade/create", trade).status_code == 200
+    [asset] = [a for a in known.get("/account/assets").json["data"]["assets"] if a["base"] == "OPS"]
+    assert not asset["halted"]
+
+
+def test_a_base_stays(operator: Member, app: Flask, stack: Stack) -> None:
+    done(operator.post("/admin/markets", MARKET | {"symbol": "BASE_USDC_PERP", "base": "BASE"}))
+    answer = operator.post("/admin/markets", MARKET | {"symbol": "BASE_USDC_PERP", "base": "ELSE"})
+    assert (answer.status_code, answer.json["error"]["code"]) == (409, "BASE_IS_FIXED")
+    # What went round the API shows as the engine has it.
+    stack.configure("BASE_USDC_PERP", "ELSE")
+
+    def market() -> Any:
+        with app.app_context():
+            [found] = [m for m in platform().control.markets() if m.symbol == "BASE_USDC_PERP"]
+        return found.max_leverage == 100 and found
+
+    assert eventually(market).base == "BASE"
+
+
+def test_a_market_that_is_halted_on_some_shards_only_is_told_so(app: Flask, stack: Stack) -> None:
+    stack.configure("PART_USDC_PERP", "PART")
+    with app.app_context():
+        platform().desk.log.append(HaltMarket("part", 1, "PART_USDC_PERP"), 1)
+
+        def market() -> Any:
+            found = [m for m in platform().control.markets() if m.symbol == "PART_USDC_PERP"]
+            return found and found[0].halted_shards and found[0]
+
+        found = eventually(market)
+    assert (found.halted, found.shards, found.halted_shards) == (False, ALL, [1])
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"symbol": "A B"}, "symbol"),
+        ({"base": "btc"}, "base"),
+        ({"base": "USD"}, "base"),
+        ({"quantity_step": "0"}, "quantity_step"),
+        ({"quantity_step": 1}, "quantity_step"),
+        ({"max_leverage": 0}, "max_leverage"),
+        ({"taker_rate_bps": -1}, "taker_rate_bps"),
+        ({"maintenance_rate_bps": 10_001}, "maintenance_rate_bps"),
+        ({"max_price_age_us": 0}, "max_price_age_us"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_bad_configuration_is_refused(operator: Member, change: dict[str, Any], field: str) -> None:
+    answer = operator.post("/admin/markets", MARKET | change)
+    assert answer.status_code == 400
+    assert list(answer.json["error"]["details"]) == [field]
+
+
+def test_what_there_is_not_is_not_found(operator: Member) -> None:
+    for path in (
+        "/admin/markets/NO_SUCH/halt",
+        "/admin/markets/%00/halt",
+        "/admin/accounts/nobody/halt",
+        "/admin/accounts/n%00y/resume",
+    ):
+        assert operator.post(path, None).status_code == 404, path
+    assert operator.post("/admin/accounts/nobody/deposit", {"amount": "1"}).status_code == 404
+    assert operator.get("/admin/accounts/nobody").status_code == 404
+    assert operator.get("/admin/accounts/nobody/instructions/never").status_code == 404
+
+
+def test_an_account_is_halted_and_resumed(operator: Member, known: Member) -> None:
+    account = known.account
+    assert not seen(operator, account)["halted"]
+    trade = known.post("/trade/create", LONG).json["data"]["trade"]
+    done(operator.post(f"/admin/accounts/{account}/halt", None))
+    assert seen(operator, account)["halted"]
+    refused = known.post("/trade/create", LONG)
+    assert (refused.status_code, refused.json["error"]["code"]) == (422, "ACCOUNT_HALTED")
+    assert known.post("/trade/close", {"trade": trade}).status_code == 200
+    done(operator.post(f"/admin/accounts/{account}/resume", None))
+    assert known.post("/trade/create", LONG).status_code == 200
+    assert seen(operator, account)["email"] == known.email
+
+
+def test_money_goes_in_and_out_once(operator: Member, known: Member) -> None:
+    account = known.account
+    seen(operator, account)
+    paid = operator.post(f"/admin/accounts/{account}/deposit", {"amount": "250.5"}, key="bonus")
+    assert paid.status_code == 200, paid.text
+    again = operator.post(f"/admin/accounts/{account}/deposit", {"amount": "250.5"}, key="bonus")
+    assert again.json["data"]["duplicate"]
+    assert known.get("/account/balance").json["data"]["cash"] == "5250.5"
+    taken = operator.post(f"/admin/accounts/{account}/withdraw", {"amount": "50.5"})
+    assert taken.status_code == 200
+    assert known.get("/account/balance").json["data"]["cash"] == "5200"
+    refused = operator.post(f"/admin/accounts/{account}/withdraw", {"amount": "5200.1"}, key="all")
+    assert (refused.status_code, refused.json["error"]["code"]) == (422, "INSUFFICIENT_BALANCE")
+    place = f"/admin/accounts/{account}/instructions/operator-all"
+    answer = eventually(lambda: (got := operator.get(place)).status_code == 200 and got)
+    assert answer.json["data"]["code"] == "INSUFFICIENT_BALANCE"
+    for amount in ("0", "-1", "1e3", "10000000000"):
+        assert operator.post(f"/admin/accounts/{account}/deposit", {"amount": amount}).status_code == 400
+
+
+def test_members_cannot_take_an_operators_id(operator: Member, known: Member) -> None:
+    assert known.post("/trade/create", LONG, key="operator-bonus").status_code == 400
+
+
+def test_accounts_come_in_pages(operator: Member, newcomer: Callable[..., Member]) -> None:
+    latest = newcomer()
+    seen(operator, latest.account)
+    page = operator.get("/admin/accounts?per_page=1").json["data"]
+    assert page["items"][0]["account"] == latest.account
+    assert page["pagination"]["total"] > 1
+
+
+@dataclass
+class Ran:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def paceline(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ran]]:
+    """The command in this process, which spares the second that each start would take."""
+    for name, value in stack.environ.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+
+    def run(*arguments: str, answer: str = "") -> Ran:
+        result = CliRunner().invoke(app_of_command, arguments, input=answer, env={"COLUMNS": "200"})
+        told = f"paceline: {result.exception}\n" if isinstance(result.exception, AppError) else result.stderr
+        return Ran(result.exit_code, result.stdout, told)
+
+    yield run
+    settings.cache_clear()
+
+
+def test_the_command_line_runs_a_market(paceline: Callable[..., Ran], operator: Member) -> None:
+    symbol = "CLI_USDC_PERP"
+    lacking = paceline("market", "configure", symbol, "--base", "CLI")
+    assert lacking.returncode == 1
+    assert "CLI_USDC_PERP is a new market: say its quantity_step, min_notional" in lacking.stderr
+    options = ["--base", "CLI", "--step", "0.1", "--minimum", "5", "--max-leverage", "10", "--maker-bps", "2"]
+    options += ["--taker-bps", "5", "--maintenance-bps", "50", "--max-price-age-ms", "5000"]
+    made = paceline("market", "configure", symbol, *options)
+    assert (made.returncode, made.stdout) == (0, f"Configuring {symbol}: done on 2 shards.\n"), made.stderr
+
+    asked = paceline("market", "halt", symbol, answer="n\n")
+    assert asked.returncode == 1
+    assert "no stop loss fires" in asked.stdout
+    assert paceline("market", "halt", symbol, "--yes").returncode == 0
+    changed = paceline("market", "configure", symbol, "--max-leverage", "7", answer="y\n")
+    assert changed.returncode == 0, changed.stderr
+    [market] = [m for m in json.loads(paceline("market", "list", "--json").stdout) if m["base"] == "CLI"]
+    assert (market["max_leverage"], market["halted"], market["quantity_step"]) == (7, True, "0.1")
+    assert "halted" in paceline("market", "list").stdout
+    assert paceline("market", "resume", symbol).returncode == 0
+    unknown = paceline("market", "halt", "NO_SUCH", "--yes")
+    assert (unknown.returncode, unknown.stderr) == (1, "paceline: There is no market 'NO_SUCH'.\n")
+
+
+def test_the_command_line_runs_an_account(
+    paceline: Callable[..., Ran], operator: Member, known: Member
+) -> None:
+    account = known.account
+    seen(operator, account)
+    assert paceline("account", "halt", account, "--yes").returncode == 0
+    shown = json.loads(paceline("account", "show", known.email, "--json").stdout)
+    assert (shown["account"], shown["halted"]) == (account, True)
+    assert paceline("account", "resume", known.email).returncode == 0
+    assert paceline("account", "deposit", known.email, "10", "--yes").returncode == 0
+    assert known.get("/account/balance").json["data"]["cash"] == "5010"
+    refused = paceline("account", "withdraw", account, "6000", "--yes")
+    assert refused.returncode == 1
+    assert "INSUFFICIENT_BALANCE" in refused.stderr
+    assert account in paceline("account", "list").stdout
+    nobody = paceline("account", "make-operator", "nobody@example.com", "--yes")
+    assert nobody.stderr == "paceline: Nobody has signed in with the address 'nobody@example.com' yet.\n"
+    assert paceline("account", "make-operator", known.email, "--yes").returncode == 0
+    assert known.get("/admin/markets").status_code == 200
+    assert paceline("account", "make-operator", known.email, "--undo").returncode == 0
+    assert known.get("/admin/markets").status_code == 403
+
+
+def test_halts_of_what_was_not_known_yet_do_not_count(stack: Stack, app: Flask) -> None:
+    stack.log(HaltMarket("early", 1, "EARLY_USDC_PERP"))
+    stack.configure("EARLY_USDC_PERP", "EARLY")
+
+    def market() -> Any:
+        with app.app_context():
+            found = [m for m in platform().control.markets() if m.symbol == "EARLY_USDC_PERP"]
+        return found and len(found[0].shards) == SHARDS and found[0]
+
+    assert not eventually(market).halted
+    with psycopg.connect(stack.settings.database_url) as connection:
+        query = "select count(*) from engine.instructions where instruction = 'early'"
+        assert connection.execute(query).fetchone() == (SHARDS,)
+
+
+def test_open_alerts_are_part_of_health(app: Flask, stack: Stack) -> None:
+    client = app.test_client()
+    assert client.get("/health/ready").json["data"]["alerts"] == []
+    with psycopg.connect(stack.settings.database_url) as connection:
+        connection.execute(
+            "insert into ops.alerts (key, severity, source, message) values "
+            "('k', 'critical', 'test', 'Something stands still.')"
+        )
+    health = client.get("/health/ready").json["data"]
+    assert (health["ready"], health["status"]) == (True, "degraded")
+    [alert] = health["alerts"]
+    assert (alert["key"], alert["message"], alert["times"]) == ("k", "Something stands still.", 1)
+    with psycopg.connect(stack.settings.database_url) as connection:
+        connection.execute("update ops.alerts set recovered_at = now()")
+    assert client.get("/health/ready").json["data"]["status"] == "ok"
