@@ -30,7 +30,8 @@ from paceline.messages.inbound import (
 from paceline.messages.log_form import Undecodable
 from paceline.messages.outbound import Effect, Outbound
 
-_INSTRUCTIONS: Final[dict[type[Struct], Callable[[Turn, Any, Account], Refusal | None]]] = {
+Handler = Callable[[Turn, Any, Account], Refusal | None]
+_INSTRUCTIONS: Final[dict[type[Struct], Handler]] = {
     OpenAccount: accounts.exists_already,
     Deposit: accounts.deposit,
     Withdraw: accounts.withdraw,
@@ -73,11 +74,11 @@ class Engine:
             state.log_time = time
         if type(message) is PriceUpdate:
             outputs = markets.update_price(state, message)
-        elif change := _ADMIN.get(type(message)):
-            outputs = []
-            change(state, message)
+        elif handler := _INSTRUCTIONS.get(type(message)):
+            outputs = _instruct(state, message, handler)
         else:
-            outputs = _instruct(state, message)
+            outputs = []
+            _ADMIN[type(message)](state, message)
         state.position += 1
         return outputs
 
@@ -89,11 +90,11 @@ class Engine:
         state, apply = self._state, self.apply
         effects: list[Effect] = []
         for message in messages:
-            if isinstance(message, Undecodable):
+            if type(message) is Undecodable:
                 self.apply_undecodable()
                 continue
             outputs = apply(message)
-            if outputs or not isinstance(message, PriceUpdate):
+            if outputs or type(message) is not PriceUpdate:
                 effects.append(Effect(state.position - 1, state.log_time, message, outputs))
         return effects
 
@@ -186,7 +187,7 @@ class Engine:
         return None if market is None or market.accepted_us is None else (market.bid, market.ask)
 
 
-def _instruct(state: State, message: Any) -> list[Outbound]:
+def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
     """One user's instruction: answered as before if it was answered within a day, else done or refused."""
     turn = Turn(state)
     account = state.accounts.get(message.account)
@@ -194,7 +195,6 @@ def _instruct(state: State, message: Any) -> list[Outbound]:
         if answer := state.answers.recall(message.account, message.id, state.log_time):
             turn.repeat(answer)
             return turn.outputs
-        handler = _INSTRUCTIONS[type(message)]
         refusal = handler(turn, message, account)
     else:
         refusal = _instruct_stranger(turn, message)
