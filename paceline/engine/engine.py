@@ -82,11 +82,15 @@ class Engine:
         state.position += 1
         return outputs
 
-    def apply_batch(self, messages: Iterable[Inbound | Undecodable]) -> list[Effect]:
+    def apply_batch(
+        self, messages: Iterable[Inbound | Undecodable], most_outputs: int | None = None
+    ) -> list[Effect]:
         """Apply messages in order; what goes to `engine.out`: each that had an effect or an answer.
 
         That is every instruction, of a user or of the operator, and each price update that set something off.
+        It ends early after the message with which `most_outputs` are reached; `position` tells where.
         """
+        room = -1 if most_outputs is None else most_outputs
         state, apply = self._state, self.apply
         effects: list[Effect] = []
         for message in messages:
@@ -96,6 +100,8 @@ class Engine:
             outputs = apply(message)
             if outputs or type(message) is not PriceUpdate:
                 effects.append(Effect(state.position - 1, state.log_time, message, outputs))
+                if room >= 0 and (room := room - len(outputs)) <= 0:
+                    break
         return effects
 
     def apply_undecodable(self) -> None:
@@ -111,6 +117,11 @@ class Engine:
     def position(self) -> int:
         """Number of messages applied, which is the position of the next one."""
         return self._state.position
+
+    @property
+    def undecodable(self) -> int:
+        """How many of the messages applied could not be decoded."""
+        return self._state.undecodable
 
     @property
     def log_time(self) -> int:
