@@ -16,6 +16,7 @@ from time import perf_counter
 
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, show
+from paceline.core.money import SCALE
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound
 from paceline.messages.log_form import decode_messages, encode_effects
@@ -98,7 +99,7 @@ def prices_only(scale: int) -> list[Figure]:
 def trailing_rising(scale: int) -> Figure:
     engine = fresh(1_000)
     for number in range(10_000):
-        distance = load.SCALE * 10 + number * load.TICK
+        distance = SCALE * 10 + number * load.TICK
         engine.apply(load.trade(engine.position, number % 1_000, load.MID, distance))
     messages = load.rising(engine.position, 200_000 // scale, load.MID)
 
@@ -127,7 +128,8 @@ def snapshots(scale: int) -> list[Figure]:
 
 
 def captured(engine: Engine, messages: Sequence[Inbound]) -> tuple[list[float], list[bytes]]:
-    pauses, chunks = [], []
+    pauses: list[float] = []
+    chunks: list[bytes] = []
     began = perf_counter()
     capture = engine.begin_capture()
     pauses.append(perf_counter() - began)

@@ -45,7 +45,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    rows = [("what", "measured", "must", "aim", "limit in this run")]
+    rows: list[tuple[str, ...]] = [("what", "measured", "must", "aim", "limit in this run")]
     for f in figures:
         bounds = [f"{bound:,.0f}" if bound else "" for bound in (f.must, f.aim)]
         limit = f"{f.ratio:.0%} of {f.limit:,.0f} ({f.limit_of})" if f.ratio else ""

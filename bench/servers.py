@@ -27,25 +27,35 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Servers:
-    """One shard's worth of servers. `postgres` is a migrated database."""
+    """Where they are. The log has no topics and the database no tables before `fresh`."""
 
     folder: Path
     postgres: str
     redis: str
     kafka: str
 
-    def fresh(self) -> "Servers":
-        """The same with an empty log and an empty database."""
+    def fresh(self, shards: int = 1) -> "Servers":
+        """The same with an empty log of so many shards and an empty database."""
         name = f"bench_{next(_numbers)}"
         with psycopg.connect(self.postgres, autocommit=True) as connection:
             connection.execute(f"create database {name}")
         database = f"{self.postgres.rpartition('/')[0]}/{name}"
         migrate(database)
-        asyncio.run(_empty_log(self.kafka))
+        asyncio.run(_empty_log(self.kafka, shards))
         return replace(self, postgres=database)
 
+    def environment(self, shards: int) -> dict[str, str]:
+        """The settings with which our services find them."""
+        return {
+            "PACELINE_VAR_DIR": str(self.folder),
+            "PACELINE_POSTGRES_URL": self.postgres,
+            "PACELINE_REDIS_URL": self.redis,
+            "PACELINE_KAFKA_BOOTSTRAP": self.kafka,
+            "PACELINE_ENGINE_SHARDS": str(shards),
+        }
 
-async def _empty_log(brokers: str) -> None:
+
+async def _empty_log(brokers: str, shards: int) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await admin.start()
     try:
@@ -56,7 +66,7 @@ async def _empty_log(brokers: str) -> None:
                 await asyncio.sleep(0.05)
     finally:
         await admin.close()
-    await ensure_topics(brokers, 1)
+    await ensure_topics(brokers, shards)
 
 
 async def make_topic(brokers: str, name: str) -> None:
@@ -91,17 +101,10 @@ def running_servers() -> Iterator[Servers]:
 @contextmanager
 def worker(service: str, servers: Servers) -> Iterator[None]:
     """A stream worker in a process of its own, as `paceline up` starts it."""
-    environment = os.environ | {
-        "PACELINE_VAR_DIR": str(servers.folder),
-        "PACELINE_POSTGRES_URL": servers.postgres,
-        "PACELINE_REDIS_URL": servers.redis,
-        "PACELINE_KAFKA_BOOTSTRAP": servers.kafka,
-        "PACELINE_ENGINE_SHARDS": "1",
-    }
     with (servers.folder / f"{service}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "paceline.cli", "stream", service],
-            env=environment, stdout=log, stderr=log,
+            env=os.environ | servers.environment(1), stdout=log, stderr=log,
         )  # fmt: skip
     try:
         yield
