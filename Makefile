@@ -24,7 +24,7 @@ lint: install ## Check style, types, walls and SQL
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --processes 1 dbt
 
-bench: install ## Measure: replay speed, order-to-reply times, start-up
+bench: install ## Measure it all, into var/bench.json too: make bench ARGS="--quick --without stack"
 	@exec $(BIN)/python -m bench $(ARGS)
 
 simulate: install ## Hold the engine against the reference: make simulate SEEDS=100 ARGS="--first 500"

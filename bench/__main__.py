@@ -35,13 +35,15 @@ def main() -> None:
         if name not in options.without:
             print(f"\n{name}", flush=True)
             figures += measure(quick if options.quick else [])
-    print(f"\nall\n{table(figures)}")
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(
-        json.dumps({"measured_at": int(time.time()), "quick": options.quick, "python": sys.version.split()[0],
-                    "figures": [figure.as_json() for figure in figures]}, indent=1)
-    )  # fmt: skip
-    print(f"\nwritten to {options.json}")
+            # After each part, so that one that fails does not take the others with it.
+            write(options.json, figures, quick=options.quick)
+    print(f"\nall\n{table(figures)}\n\nwritten to {options.json}")
+
+
+def write(path: Path, figures: Sequence[Figure], *, quick: bool) -> None:
+    about = {"measured_at": int(time.time()), "quick": quick, "python": sys.version.split()[0]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(about | {"figures": [figure.as_json() for figure in figures]}, indent=1))
 
 
 if __name__ == "__main__":
