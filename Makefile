@@ -20,7 +20,7 @@ test: install ## Run all tests against real servers of their own: make test ARGS
 lint: install ## Check style, types, walls, SQL and the house rules: all hooks of pre-commit
 	@exec $(BIN)/pre-commit run --all-files --show-diff-on-failure
 
-bench: install ## Measure: replay speed, order-to-reply times, start-up
+bench: install ## Measure it all, into var/bench.json too: make bench ARGS="--quick --without stack"
 	@exec $(BIN)/python -m bench $(ARGS)
 
 simulate: install ## Hold the engine against the reference: make simulate SEEDS=100 ARGS="--first 500"

@@ -8,35 +8,18 @@ slow engine. `--json` prints a line a figure.
 
 import argparse
 import gc
-import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from time import perf_counter
 
 from bench import core_load as load
+from bench.figures import Figure, figures_as_json, show
+from paceline.core.money import SCALE
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound
 from paceline.messages.log_form import decode_messages, encode_effects
-
-
-@dataclass(frozen=True)
-class Figure:
-    """`limit` is what `limit_of` reaches in the same run, in the same unit."""
-
-    name: str
-    value: float
-    unit: str
-    must: float | None = None
-    aim: float | None = None
-    limit: float | None = None
-    limit_of: str = ""
-
-    @property
-    def ratio(self) -> float | None:
-        return self.value / self.limit if self.limit else None
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -116,7 +99,7 @@ def prices_only(scale: int) -> list[Figure]:
 def trailing_rising(scale: int) -> Figure:
     engine = fresh(1_000)
     for number in range(10_000):
-        distance = load.SCALE * 10 + number * load.TICK
+        distance = SCALE * 10 + number * load.TICK
         engine.apply(load.trade(engine.position, number % 1_000, load.MID, distance))
     messages = load.rising(engine.position, 200_000 // scale, load.MID)
 
@@ -145,7 +128,8 @@ def snapshots(scale: int) -> list[Figure]:
 
 
 def captured(engine: Engine, messages: Sequence[Inbound]) -> tuple[list[float], list[bytes]]:
-    pauses, chunks = [], []
+    pauses: list[float] = []
+    chunks: list[bytes] = []
     began = perf_counter()
     capture = engine.begin_capture()
     pauses.append(perf_counter() - began)
@@ -191,21 +175,10 @@ def reference_loop(scale: int) -> Figure:
     return Figure("yardstick: additions in a Python loop", rounds / seconds(work), "additions/s")
 
 
-def table(figures: Sequence[Figure]) -> str:
-    rows = [("what", "measured", "must", "aim", "limit in this run")]
-    for f in figures:
-        bounds = [f"{bound:,.0f}" if bound else "" for bound in (f.must, f.aim)]
-        limit = f"{f.ratio:.0%} of {f.limit:,.0f} ({f.limit_of})" if f.ratio else ""
-        value = f"{f.value:,.0f}" if f.value >= 1_000 else f"{f.value:.2f}"
-        rows.append((f.name, f"{value} {f.unit}", *bounds, limit))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> list[Figure]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a first look")
-    parser.add_argument("--json", action="store_true", help="a JSON line a figure instead of a table")
+    figures_as_json(parser)
     options = parser.parse_args(arguments)
     scale = 10 if options.quick else 1
     figures: list[Figure] = [memory(scale), reference_loop(scale)]
@@ -213,11 +186,8 @@ def main(arguments: Sequence[str]) -> None:
     figures.extend(prices_only(scale))
     figures.append(trailing_rising(scale))
     figures.extend(snapshots(scale))
-    if options.json:
-        for figure in figures:
-            print(json.dumps(asdict(figure) | {"ratio": figure.ratio}))
-    else:
-        print(table(figures))
+    show(figures, options.json)
+    return figures
 
 
 if __name__ == "__main__":

@@ -6,24 +6,19 @@ exchange and the feed in processes of their own, and reads shard 0 of the log as
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import statistics
-import tempfile
+import sys
 import time
-from collections.abc import Coroutine
-from pathlib import Path
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from paceline.adapters.kafka.topics import ENGINE_IN, ensure_topics
-from paceline.adapters.postgres.migrate import migrate
-from paceline.local import server
-from paceline.local.kafka import LocalKafka
+from bench.figures import Figure, figures_as_json, show
+from bench.servers import Servers, running_servers
+from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.local.ports import free_port
-from paceline.local.postgres import LocalPostgres
-from paceline.local.redis import LocalRedis
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import decode_messages
 from paceline.settings import Settings, load
@@ -92,53 +87,49 @@ async def measure(settings: Settings, seconds: float) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Print the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=float, default=5_000)
-    parser.add_argument("--seconds", type=float, default=10)
-    wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="paceline-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        running = [
-            server.start(one)[0]
-            for one in (
-                LocalPostgres(folder / "postgres", free_port(), password="only-for-the-bench", durable=False),
-                LocalRedis(folder / "redis", free_port()),
-                LocalKafka(folder / "kafka", free_port(), controller_port=free_port()),
-            )
-        ]
-        postgres, redis, kafka = (one.url for one in running)
+def figures_of(found: dict[str, float], rate: float) -> list[Figure]:
+    at = f"{rate:g} frames/s"
+    return [
+        Figure(f"feed: frames taken ({at})", found["frames_per_s"], "frames/s", None, None, rate, "sent"),
+        Figure(f"feed: frame to reader, p50 ({at})", found["frame_to_reader_p50_ms"], "ms"),
+        Figure(f"feed: frame to reader, p99 ({at})", found["frame_to_reader_p99_ms"], "ms"),
+        Figure(f"feed: frame to stamp, p99 ({at})", found["frame_to_stamp_p99_ms"], "ms"),
+        Figure("feed: frames in a record", found["frames_per_record"], "frames"),
+    ]
+
+
+def main(arguments: Sequence[str]) -> list[Figure]:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--rate", type=float, default=5_000, help="frames a second")
+    parser.add_argument("--seconds", type=float, default=10, help="how long to measure")
+    figures_as_json(parser)
+    wanted = parser.parse_args(arguments)
+    with running_servers() as servers:
         port = free_port()
-        settings = load(
-            {
-                "PACELINE_POSTGRES_URL": postgres,
-                "PACELINE_REDIS_URL": redis,
-                "PACELINE_KAFKA_BOOTSTRAP": kafka,
-                "PACELINE_FEED_URL": f"ws://127.0.0.1:{port}",
-                "PACELINE_ENGINE_SHARDS": str(SHARDS),
-            },
-            folder,
-        )
-        children = [
-            multiprocessing.Process(target=_exchange_process, args=(port, wanted.rate)),
-            multiprocessing.Process(target=_feed_process, args=(settings,)),
-        ]
-        try:
-            migrate(postgres)
-            asyncio.run(ensure_topics(kafka, SHARDS))
-            for child in children:
-                child.start()
-            print(json.dumps(asyncio.run(measure(settings, wanted.seconds)), indent=1))
-        finally:
-            for child in children:
-                if child.pid is not None:
-                    child.terminate()
-                    child.join()
-            for one in running:
-                one.stop()
+        more = {"PACELINE_FEED_URL": f"ws://127.0.0.1:{port}"}
+        found = figures_of(_with_feed(servers.fresh(SHARDS), port, more, wanted), wanted.rate)
+    show(found, wanted.json)
+    return found
+
+
+def _with_feed(
+    servers: Servers, port: int, more: dict[str, str], wanted: argparse.Namespace
+) -> dict[str, float]:
+    settings = load(servers.environment(SHARDS) | more, servers.folder)
+    children = [
+        multiprocessing.Process(target=_exchange_process, args=(port, wanted.rate)),
+        multiprocessing.Process(target=_feed_process, args=(settings,)),
+    ]
+    try:
+        for child in children:
+            child.start()
+        return asyncio.run(measure(settings, wanted.seconds))
+    finally:
+        for child in children:
+            if child.pid is not None:
+                child.terminate()
+                child.join()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

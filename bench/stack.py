@@ -8,16 +8,14 @@ times whether or not the ones before were answered (open loop), so a stall is co
 
 import argparse
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import cycle
 
 import psutil
 
-from bench.core import Figure, table
+from bench.figures import Figure, figures_as_json, quantile, show
 from paceline.local.throwaway import Stack, stop, throwaway_stack
 from sandbox.traders.api import Away, Member, Refused
 
@@ -62,11 +60,6 @@ async def order_latencies(stack: Stack, orders_hz: float, seconds: float) -> tup
     return latencies, failures
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
 def resident_mb(stack: Stack) -> float:
     """Memory of all processes of the stack; shared pages are counted once where the kernel tells (PSS)."""
     root = psutil.Process(stack.process.pid)
@@ -101,21 +94,18 @@ def measure(orders_hz: float, ticks_hz: int, seconds: float) -> list[Figure]:
     ]
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> list[Figure]:
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n", maxsplit=1)[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=30, help="how long to send orders")
     parser.add_argument("--orders", type=float, default=50, help="orders a second")
     parser.add_argument("--ticks", type=int, default=1000, help="price updates a second")
-    parser.add_argument("--json", action="store_true", help="a JSON line a figure instead of a table")
+    figures_as_json(parser)
     options = parser.parse_args(arguments)
     figures = measure(options.orders, options.ticks, options.seconds)
-    if options.json:
-        for figure in figures:
-            print(json.dumps(asdict(figure)))
-    else:
-        print(table(figures))
+    show(figures, options.json)
+    return figures
 
 
 if __name__ == "__main__":

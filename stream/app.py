@@ -28,8 +28,15 @@ from stream.writer.service import Writer
 _log = structlog.get_logger()
 
 
-def _log_service(name: str, topic: str, opener: ShardOpener, settings: Settings) -> LogService:
-    reader = LogReader(settings.brokers, topic, f"paceline-{name}")
+# Nobody waits for the writer: a transaction for what came within some time costs everybody less than many.
+_WRITER_MIN_BYTES: Final = 64 * 1024
+_WRITER_WAIT_MS: Final = 50
+
+
+def _log_service(
+    name: str, topic: str, opener: ShardOpener, settings: Settings, **fetching: int
+) -> LogService:
+    reader = LogReader(settings.brokers, topic, f"paceline-{name}", **fetching)
     return LogService(name, reader, opener, topic, settings.engine_shards)
 
 
@@ -42,7 +49,8 @@ def _engine(settings: Settings) -> LogService:
 
 def _writer(settings: Settings) -> LogService:
     opener = Writer(settings.database_url, settings.engine_shards)
-    return _log_service("writer", ENGINE_OUT, opener, settings)
+    fetching = {"min_bytes": _WRITER_MIN_BYTES, "max_wait_ms": _WRITER_WAIT_MS}
+    return _log_service("writer", ENGINE_OUT, opener, settings, **fetching)
 
 
 def _router(settings: Settings) -> LogService:

@@ -25,7 +25,7 @@ class Answers:
     def remember(self, answer: OrderResponse) -> None:
         """Keep an answer just given; its time is the log time."""
         key = (answer.account, answer.instruction)
-        if key in self.shelf:
+        if self.shelf.get(key) is not None:
             self.shelf.remove(key)
         self.shelf.add(key, answer)
         if answer.time - self._oldest_us > _REMEMBERED_US:

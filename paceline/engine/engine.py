@@ -30,7 +30,8 @@ from paceline.messages.inbound import (
 from paceline.messages.log_form import Undecodable
 from paceline.messages.outbound import Effect, Outbound
 
-_INSTRUCTIONS: Final[dict[type[Struct], Callable[[Turn, Any, Account], Refusal | None]]] = {
+Handler = Callable[[Turn, Any, Account], Refusal | None]
+_INSTRUCTIONS: Final[dict[type[Struct], Handler]] = {
     OpenAccount: accounts.exists_already,
     Deposit: accounts.deposit,
     Withdraw: accounts.withdraw,
@@ -73,28 +74,34 @@ class Engine:
             state.log_time = time
         if type(message) is PriceUpdate:
             outputs = markets.update_price(state, message)
-        elif change := _ADMIN.get(type(message)):
-            outputs = []
-            change(state, message)
+        elif handler := _INSTRUCTIONS.get(type(message)):
+            outputs = _instruct(state, message, handler)
         else:
-            outputs = _instruct(state, message)
+            outputs = []
+            _ADMIN[type(message)](state, message)
         state.position += 1
         return outputs
 
-    def apply_batch(self, messages: Iterable[Inbound | Undecodable]) -> list[Effect]:
+    def apply_batch(
+        self, messages: Iterable[Inbound | Undecodable], most_outputs: int | None = None
+    ) -> list[Effect]:
         """Apply messages in order; what goes to `engine.out`: each that had an effect or an answer.
 
         That is every instruction, of a user or of the operator, and each price update that set something off.
+        It ends early after the message with which `most_outputs` are reached; `position` tells where.
         """
+        room = -1 if most_outputs is None else most_outputs
         state, apply = self._state, self.apply
         effects: list[Effect] = []
         for message in messages:
-            if isinstance(message, Undecodable):
+            if type(message) is Undecodable:
                 self.apply_undecodable()
                 continue
             outputs = apply(message)
-            if outputs or not isinstance(message, PriceUpdate):
+            if outputs or type(message) is not PriceUpdate:
                 effects.append(Effect(state.position - 1, state.log_time, message, outputs))
+                if room >= 0 and (room := room - len(outputs)) <= 0:
+                    break
         return effects
 
     def apply_undecodable(self) -> None:
@@ -110,6 +117,11 @@ class Engine:
     def position(self) -> int:
         """Number of messages applied, which is the position of the next one."""
         return self._state.position
+
+    @property
+    def undecodable(self) -> int:
+        """How many of the messages applied could not be decoded."""
+        return self._state.undecodable
 
     @property
     def log_time(self) -> int:
@@ -186,7 +198,7 @@ class Engine:
         return None if market is None or market.accepted_us is None else (market.bid, market.ask)
 
 
-def _instruct(state: State, message: Any) -> list[Outbound]:
+def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
     """One user's instruction: answered as before if it was answered within a day, else done or refused."""
     turn = Turn(state)
     account = state.accounts.get(message.account)
@@ -194,7 +206,6 @@ def _instruct(state: State, message: Any) -> list[Outbound]:
         if answer := state.answers.recall(message.account, message.id, state.log_time):
             turn.repeat(answer)
             return turn.outputs
-        handler = _INSTRUCTIONS[type(message)]
         refusal = handler(turn, message, account)
     else:
         refusal = _instruct_stranger(turn, message)

@@ -25,19 +25,19 @@ def post_usd(
         raise InvariantViolation(f"the postings of {name} do not sum to zero")
     state = turn.state
     old = _account(state, name)
-    new = Account(
-        name, old.cash + cash, old.margin + margin, old.locked + locked, old.free, old.held, old.halted
-    )
-    if new.cash < 0 or new.margin < 0 or new.locked < 0:
+    cash, margin, locked = old.cash + cash, old.margin + margin, old.locked + locked
+    new = Account(name, cash, margin, locked, old.free, old.held, old.halted)
+    if cash < 0 or margin < 0 or locked < 0:
         raise InvariantViolation(f"a balance of {name} went below zero: {new}")
     state.accounts.replace(name, new)
-    accounts = state.house
-    accounts.external += external
-    accounts.fees += fees
-    accounts.insurance += insurance
+    ours = state.house
+    ours.fees += fees
+    if external or insurance:
+        ours.external += external
+        ours.insurance += insurance
     if house:
-        accounts.house[USD] = accounts.house.get(USD, 0) + house
-    turn.changed[name] = None
+        ours.house[USD] = ours.house.get(USD, 0) + house
+    turn.changed[name] = new
 
 
 def post_asset(turn: Turn, name: str, asset: str, *, free: int = 0, held: int = 0, house: int = 0) -> None:
@@ -60,7 +60,7 @@ def post_asset(turn: Turn, name: str, asset: str, *, free: int = 0, held: int = 
     state.accounts.replace(name, new)
     if house:
         state.house.house[asset] = state.house.house.get(asset, 0) + house
-    turn.changed[name] = None
+    turn.changed[name] = new
 
 
 def _account(state: State, name: str) -> Account:

@@ -42,11 +42,15 @@ class LevelHeap:
         self.first: int = NEVER
         """The key that fires first; may be that of a dead entry, so it errs toward looking."""
 
-    def add(self, level: int, level_class: int, position: int, id_: str) -> None:
-        entries = self._entries
-        heappush(entries, (level * self._direction, level_class, position, id_))
+    def add(self, level: int, level_class: int, position: int, id_: str) -> bool:
+        """Add a level; True if it is the first to fire now."""
+        key = level * self._direction
+        heappush(self._entries, (key, level_class, position, id_))
         self._live += 1
-        self.first = entries[0][0]
+        if key >= self.first:
+            return False
+        self.first = key
+        return True
 
     def forget(self) -> None:
         """One entry has died: its trade or order is gone, or its level was set anew."""

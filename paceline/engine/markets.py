@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from paceline.engine.levels import LIQUIDATION, ORDER, STOP_LOSS, TAKE_PROFIT, TRAILING_STOP, Entry
 from paceline.engine.orders import fire_order
 from paceline.engine.state import Market, State
-from paceline.engine.trades import settle
+from paceline.engine.trades import close_at_level
 from paceline.engine.turn import Turn
 from paceline.messages.inbound import (
     ConfigureMarket,
@@ -98,4 +98,4 @@ def _fire(turn: Turn, market: Market, entry: Entry) -> None:
         if order := turn.state.orders.get(id_):
             fire_order(turn, market, order)
     elif trade := turn.state.trades.get(id_):
-        settle(turn, market, trade, trade.quantity, _REASONS[level_class])
+        close_at_level(turn, market, trade, _REASONS[level_class])

@@ -140,7 +140,6 @@ def _rest(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None
     else:
         post_asset(turn, order.account, market.config.base, free=-order.lock, held=order.lock)
     market.books.add_order(order, _watched(market, order.side))
-    market.books.narrow()
     if partner := _free_partner(state, message):
         state.orders.replace(partner.id, replace(partner, partner=order.id))
 

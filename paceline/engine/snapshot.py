@@ -215,8 +215,6 @@ def load(chunks: Iterable[bytes]) -> State:
     if state is None:
         raise InvariantViolation("the snapshot is empty")
     _load_trailing(state, trailing)
-    for market in state.markets.values():
-        market.books.narrow()
     return state
 
 

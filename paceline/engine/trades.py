@@ -1,5 +1,7 @@
 """Trades: leveraged, isolated margin. Open, amend, close."""
 
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from paceline.engine.ledger import post_usd
@@ -57,7 +59,7 @@ def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal 
     fee = share_of(notional, config.taker_rate_bps)
     if message.margin + fee > account.cash:
         return "INSUFFICIENT_BALANCE"
-    _open(turn, market, message, quantity=quantity, entry=entry, liquidation=level, fee=fee)
+    _open(turn, market, message, account, quantity=quantity, entry=entry, liquidation=level, fee=fee)
     return None
 
 
@@ -65,6 +67,7 @@ def _open(
     turn: Turn,
     market: Market,
     message: CreateTrade,
+    account: Account,
     *,
     quantity: int,
     entry: int,
@@ -74,8 +77,8 @@ def _open(
     position = turn.state.position
     trade = Trade(
         turn.next_id(),
-        message.account,
-        message.symbol,
+        account.name,
+        market.config.symbol,
         message.side,
         quantity,
         entry,
@@ -93,8 +96,8 @@ def _open(
     )
     turn.state.trades.add(trade.id, trade)
     market.books.add_fixed(trade)
-    market.books.add_trailing(trade, _watched(market, trade.side == "long"))
-    market.books.narrow()
+    if trade.trailing_stop is not None:
+        market.books.add_trailing(trade, _watched(market, trade.side == "long"))
     post_usd(turn, trade.account, cash=-trade.margin - fee, margin=trade.margin, fees=fee)
     turn.accept(message, trade=trade.id, price=entry, quantity=quantity, fee=fee, liquidation=liquidation)
 
@@ -130,7 +133,6 @@ def amend_trade(turn: Turn, message: AmendTrade, account: Account) -> Refusal | 
     amended = _amended(trade, message, state.position)
     state.trades.replace(trade.id, amended)
     market.books.replace_trade(trade, amended, _watched(market, trade.side == "long"))
-    market.books.narrow()
     turn.accept(message, trade=trade.id)
     return None
 
@@ -174,22 +176,34 @@ def close_trade(turn: Turn, message: CloseTrade, account: Account) -> Refusal | 
         part = down_to_step(message.quantity, market.config.quantity_step)
         if not part:
             return "BELOW_MINIMUM"
-    price = _watched(market, trade.side == "long")
-    _, fee, _ = _settlement(market, trade, part, price)
-    turn.accept(message, trade=trade.id, price=price, quantity=part, fee=fee)
-    settle(turn, market, trade, part, "user")
+    terms = _settlement(market, trade, part)
+    turn.accept(message, trade=trade.id, price=terms.price, quantity=part, fee=terms.fee)
+    _settle(turn, trade, part, terms, "user")
     return None
 
 
-def settle(turn: Turn, market: Market, trade: Trade, part: int, reason: Reason) -> None:
-    """Close a trade, or a part of it, at the present price."""
+def close_at_level(turn: Turn, market: Market, trade: Trade, reason: Reason) -> None:
+    """A level of the trade was reached: close all of it at the present price."""
+    part = trade.quantity
+    _settle(turn, trade, part, _settlement(market, trade, part), reason)
+
+
+class Settlement(NamedTuple):
+    """What closing a part of a trade comes to: profit before the fee, and the part's share of the margin."""
+
+    price: int
+    profit: int
+    fee: int
+    share: int
+
+
+def _settle(turn: Turn, trade: Trade, part: int, terms: Settlement, reason: Reason) -> None:
     state = turn.state
-    price = _watched(market, trade.side == "long")
-    profit, fee, share = _settlement(market, trade, part, price)
+    price, profit, fee, share = terms
     left = share + profit
     if part == trade.quantity:
         state.trades.remove(trade.id)
-        market.books.forget_trade(trade)
+        state.markets[trade.symbol].books.forget_trade(trade)
     else:
         rest = replace(trade, quantity=trade.quantity - part, margin=trade.margin - share)
         state.trades.replace(trade.id, rest)
@@ -198,17 +212,18 @@ def settle(turn: Turn, market: Market, trade: Trade, part: int, reason: Reason) 
         turn,
         trade.account,
         margin=-share,
-        cash=max(0, left) - fee,
+        cash=(left if left > 0 else 0) - fee,
         fees=fee,
-        insurance=-max(0, -left),
+        insurance=left if left < 0 else 0,
         house=-profit,
     )
     turn.trade_closed(trade, reason, part=part, exit_price=price, profit=profit, fee=fee, margin=share)
 
 
-def _settlement(market: Market, trade: Trade, part: int, price: int) -> tuple[int, int, int]:
-    """Profit before the fee, exit fee, and the part's share of the margin."""
+def _settlement(market: Market, trade: Trade, part: int) -> Settlement:
+    long = trade.side == "long"
+    price = _watched(market, long)
     share = trade.margin * part // trade.quantity
-    profit = profit_of(trade.side == "long", trade.entry, price, part)
+    profit = profit_of(long, trade.entry, price, part)
     fee = fee_on(price, part, market.config.taker_rate_bps)
-    return profit, min(fee, max(0, share + profit)), share
+    return Settlement(price, profit, min(fee, max(0, share + profit)), share)

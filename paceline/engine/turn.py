@@ -2,7 +2,7 @@
 
 import msgspec
 
-from paceline.engine.records import Order, Trade
+from paceline.engine.records import Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.state import State
 from paceline.messages.inbound import User
@@ -16,8 +16,8 @@ class Turn:
         self.state = state
         self.time = state.log_time
         self.outputs: list[Outbound] = []
-        self.changed: dict[str, None] = {}
-        """Names of the accounts that this message changed, in the order in which it first changed them."""
+        self.changed: dict[str, Account] = {}
+        """The accounts that this message changed, as they are now, in the order in which it first did."""
         self._prefix = f"{state.shard}:{state.position}:"
 
     def next_id(self) -> str:
@@ -75,7 +75,7 @@ class Turn:
     def response(self) -> OrderResponse:
         """The answer to the instruction, which is the first output."""
         first = self.outputs[0]
-        assert isinstance(first, OrderResponse)
+        assert type(first) is OrderResponse
         return first
 
     def repeat(self, answer: OrderResponse) -> None:
@@ -97,25 +97,25 @@ class Turn:
     ) -> None:
         self.outputs.append(
             ClosedOrder(
-                id=self.next_id(),
-                time=self.time,
-                account=trade.account,
-                trade=trade.id,
-                order=None,
-                symbol=trade.symbol,
-                side=trade.side,
-                quantity=part,
-                entry=trade.entry,
-                exit=exit_price,
-                profit=profit,
-                fee=fee,
-                margin=margin,
-                leverage=trade.leverage,
-                reason=reason,
-                code=None,
-                remaining=trade.quantity - part,
-                opened=trade.opened,
-                closed=self.time,
+                self.next_id(),
+                self.time,
+                trade.account,
+                trade.id,
+                None,  # order
+                trade.symbol,
+                trade.side,
+                part,
+                trade.entry,
+                exit_price,
+                profit,
+                fee,
+                margin,
+                trade.leverage,
+                reason,
+                None,  # code
+                trade.quantity - part,  # remaining
+                trade.opened,
+                self.time,
             )
         )
 
@@ -154,14 +154,12 @@ class Turn:
 
     def finish(self) -> list[Outbound]:
         """Add the balances of the accounts that changed; returns all outputs."""
-        for name in self.changed:
-            account = self.state.accounts.get(name)
-            assert account is not None
+        for account in self.changed.values():
             self.outputs.append(
                 BalanceUpdate(
                     self.next_id(),
                     self.time,
-                    name,
+                    account.name,
                     account.cash,
                     account.margin,
                     account.locked,

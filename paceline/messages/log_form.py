@@ -1,6 +1,7 @@
 """The form on Kafka: msgpack arrays. A record's value is a batch, decoded message by message if need be."""
 
 from collections.abc import Iterator, Sequence
+from typing import final
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +19,7 @@ _effects_of_json = msgspec.json.Decoder(list[Effect])
 encode_batch = _encoder.encode
 
 
+@final
 class Undecodable(Struct, frozen=True):
     """A message that could not be decoded: its bytes on the log and why."""
 

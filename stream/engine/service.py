@@ -15,7 +15,7 @@ from paceline.adapters.postgres import installation
 from paceline.adapters.postgres.dead_letters import LONGEST_RAW_BYTES, DeadLetter
 from paceline.adapters.postgres.session import Session
 from paceline.engine import Engine
-from paceline.messages.inbound import Inbound, PriceUpdate
+from paceline.messages.inbound import Inbound
 from paceline.messages.log_form import Undecodable, decode_messages, encode_effects
 from paceline.messages.outbound import Effect
 from stream.engine.keeper import Keeper
@@ -23,8 +23,9 @@ from stream.engine.recovery import recover
 
 _log = structlog.get_logger()
 
-# After so many messages what came of them is sent and the event loop gets its turn.
-_SLICE: Final = 512
+# After so many messages, about two milliseconds of work, what came of them is sent and the event loop gets
+# its turn: heartbeats, requests and the producer live there.
+_SLICE: Final = 500
 # One price update may fire a whole book; a record holds the effects of whole messages.
 _RECORD_OUTPUTS: Final = 500
 
@@ -54,25 +55,31 @@ class EngineShard:
         await self._keeper.tick()
 
     async def _apply(self, messages: Sequence[Inbound | Undecodable]) -> None:
-        engine = self._engine
-        for message in messages:
-            position = engine.position
-            if type(message) is Undecodable:
-                engine.apply_undecodable()
-                await self._keeper.add_letter(
-                    DeadLetter(engine.shard, position, message.reason, message.raw[:LONGEST_RAW_BYTES])
-                )
-                continue
-            assert not isinstance(message, Undecodable)
-            outputs = engine.apply(message)
-            if (outputs or type(message) is not PriceUpdate) and position > self._sent_to:
-                self._effects.append(Effect(position, engine.log_time, message, outputs))
-                self._outputs += len(outputs)
-            self._slice += 1
+        engine, done = self._engine, 0
+        while done < len(messages):
+            first, undecodable = engine.position, engine.undecodable
+            room = _RECORD_OUTPUTS - self._outputs
+            effects = engine.apply_batch(messages[done : done + _SLICE - self._slice], room)
+            applied = messages[done : done + engine.position - first]
+            if engine.undecodable > undecodable:
+                await self._park(first, applied)
+            if first <= self._sent_to:
+                effects = [effect for effect in effects if effect.position > self._sent_to]
+            self._effects += effects
+            self._outputs += sum([len(effect.outputs) for effect in effects])
+            self._slice += len(applied)
+            done += len(applied)
             if self._slice >= _SLICE or self._outputs >= _RECORD_OUTPUTS:
                 self._slice = 0
                 await self._send()
                 await asyncio.sleep(0)
+
+    async def _park(self, first: int, messages: Sequence[Inbound | Undecodable]) -> None:
+        """Keep what could not be decoded of the messages from position `first` on."""
+        for position, message in enumerate(messages, first):
+            if isinstance(message, Undecodable):
+                raw = message.raw[:LONGEST_RAW_BYTES]
+                await self._keeper.add_letter(DeadLetter(self._engine.shard, position, message.reason, raw))
 
     async def _send(self) -> None:
         if self._effects:

@@ -49,10 +49,15 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 class LogReader:
     """Batches of one topic's records, of the shards that the group gave to this process."""
 
-    def __init__(self, brokers: str, topic: str, group: str) -> None:
+    def __init__(
+        self, brokers: str, topic: str, group: str, *, min_bytes: int = 1, max_wait_ms: int = 200
+    ) -> None:
+        """Kafka answers when it has `min_bytes`, or after `max_wait_ms` with what there is."""
         self._brokers = brokers
         self._topic = topic
         self._group = group
+        self._min_bytes = min_bytes
+        self._max_wait_ms = max_wait_ms
         self._listener = _Listener()
         self._wanted: dict[int, int] = {}
         self._consumer: Any = None
@@ -68,7 +73,8 @@ class LogReader:
             heartbeat_interval_ms=1500,
             max_poll_interval_ms=_LONGEST_BUSY_MS,
             max_partition_fetch_bytes=4 * 1024 * 1024,
-            fetch_max_wait_ms=200,
+            fetch_max_wait_ms=self._max_wait_ms,
+            fetch_min_bytes=self._min_bytes,
         )
         self._consumer.subscribe([self._topic], listener=self._listener)
         await self._consumer.start()

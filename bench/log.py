@@ -1,0 +1,345 @@
+"""How fast the services are on a real log: Kafka → engine → Kafka, the writer, a trigger, a recovery.
+
+    python -m bench.log [--quick] [--json]
+
+Starts Postgres, Redis and Kafka of its own. Services run in this process as they do in a worker, so their
+CPU time is that of the process; `…, CPU` is what they would reach with a core to themselves.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import uvloop
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec.structs import replace
+
+from bench import core_load as load
+from bench.core import with_trades
+from bench.figures import Figure, figures_as_json, quantile, show
+from bench.servers import Servers, make_topic, running_servers, worker
+from paceline.adapters.kafka.log_reader import LogBounds, LogReader
+from paceline.adapters.kafka.producer import Outlet, make_producer
+from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
+from paceline.adapters.postgres import history, installation, snapshots
+from paceline.adapters.postgres.session import Connection, Session
+from paceline.adapters.postgres.snapshots import SnapshotHead
+from paceline.engine import Engine
+from paceline.engine.snapshot import SCHEMA_VERSION
+from paceline.messages.inbound import Inbound, PriceUpdate
+from paceline.messages.log_form import Undecodable, decode_effects, decode_messages, encode_effects
+from paceline.messages.outbound import Effect
+from stream.engine.recovery import recover
+from stream.engine.service import Engines
+from stream.log_service import LogService, ShardOpener
+from stream.writer.rows import RowMaker, trades_wanted
+from stream.writer.service import Writer
+
+_RARELY_S = 3600.0
+_LOOK_S = 0.001
+_EMPTY_OUT = "bench.out"
+_NO_POSITION = 1 << 40
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a piece of work took: wall time, CPU time of this process, longest gaps of its event loop."""
+
+    wall_s: float
+    cpu_s: float
+    gap_p99_ms: float
+
+
+async def _gaps(gaps: list[float]) -> None:
+    """Note for how long the event loop came to nobody else."""
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(_LOOK_S)
+        gaps.append(max(0.0, time.perf_counter() - before - _LOOK_S))
+
+
+async def timed(work: Awaitable[object]) -> Run:
+    gaps: list[float] = []
+    watch = asyncio.create_task(_gaps(gaps))
+    wall, cpu = time.perf_counter(), time.process_time()
+    await work
+    run = time.perf_counter() - wall, time.process_time() - cpu
+    watch.cancel()
+    return Run(*run, statistics.quantiles(gaps, n=100)[98] * 1e3)
+
+
+async def write(servers: Servers, topic: str, values: Sequence[bytes]) -> None:
+    producer = make_producer(servers.kafka, "bench")
+    await producer.start()
+    outlet = Outlet(producer, topic, 0)
+    for value in values:
+        await outlet.send(value)
+    await producer.stop()
+
+
+async def serve(name: str, topic: str, servers: Servers, opener: ShardOpener, until: int) -> Run:
+    """Run a service's loop until it has handled all records before an offset."""
+    service = LogService(name, LogReader(servers.kafka, topic, f"bench-{name}"), opener, topic, 1)
+
+    async def opened() -> None:
+        while not service.health()["shards"]:  # noqa: ASYNC110  (it tells nobody)
+            await asyncio.sleep(0.001)
+
+    async def done() -> None:
+        while service.health()["shards"]["0"]["next_offset"] < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+    await service.start()
+    await opened()
+    run = await timed(done())
+    await service.stop()
+    return run
+
+
+async def empty_engine(servers: Servers, end: int) -> Run:
+    """The same log through an engine that only answers one message in five with itself."""
+    await make_topic(servers.kafka, _EMPTY_OUT)
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers.kafka, max_partition_fetch_bytes=4 * 1024 * 1024)
+    producer = make_producer(servers.kafka, "bench-empty")
+    await consumer.start()
+    await producer.start()
+    partition = TopicPartition(ENGINE_IN, 0)
+    consumer.assign([partition])
+    consumer.seek(partition, 0)
+    outlet = Outlet(producer, _EMPTY_OUT, 0)
+
+    async def work() -> None:
+        offset = 0
+        while offset < end:
+            batches = await consumer.getmany(timeout_ms=100, max_records=200)
+            for record in batches.get(partition, ()):
+                messages = decode_messages(record.value)
+                effects = [
+                    Effect(record.offset, 0, message, [])
+                    for message in messages[::5]
+                    if not isinstance(message, Undecodable)
+                ]
+                await outlet.send(encode_effects(effects))
+                offset = record.offset + 1
+        await outlet.flush()
+
+    run = await timed(work())
+    await consumer.stop()
+    await producer.stop()
+    return run
+
+
+async def kafka_engine_kafka(servers: Servers, scale: int) -> list[Figure]:
+    accounts, count = 100_000 // scale, 400_000 // scale
+    opening: list[Inbound] = [load.market(), *load.accounts(accounts), load.price(accounts + 1, load.MID)]
+    first = load.encoded(opening)
+    mixed = load.encoded(load.mixed(len(opening), count, accounts))
+    await write(servers, ENGINE_IN, first)
+    engines = partial(Engines, servers.postgres, servers.kafka, 1, _RARELY_S)
+    await serve("engine", ENGINE_IN, servers, engines(), len(first))
+    await write(servers, ENGINE_IN, mixed)
+    end = len(first) + len(mixed)
+    empty = await empty_engine(servers, end)
+    run = await serve("engine", ENGINE_IN, servers, engines(), end)
+    total = count + len(opening)
+    limit = total / empty.wall_s, total / empty.cpu_s
+    return [
+        Figure(
+            "Kafka → engine → Kafka, mixed load",
+            count / run.wall_s,
+            "messages/s",
+            80_000,
+            250_000,
+            limit[0],
+            "the same with an empty engine",
+        ),
+        Figure(
+            "Kafka → engine → Kafka, mixed load, CPU",
+            count / run.cpu_s,
+            "messages/s",
+            None,
+            None,
+            limit[1],
+            "the same with an empty engine",
+        ),
+        Figure("engine service: its event loop's gaps, p99", run.gap_p99_ms, "ms", 5, 3),
+    ]
+
+
+def storm(trades: int) -> tuple[list[Effect], list[Effect]]:
+    """The effects of opening so many trades, and of the prices that stop them all, level by level."""
+    accounts = min(trades, 10_000)
+    engine = Engine()
+    opening = [load.market(), *load.accounts(accounts), load.price(accounts + 1, load.MID)]
+    opening += [load.trade(accounts + 2 + n, n % accounts, load.MID) for n in range(trades)]
+    opened = engine.apply_batch(opening)
+    falling = [load.MID * (10_000 - bps) // 10_000 for bps in range(490, 1010)]
+    return opened, engine.apply_batch([load.price(engine.position + n, bid) for n, bid in enumerate(falling)])
+
+
+def records_of(effects: Sequence[Effect], count: int) -> list[bytes]:
+    return [encode_effects(effects[at : at + count]) for at in range(0, len(effects), count)]
+
+
+async def writer(servers: Servers, scale: int) -> list[Figure]:
+    trades = 40_000 // scale
+    opened, stopped = storm(trades)
+    before, after = records_of(opened, 200), records_of(stopped, 6)
+    await write(servers, ENGINE_OUT, before)
+    await serve("writer", ENGINE_OUT, servers, Writer(servers.postgres, 1), len(before))
+    await write(servers, ENGINE_OUT, after)
+    session = Session(servers.postgres, "bench", history.prepare)
+    rows = await written(session, stopped)
+    run = await serve("writer", ENGINE_OUT, servers, Writer(servers.postgres, 1), len(before) + len(after))
+    await session.close()
+    return [
+        Figure("writer: closed orders into Postgres", trades / run.wall_s, "orders/s", 20_000, 80_000,
+               trades / rows.wall_s, "their rows alone, made before"),
+        Figure("writer: closed orders, CPU of its process", trades / run.cpu_s, "orders/s"),
+    ]  # fmt: skip
+
+
+async def written(session: Session, effects: Sequence[Effect]) -> Run:
+    """The rows of closed orders alone, and taken back: what Postgres can take of them."""
+    trades = await session.transaction(lambda c: history.trades_before(c, trades_wanted(effects), 1 << 40))
+    maker = RowMaker(0, trades)
+    for effect in effects:
+        maker.add(effect)
+    rows = {"closed_orders": maker.rows["closed_orders"]}
+
+    async def insert(connection: Connection) -> None:
+        await history.append(connection, rows)
+        raise _TakenBack
+
+    async def work() -> None:
+        with suppress(_TakenBack):
+            await session.transaction(insert)
+
+    return await timed(work())
+
+
+class _TakenBack(Exception):
+    """Ends a transaction that was only to be measured."""
+
+
+async def trigger(servers: Servers, scale: int) -> list[Figure]:
+    """From the moment a price is sent until the trade that it stops stands in `engine.out`."""
+    ticks = 1_000 // scale
+    opening: list[Inbound] = [load.market(), *load.accounts(1), load.price(2, load.MID)]
+    opening += [replace(load.trade(3 + n, 0, load.MID), stop_loss=load.MID - (n + 1) * load.TICK, leverage=1)
+                for n in range(ticks)]  # fmt: skip
+    await write(servers, ENGINE_IN, load.encoded(opening))
+    with worker("engine", servers):
+        waits, hops = await stopped_by_ticks(servers, len(opening), ticks)
+    p50, p99 = (2 * quantile(hops, share) for share in (0.50, 0.99))
+    return [
+        Figure(
+            "tick to trigger output, p50", quantile(waits, 0.50), "ms", None, None, p50, "two hops, p50"
+        ),
+        Figure("tick to trigger output, p99", quantile(waits, 0.99), "ms", 10, 3, p99, "two hops, p99"),
+    ]  # fmt: skip
+
+
+async def stopped_by_ticks(servers: Servers, first: int, ticks: int) -> tuple[list[float], list[float]]:
+    """Milliseconds from sending each price to its trigger's output, and to the price's own record."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers.kafka, fetch_max_wait_ms=200)
+    producer = make_producer(servers.kafka, "bench-ticks")
+    await consumer.start()
+    await producer.start()
+    ins, outs = TopicPartition(ENGINE_IN, 0), TopicPartition(ENGINE_OUT, 0)
+    consumer.assign([ins, outs])
+    await consumer.seek_to_beginning(outs)
+    await consumer.seek_to_end(ins)
+    sent: dict[int, float] = {}
+    seen: dict[str, list[float]] = {ENGINE_IN: [], ENGINE_OUT: []}
+
+    async def read(until: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not until():
+                for partition, records in (await consumer.getmany(timeout_ms=100)).items():
+                    now = time.perf_counter()
+                    for record in records:
+                        for number in positions(partition.topic, record.value):
+                            if number in sent:
+                                seen[partition.topic].append((now - sent[number]) * 1e3)
+                            elif number == first - 1:
+                                sent[number] = now
+
+    await read(lambda: first - 1 in sent)
+    reading = asyncio.create_task(read(lambda: len(seen[ENGINE_OUT]) >= ticks))
+    for number in range(first, first + ticks):
+        value = load.encoded([load.price(number, load.MID - (number - first + 1) * load.TICK)])[0]
+        sent[number] = time.perf_counter()
+        await producer.send(ENGINE_IN, value=value, partition=0)
+        await asyncio.sleep(0.005)
+    await reading
+    await producer.stop()
+    await consumer.stop()
+    return seen[ENGINE_OUT], seen[ENGINE_IN]
+
+
+def positions(topic: str, value: bytes) -> list[int]:
+    """Of the prices or effects in a record; a price's update id is its position here."""
+    if topic == ENGINE_OUT:
+        return [effect.position for effect in decode_effects(value)]
+    return [m.update_id for m in decode_messages(value) if isinstance(m, PriceUpdate)]
+
+
+async def recovery(servers: Servers, scale: int) -> list[Figure]:
+    """Load 100,000 accounts and open trades from Postgres, then replay what came after from Kafka."""
+    many, count = 100_000 // scale, 1_000_000 // scale
+    engine = with_trades(many, many)
+    capture = engine.begin_capture()
+    chunks = list(capture.slices())
+    head = SnapshotHead(0, capture.position, 0, capture.log_time, capture.hash, SCHEMA_VERSION, "bench")
+    session = Session(servers.postgres, "bench")
+    await session.transaction(lambda c: installation.ensure_shards(c, 1))
+    await session.transaction(lambda c: snapshots.store(c, head, chunks))
+    loading = await timed(recover(session, 0, LogBounds(0, 0)))
+    await session.close()
+    values = load.encoded(load.mixed(engine.position, count, many))
+    await write(servers, ENGINE_IN, values)
+    # As after a crash: what comes of these messages stands on `engine.out` already.
+    await write(servers, ENGINE_OUT, [encode_effects([Effect(_NO_POSITION, 0, load.price(0, 1), [])])])
+    opener = Engines(servers.postgres, servers.kafka, 1, _RARELY_S)
+    replay = await serve("engine", ENGINE_IN, servers, opener, len(values))
+    million = 1_000_000 / count
+    return [
+        Figure(f"recovery: load {many:,} accounts and trades", loading.wall_s, "s", 5, 2),
+        Figure("recovery: replay of 1,000,000 messages", replay.wall_s * million, "s", 8, 3),
+        Figure("recovery: replay of 1,000,000 messages, CPU", replay.cpu_s * million, "s"),
+    ]
+
+
+_PARTS: Mapping[str, Callable[[Servers, int], Coroutine[Any, Any, list[Figure]]]] = {
+    "engine": kafka_engine_kafka,
+    "writer": writer,
+    "trigger": trigger,
+    "recovery": recovery,
+}
+
+
+def main(arguments: Sequence[str]) -> list[Figure]:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a first look")
+    parser.add_argument("--only", choices=_PARTS, help="one of the measurements")
+    figures_as_json(parser)
+    options = parser.parse_args(arguments)
+    figures: list[Figure] = []
+    with running_servers() as servers:
+        for name, measure in _PARTS.items():
+            if options.only in (None, name):
+                figures += uvloop.run(measure(servers.fresh(), 10 if options.quick else 1))
+    show(figures, options.json)
+    return figures
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,117 @@
+"""Postgres, Redis and Kafka of a benchmark's own: free ports, a temporary folder, gone afterwards."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from paceline.adapters.kafka.topics import TOPICS, ensure_topics
+from paceline.adapters.postgres.migrate import migrate
+from paceline.local import server
+from paceline.local.kafka import LocalKafka
+from paceline.local.ports import free_port
+from paceline.local.postgres import LocalPostgres
+from paceline.local.redis import LocalRedis
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where they are. The log has no topics and the database no tables before `fresh`."""
+
+    folder: Path
+    postgres: str
+    redis: str
+    kafka: str
+
+    def fresh(self, shards: int = 1) -> "Servers":
+        """The same with an empty log of so many shards and an empty database."""
+        name = f"bench_{next(_numbers)}"
+        with psycopg.connect(self.postgres, autocommit=True) as connection:
+            connection.execute(f"create database {name}")
+        database = f"{self.postgres.rpartition('/')[0]}/{name}"
+        migrate(database)
+        asyncio.run(_empty_log(self.kafka, shards))
+        return replace(self, postgres=database)
+
+    def environment(self, shards: int) -> dict[str, str]:
+        """The settings with which our services find them."""
+        return {
+            "PACELINE_VAR_DIR": str(self.folder),
+            "PACELINE_POSTGRES_URL": self.postgres,
+            "PACELINE_REDIS_URL": self.redis,
+            "PACELINE_KAFKA_BOOTSTRAP": self.kafka,
+            "PACELINE_ENGINE_SHARDS": str(shards),
+        }
+
+
+async def _empty_log(brokers: str, shards: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    await admin.start()
+    try:
+        if present := set(await admin.list_topics()) & set(TOPICS):
+            await admin.delete_topics(sorted(present))
+        async with asyncio.timeout(20):
+            while set(await admin.list_topics()) & set(TOPICS):  # noqa: ASYNC110  (Kafka tells nobody)
+                await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+    await ensure_topics(brokers, shards)
+
+
+async def make_topic(brokers: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, 1, 1)])
+    finally:
+        await admin.close()
+
+
+@contextmanager
+def running_servers() -> Iterator[Servers]:
+    with ExitStack() as stack:
+        name = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="paceline-bench-", ignore_cleanup_errors=True)
+        )
+        folder = Path(name)
+        folder.chmod(0o755)
+        urls = []
+        for one in (
+            LocalPostgres(folder / "postgres", free_port(), password="only-for-the-bench"),
+            LocalRedis(folder / "redis", free_port()),
+            LocalKafka(folder / "kafka", free_port(), controller_port=free_port()),
+        ):
+            running = server.start(one)[0]
+            stack.callback(running.stop)
+            urls.append(running.url)
+        yield Servers(folder, *urls)
+
+
+@contextmanager
+def worker(service: str, servers: Servers) -> Iterator[None]:
+    """A stream worker in a process of its own, as `paceline up` starts it."""
+    with (servers.folder / f"{service}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "paceline.cli", "stream", service],
+            env=os.environ | servers.environment(1), stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
