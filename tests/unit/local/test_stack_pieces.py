@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +123,33 @@ def test_a_folder_that_postgres_may_not_enter_is_named(tmp_path: Path) -> None:
     closed.chmod(0o700)
     with pytest.raises(ServerFailed, match=r"may not enter \S+: `chmod o\+x"):
         postgres.refuse_unreachable(closed / "data", "nobody")
+
+
+def test_programs_that_postgres_may_not_reach_are_copied_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wheel").mkdir(mode=0o700)
+    program = tmp_path / "wheel" / "server" / "bin" / "postgres"
+    for path in (program, tmp_path / "wheel" / "server.libs" / "lib.so"):
+        path.parent.mkdir(parents=True)
+        path.write_text(path.name)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    copy = postgres.reachable_copy(tmp_path / "wheel" / "server", "1.0")
+    assert (copy / "bin" / "postgres").read_text() == "postgres"
+    assert (copy.parent / "server.libs" / "lib.so").exists()
+    assert copy.parent.stat().st_mode & 0o777 == 0o755
+    program.write_text("another")
+    assert postgres.reachable_copy(tmp_path / "wheel" / "server", "1.0") == copy
+    assert (copy / "bin" / "postgres").read_text() == "postgres"
+    assert list(temporary.iterdir()) == [copy.parent]
+
+    shutil.rmtree(copy.parent)
+    copy.parent.symlink_to(tmp_path / "wheel")
+    with pytest.raises(ServerFailed, match="belongs to somebody else"):
+        postgres.reachable_copy(tmp_path / "wheel" / "server", "1.0")
 
 
 def test_every_jar_is_locked_by_its_hash() -> None:
