@@ -1,8 +1,9 @@
 """What an account has: balances, open trades at the last price, resting orders, what can be traded."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from paceline.core.errors import TransientError
 from paceline.core.money import format_decimal, parse_decimal
@@ -13,6 +14,8 @@ from paceline.ports.records import Records
 from paceline.usecases.trading import Desk, open_account
 
 T = TypeVar("T")
+
+_SETTLING_S: Final = (0.0, 0.02, 0.04, 0.08, 0.16)
 
 
 class Position(OpenTrade, frozen=True, kw_only=True):
@@ -46,7 +49,11 @@ def balance(sight: Sight, desk: Desk, account: str) -> Balance:
     found = _read(sight, lambda state: state.balance(account))
     if found is None:
         open_account(desk, account)
-        found = _read(sight, lambda state: state.balance(account))
+        # While the hot store is rebuilt, what was just answered is in neither store for some milliseconds.
+        for pause_s in _SETTLING_S:
+            time.sleep(pause_s)
+            if found := _read(sight, lambda state: state.balance(account)):
+                break
     if found is None:
         raise TransientError("Your account is being opened. Try again in a moment.", code="ACCOUNT_OPENING")
     return found
