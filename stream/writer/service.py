@@ -7,8 +7,8 @@ from paceline.adapters.postgres import history, installation, readers
 from paceline.adapters.postgres.readers import NotTheOwner, Standing
 from paceline.adapters.postgres.session import Connection, Session
 from paceline.domain.open_trade import OpenTrade
-from paceline.messages.log_form import decode_effects
 from paceline.messages.outbound import Effect
+from stream.effect_batches import effect_batches
 from stream.log_service import Reopen
 from stream.writer.rows import RowMaker, trades_wanted
 
@@ -31,17 +31,8 @@ class WriterShard:
         return self._standing.offset
 
     async def handle(self, records: list[Record]) -> None:
-        effects: list[Effect] = []
-        position = self._standing.position
-        for record in records:
-            for effect in decode_effects(record.value):
-                # Two owners of a shard may both have put it out: the second time is skipped.
-                if effect.position >= position:
-                    effects.append(effect)
-                    position = effect.position + 1
-            if len(effects) >= _BATCH_EFFECTS or record is records[-1]:
-                await self._write(effects, Standing(position, record.offset + 1))
-                effects = []
+        for effects, now in effect_batches(records, self._standing, _BATCH_EFFECTS):
+            await self._write(effects, now)
 
     async def _write(self, effects: list[Effect], now: Standing) -> None:
         try:
