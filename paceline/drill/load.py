@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -13,13 +14,14 @@ from msgspec import Struct
 from paceline.core.errors import AppError
 from paceline.drill.orders import Book, Quote, Wish, draw_wish, forget, take_answer
 from paceline.settings import Settings
-from sandbox.traders.api import Member
+from sandbox.traders.api import Away, Member, Refused
 from sandbox.traders.market import Market
 
 MEMBERS: Final = 24
 _TIMEOUT_S: Final = 12.0  # longer than the longest pause
 _AGAIN_AFTER_S: Final = 1.0
 _MOST_UNDER_WAY: Final = 300
+_WATCH_EVERY_S: Final = 0.5
 _GONE: Final = ("TRADE_NOT_FOUND", "ORDER_NOT_FOUND")
 
 Outcome = Literal["accepted", "rejected", "pending", "refused", "unreachable", "lost", "unknown", "wrong"]
@@ -103,7 +105,7 @@ class Load:
 
     async def run(self) -> None:
         """Until `stop`; returns once everything under way has ended."""
-        watching = asyncio.create_task(self._market.watch(next(iter(self.participants.values())).member))
+        watching = asyncio.create_task(self._watch())
         under_way: set[asyncio.Task[None]] = set()
         began, number = time.monotonic(), 0
         try:
@@ -124,6 +126,15 @@ class Load:
             await asyncio.gather(*under_way)
         finally:
             watching.cancel()
+
+    async def _watch(self) -> None:
+        """Follow the prices through the API; while it is away, those seen last go on."""
+        member = next(iter(self.participants.values())).member
+        while True:
+            with suppress(Away, Refused, httpx.HTTPError):
+                assets = (await member.get("/account/assets"))["assets"]
+                self._market.take(assets, asyncio.get_running_loop().time())
+            await asyncio.sleep(_WATCH_EVERY_S)
 
     def stop(self) -> None:
         self._stopped.set()
