@@ -21,10 +21,14 @@ MEMBERS: Final = 24
 _TIMEOUT_S: Final = 12.0  # longer than the longest pause
 _AGAIN_AFTER_S: Final = 1.0
 _MOST_UNDER_WAY: Final = 300
+_TWICE_SHARE: Final = 0.05
 _WATCH_EVERY_S: Final = 0.5
 _GONE: Final = ("TRADE_NOT_FOUND", "ORDER_NOT_FOUND")
 
 Outcome = Literal["accepted", "rejected", "pending", "refused", "unreachable", "lost", "unknown", "wrong"]
+
+
+_TELLING: Final[tuple[Outcome, ...]] = ("accepted", "rejected", "pending", "lost")
 
 
 class Told(Struct, frozen=True):
@@ -59,8 +63,9 @@ class Sent(Struct):
 
     @property
     def outcome(self) -> Outcome:
-        """The engine's answer if there was one, else the last thing told."""
-        return next((told.outcome for told in self.told if told.final), self.told[-1].outcome)
+        """The engine's answer if there was one, else that it is open, else the last thing told."""
+        told = [one.outcome for one in self.told]
+        return next((outcome for outcome in _TELLING if outcome in told), told[-1])
 
 
 class Participant:
@@ -120,7 +125,9 @@ class Load:
                     self.held_back += 1
                     continue
                 wish = draw_wish(self._draw, participant.book, quotes)
-                task = asyncio.create_task(self._trade(participant, wish, f"drill-{self._seed}-{number}"))
+                twice = self._draw.random() < _TWICE_SHARE
+                key = f"drill-{self._seed}-{number}"
+                task = asyncio.create_task(self._trade(participant, wish, key, twice))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
             await asyncio.gather(*under_way)
@@ -161,19 +168,21 @@ class Load:
             )
         return quotes
 
-    async def _trade(self, participant: Participant, wish: Wish, key: str) -> None:
+    async def _trade(self, participant: Participant, wish: Wish, key: str, twice: bool) -> None:
+        """`twice`: somebody clicks twice. An answer that was lost is asked for again. Always the same key."""
         sent = Sent(key, participant.account, wish.kind, wish.path, dict(wish.body), [])
-        sent.told.append(await self.ask(sent))
+        sent.told += await asyncio.gather(*(self.ask(sent) for _ in range(1 + twice)))
         self.sent.append(sent)
-        if sent.told[-1].outcome == "lost":  # as a client should: again, under the same key
+        if sent.outcome == "lost":
             await asyncio.sleep(_AGAIN_AFTER_S)
             sent.told.append(await self.ask(sent))
-        last = sent.told[-1]
-        if last.final:
-            self.answered_after_us = max(self.answered_after_us, last.asked_us)
-        if last.outcome == "accepted":
-            take_answer(participant.book, wish, last.data)
-        elif last.outcome == "rejected" and last.data["code"] in _GONE:
+        final = next((told for told in sent.told if told.final), None)
+        if final is None:
+            return
+        self.answered_after_us = max(self.answered_after_us, final.asked_us)
+        if final.outcome == "accepted":
+            take_answer(participant.book, wish, final.data)
+        elif final.data["code"] in _GONE:
             forget(participant.book, wish)
 
     async def ask(self, sent: Sent) -> Told:
