@@ -101,12 +101,15 @@ class Load:
         self.answered_after_us = 0  # when the last instruction that the engine has answered was asked
 
     async def sign_in(self) -> None:
-        for number in range(MEMBERS):
-            settings = self._settings
-            email, name = f"drill-{self._seed}-{number}@example.com", f"Drill {number}"
-            member = Member(settings.api_url, settings.mail_api_url, email, name, None)
-            account = (await member.get("/account/balance"))["account"]
-            self.participants[account] = Participant(member, account)
+        joined = await asyncio.gather(*map(self._join, range(MEMBERS)))
+        self.participants = {participant.account: participant for participant in joined}
+
+    async def _join(self, number: int) -> Participant:
+        settings = self._settings
+        email, name = f"drill-{self._seed}-{number}@example.com", f"Drill {number}"
+        member = Member(settings.api_url, settings.mail_api_url, email, name, None)
+        account = (await member.get("/account/balance"))["account"]
+        return Participant(member, account)
 
     async def run(self) -> None:
         """Until `stop`; returns once everything under way has ended."""
