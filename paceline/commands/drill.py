@@ -44,9 +44,9 @@ def drill(
 ) -> None:
     """Trade on a stack of its own while services are killed and paused, then let the log judge.
 
-    Engine, writer, router, feed, API, Kafka, Redis and Postgres get SIGKILL, or SIGSTOP and SIGCONT, as the
-    seed says; the next act waits until the service works again. Afterwards answers, database, cache and
-    state hashes are held against a replay of the exported log. Exit code 0 only if everything agrees.
+    Engine, writer, router, feed, API, Kafka, Redis and Postgres get SIGKILL, or SIGSTOP and SIGCONT, in an
+    order that follows from the seed. Afterwards answers, database, cache and state hashes are held against a
+    replay of the exported log. Exit code 0 only if everything agrees.
     """
     from paceline.drill.report import as_json, as_text
     from paceline.drill.run import Plan, run

@@ -57,9 +57,11 @@ async def carry_out(stack: Stack, load: Load, act: Act) -> Hit:
 
 
 def _kill(pid: int, family: bool) -> None:
-    for member in process.family(pid) if family else [psutil.Process(pid)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
+    """What has just died by itself needs no killing."""
+    for member in process.family(pid):
+        if family or member.pid == pid:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
 
 
 @contextlib.contextmanager

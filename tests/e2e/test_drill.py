@@ -24,5 +24,5 @@ def test_a_short_drill_finds_nothing_lost_and_nothing_twice(tmp_path: Path) -> N
     report = json.loads(report_file.read_text())
     hits = {(hit["service"], hit["kind"]) for hit in report["hits"]}
     assert hits == {(service, kind) for service in SERVICES for kind in ("kill", "pause")}
-    assert report["sent"]["accepted"] > 100
+    assert report["sent"]["accepted"] > 50
     assert all(check["passed"] for check in report["checks"])
