@@ -14,7 +14,7 @@ from paceline.drill.schedule import SERVICES
 
 
 class Report(Struct, frozen=True):
-    """`stopped_by` is why the acts ended before their time, if they did."""
+    """`stopped_by` is why the drill could not be carried through, if it could not."""
 
     seed: int
     began_at: str
@@ -57,7 +57,7 @@ def as_text(report: Report) -> str:
             [(check.name, str(check.compared), _result(check)) for check in report.checks],
         ),
         "",
-        *([f"The acts ended early: {report.stopped_by}"] if report.stopped_by else []),
+        *([f"Not carried through: {report.stopped_by}"] if report.stopped_by else []),
         *(check.line() for check in report.checks if not check.passed),
         "PASS" if report.passed else "FAIL",
     ]

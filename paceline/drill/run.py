@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -41,6 +41,9 @@ class Plan:
     ticks_hz: int
     keep: Path | None
     say: Callable[[str], None]
+
+
+Judgement = tuple[dict[tuple[str, str], checks.Word], list[evidence.ShardEvidence], list[checks.Check]]
 
 
 class NotQuiet(AppError):
@@ -111,11 +114,10 @@ class Drill:
             await loading
             self._plan.say("Load and acts have ended; waiting for everything to come to rest.")
             with silent_exchange(self._stack):
-                found = await self._judge()
+                words, shards, results = await self._judged()
         finally:
             await self._load.close()
             self._write_down()
-        words, shards, results = found
         return Report(
             seed=self._plan.seed,
             began_at=began_at,
@@ -179,7 +181,15 @@ class Drill:
             elapsed_s = time.monotonic() - self._began
             self._plan.say(progress(self._hits, self._load.outcomes(), elapsed_s))
 
-    async def _judge(self) -> tuple[dict[tuple[str, str], checks.Word], list[Any], list[checks.Check]]:
+    async def _judged(self) -> Judgement:
+        """Without any check where the log does not come to rest: then nothing can be compared."""
+        try:
+            return await self._judge()
+        except NotQuiet as error:
+            self._stopped_by = f"{self._stopped_by}; {error}" if self._stopped_by else str(error)
+            return {}, [], []
+
+    async def _judge(self) -> Judgement:
         await self._until(self._at_rest, "the log did not come to rest after the load")
         await self._settle_what_was_left_open()
         await self._until(self._at_rest, "the log did not come to rest at the end")
