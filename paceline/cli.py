@@ -28,6 +28,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "account": ("account", "app", "Look at accounts; halt, resume, pay in and out; make operators."),
     "nightly": ("nightly", "nightly", "Compute, check and publish the leaderboard without Airflow."),
     "replay": ("replay", "replay", "Run recorded messages through the engine."),
+    "drill": (
+        "drill",
+        "drill",
+        "Kill and pause services of a stack of its own, then check that nothing was lost.",
+    ),
     "log": ("log", "app", "Export the log, archive it, cut it."),
 }
 

@@ -85,6 +85,10 @@ class Settings:
     mailbox_port: int = _setting("18020", _port, "Port of the sandbox mailbox")
     bind_host: str = _setting("127.0.0.1", _text, "Address that our own servers listen on")
 
+    restart_pause_s: int = _setting(
+        "30", _between(1, 3600), "Longest pause before a service that keeps dying is started again"
+    )
+
     postgres_url: str = _setting(
         "", _url("postgresql"), "Postgres to use; empty means the local one, with the generated password"
     )

@@ -1,6 +1,7 @@
 """Tells Redis every two seconds how each service of this process is doing."""
 
 import os
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ class Heartbeat(Service):  # type: ignore[misc]
         self._client = connect(cache_url)
         self._services = services
         self._heard = True
+        self._instance = f"{socket.gethostname()}-{os.getpid()}"
 
     @Service.task  # type: ignore[untyped-decorator]
     async def beat(self) -> None:
@@ -35,7 +37,7 @@ class Heartbeat(Service):  # type: ignore[misc]
                 for name, service in self._services.items():
                     at_us = time.time_ns() // 1000
                     beat = {"service": name, "pid": os.getpid(), "at_us": at_us, **service.health()}
-                    await health.publish(self._client, name, beat)
+                    await health.publish(self._client, name, self._instance, beat)
                 self._heard = True
             except AWAY as error:
                 if self._heard:

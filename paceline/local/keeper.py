@@ -15,7 +15,6 @@ from paceline.local.server import last_line
 from paceline.local.service import HEALTHY, Service, State
 
 FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 30.0
 GOOD_RUN_S: Final = 60.0  # after which a death counts as the first again
 _TICK_S: Final = 0.1
 _ASK_AT_START_S: Final = 0.3
@@ -23,11 +22,11 @@ _ASK_S: Final = 3.0
 _PATIENCE: Final = 3  # answers in a row that say no before a service that was well counts as unhealthy
 
 
-def next_pause_s(pause_s: float, lived_s: float) -> float:
+def next_pause_s(pause_s: float, lived_s: float, longest_s: float) -> float:
     """The pause before the next start, given the last one and how long the service lived."""
     if pause_s == 0 or lived_s >= GOOD_RUN_S:
         return FIRST_PAUSE_S
-    return min(pause_s * 2, LONGEST_PAUSE_S)
+    return min(pause_s * 2, longest_s)
 
 
 class Keeper:
@@ -40,6 +39,7 @@ class Keeper:
         log_dir: Path,
         cwd: Path,
         environment: Mapping[str, str],
+        longest_pause_s: float,
         report: Callable[["Keeper"], None],
     ) -> None:
         self.service = service
@@ -52,6 +52,7 @@ class Keeper:
         self.log = log_dir / f"{service.name}.log"
         self._cwd = cwd
         self._environment = {**environment, **service.environment}
+        self._longest_pause_s = longest_pause_s
         self._report = report
         self._patience_s = 5.0
         self._settled = False  # whether this life of the process has been well once
@@ -78,7 +79,7 @@ class Keeper:
                 reason = await self._attempt()
                 if reason is None or self._stop.is_set():
                     break
-                pause_s = next_pause_s(pause_s, time.monotonic() - begun)
+                pause_s = next_pause_s(pause_s, time.monotonic() - begun, self._longest_pause_s)
                 self.restarts += 1
                 self._become(State.RESTARTING, f"{reason} (again in {pause_s:.0f} s)")
                 await self._pause(pause_s)

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterable
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
@@ -71,14 +72,25 @@ def beats(cache_url: str, name: str) -> Probe:
 
 
 def heartbeats(client: "redis.Redis", name: str) -> dict[str, dict[str, Any]]:
-    """The heartbeats of a service: one under its name, or one an instance."""
-    keys = [f"health:{name}".encode(), *client.scan_iter(f"health:{name}:*", count=1000)]
-    values = client.mget(keys)
+    """The heartbeats of a service, by instance."""
+    prefix = f"health:{name}:"
+    keys = list(client.scan_iter(f"{prefix}*", count=1000))
+    values = client.mget(keys) if keys else []
     return {
-        key.decode().removeprefix("health:"): msgspec.json.decode(value)
+        key.decode().removeprefix(prefix): msgspec.json.decode(value)
         for key, value in zip(keys, values, strict=True)
         if value
     }
+
+
+def together(beats: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The instances of a service as one: the newest beat with everybody's shards, each as told last."""
+    told = sorted(beats, key=lambda beat: beat.get("at_us") or 0)
+    shards: dict[str, Any] = {}
+    for beat in told:
+        shards |= beat.get("shards", {})
+    newest = told[-1] if told else {}
+    return newest | {"shards": shards} if shards else newest
 
 
 def airflow(url: str, component: str) -> Probe:

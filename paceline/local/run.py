@@ -46,6 +46,7 @@ def run(wishes: Wishes) -> int:
             var_dir=var_dir,
             cwd=folder,
             environment=_environment(folder),
+            longest_pause_s=settings.restart_pause_s,
             changed=changed,
             stopping=screen.stopping,
         )

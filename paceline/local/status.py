@@ -38,11 +38,8 @@ def _heartbeats(settings: Settings) -> dict[str, dict[str, Any]]:
         with redis.Redis.from_url(
             settings.cache_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
         ) as client:
-            found = {}
-            for key in client.scan_iter("health:*", count=1000):
-                name = key.decode().split(":")[1]
-                found[name] = next(iter(probes.heartbeats(client, name).values()), {})
-            return found
+            names = {key.decode().split(":")[1] for key in client.scan_iter("health:*", count=1000)}
+            return {name: probes.together(probes.heartbeats(client, name).values()) for name in names}
     except redis.RedisError:
         return {}
 

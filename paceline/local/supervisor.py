@@ -26,6 +26,7 @@ class Supervisor:
         var_dir: Path,
         cwd: Path,
         environment: Mapping[str, str],
+        longest_pause_s: float,
         changed: Callable[[Keeper], None],
         stopping: Callable[[], None],
     ) -> None:
@@ -37,7 +38,14 @@ class Supervisor:
         log_dir.mkdir(parents=True, exist_ok=True)
         marked = {**environment, **leftovers.mark(var_dir)}
         self.keepers = {
-            service.name: Keeper(service, log_dir=log_dir, cwd=cwd, environment=marked, report=self._note)
+            service.name: Keeper(
+                service,
+                log_dir=log_dir,
+                cwd=cwd,
+                environment=marked,
+                longest_pause_s=longest_pause_s,
+                report=self._note,
+            )
             for service in services
         }
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from paceline.local import state
+from paceline.local.process import spawn
 from paceline.settings import PREFIX, Settings, load
 
 PACELINE = str(Path(sys.executable).with_name("paceline"))
@@ -89,13 +90,8 @@ def throwaway_stack(
     }
     started = time.monotonic()
     with (folder / "up.log").open("wb") as log:
-        process = subprocess.Popen(
-            [PACELINE, "up", *arguments],
-            env=env,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        # Should we be killed ourselves, it is told to stop.
+        process = spawn([PACELINE, "up", *arguments], cwd=Path.cwd(), output=log, environment=env)
     try:
         _wait_until_healthy(process, folder, started + healthy_within_s)
         healthy_after_s = time.monotonic() - started

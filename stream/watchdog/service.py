@@ -111,9 +111,8 @@ class WatchdogService(Service):  # type: ignore[misc]
         found: dict[str, dict[int, int]] = {reader: {} for reader in READERS}
         try:
             for reader in READERS:
-                keys = [f"health:{reader}".encode()]
-                keys += [key async for key in self._redis.scan_iter(f"health:{reader}:*", count=1000)]
-                beats: list[Any] = await self._redis.mget(keys)
+                keys = [key async for key in self._redis.scan_iter(f"health:{reader}:*", count=1000)]
+                beats: list[Any] = await self._redis.mget(keys) if keys else []
                 for beat in filter(None, beats):
                     for shard, view in msgspec.json.decode(beat).get("shards", {}).items():
                         offset = view["next_offset"]

@@ -10,5 +10,6 @@ EVERY_S: Final = 2.0
 _KEPT_S: Final = 10
 
 
-async def publish(client: Redis, service: str, beat: Mapping[str, Any]) -> None:
-    await client.set(f"health:{service}", msgspec.json.encode(beat), ex=_KEPT_S)
+async def publish(client: Redis, service: str, instance: str, beat: Mapping[str, Any]) -> None:
+    """Several workers may run a service and share its shards: each tells of itself."""
+    await client.set(f"health:{service}:{instance}", msgspec.json.encode(beat), ex=_KEPT_S)

@@ -36,7 +36,7 @@ class World:
 
     async def say(self, engine: int, price_age_s: float = 0) -> None:
         for reader, offset in (("engine", engine), ("writer", 0), ("router", 0)):
-            await health.publish(self.redis, reader, {"shards": {"0": {"next_offset": offset}}})
+            await health.publish(self.redis, reader, "one", {"shards": {"0": {"next_offset": offset}}})
         seen_us = int((time.time() - price_age_s) * 1e6)
         await self.redis.hset("price:BTC_USDC_PERP", "time_us", seen_us)
 

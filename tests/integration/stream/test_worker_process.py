@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from paceline.adapters.kafka.producer import EngineLog
+from paceline.local import probes
 from paceline.messages.inbound import OpenAccount
 from tests.support.log_topics import fresh_topics
 from tests.support.stream_workers import Worker, running, stream_environment
@@ -44,13 +45,22 @@ async def test_an_interrupt_ends_it_cleanly_and_the_heart_told_of_it(
         redis.Redis.from_url(redis_url) as cache,
     ):
         worker = workers["engine,router"]
-        wait_for(lambda: b'"running"' in (cache.get("health:engine") or b""), worker)
-        wait_for(lambda: b'"lag":0' in (cache.get("health:router") or b""), worker)
+        wait_for(lambda: states(cache, "engine") == ["running"], worker)
+        wait_for(lambda: lags(cache, "router") == [0, 0], worker)
         worker.process.send_signal(signal.SIGINT)
         assert worker.process.wait(10) == 0
     with psycopg.connect(environment["PACELINE_POSTGRES_URL"]) as connection:
         snapshots = connection.execute("select shard from engine.snapshots where complete").fetchall()
     assert {shard for (shard,) in snapshots} == {0, 1}
+
+
+def states(cache: redis.Redis, service: str) -> list[str]:
+    return [beat["state"] for beat in probes.heartbeats(cache, service).values()]
+
+
+def lags(cache: redis.Redis, service: str) -> list[int]:
+    shards = probes.together(probes.heartbeats(cache, service).values()).get("shards", {})
+    return [shard["lag"] for shard in shards.values()]
 
 
 async def test_another_number_of_shards_ends_it_with_the_reason(

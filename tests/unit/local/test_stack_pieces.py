@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from paceline.core.errors import ValidationError
-from paceline.local import airflow, doctor, jars, logs, postgres, secrets, stack
+from paceline.local import airflow, doctor, jars, logs, postgres, probes, secrets, stack
 from paceline.local.doctor import Level
 from paceline.local.ports import free_port, is_free, taken
 from paceline.local.server import ServerFailed, last_line
@@ -30,6 +30,16 @@ def settings() -> Iterator[Settings]:
     given = {"PACELINE_VAR_DIR": str(folder / "var"), "PACELINE_JWT_SECRET": "x" * 32, **ports}
     yield load(given, folder)
     shutil.rmtree(folder)
+
+
+def test_the_instances_of_a_service_are_shown_as_one_with_the_shards_of_all() -> None:
+    dead = {"pid": 1, "at_us": 10, "state": "running", "shards": {"0": {"lag": 9}, "1": {"lag": 9}}}
+    alive = {"pid": 2, "at_us": 20, "state": "running", "shards": {"1": {"lag": 0}, "2": {"lag": 3}}}
+    together = probes.together([alive, dead])
+    assert together["pid"] == 2
+    assert together["shards"] == {"0": {"lag": 9}, "1": {"lag": 0}, "2": {"lag": 3}}
+    assert probes.together([{"pid": 3, "at_us": 1}]) == {"pid": 3, "at_us": 1}
+    assert probes.together([]) == {}
 
 
 def test_secrets_are_made_once_and_readable_by_the_owner_only(tmp_path: Path) -> None:

@@ -25,13 +25,13 @@ def python(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", code)
 
 
-def test_pauses_double_up_to_thirty_seconds_and_start_anew_after_a_good_run() -> None:
+def test_pauses_double_up_to_the_longest_and_start_anew_after_a_good_run() -> None:
     pauses, pause_s = [], 0.0
     for _ in range(7):
-        pause_s = next_pause_s(pause_s, lived_s=1)
+        pause_s = next_pause_s(pause_s, lived_s=1, longest_s=30)
         pauses.append(pause_s)
     assert pauses == [1, 2, 4, 8, 16, 30, 30]
-    assert next_pause_s(30, lived_s=GOOD_RUN_S) == 1
+    assert next_pause_s(30, lived_s=GOOD_RUN_S, longest_s=30) == 1
 
 
 class Run:
@@ -46,6 +46,7 @@ class Run:
             var_dir=folder,
             cwd=folder,
             environment=dict(os.environ),
+            longest_pause_s=30,
             changed=lambda keeper: self.changes.append((keeper.service.name, keeper.state)),
             stopping=lambda: None,
         )

@@ -1,0 +1,309 @@
+"""What must hold after a drill, whatever was killed. A check says how much it compared and what was wrong."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from paceline.core.money import parse_decimal
+from paceline.drill.evidence import Cached, ShardEvidence
+from paceline.drill.load import Sent, Told
+from paceline.messages.json_form import output_to_json
+from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
+from paceline.ports.instructions import Answer
+from paceline.usecases.trading import OPENING
+
+_SHOWN = 5
+_NEVER_DONE = ("refused", "unreachable")
+
+
+class Check(Struct, frozen=True):
+    """`compared` things were looked at; `problems` are those that were wrong, in words.
+
+    A check that had nothing to look at has shown nothing, unless it is `of_luck` whether there is something.
+    """
+
+    name: str
+    compared: int
+    problems: list[str]
+    of_luck: bool = False
+
+    @property
+    def passed(self) -> bool:
+        return (self.compared > 0 or self.of_luck) and not self.problems
+
+    def line(self) -> str:
+        if self.compared == 0:
+            return f"{self.name}: there was nothing to compare"
+        shown = "; ".join(self.problems[:_SHOWN])
+        more = f"; and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
+        return f"{self.name}: {shown}{more}"
+
+
+class Word(Struct, frozen=True):
+    """What the log says of the instructions of one account and id: positions and answers, in order."""
+
+    times: list[int]
+    answers: list[OrderResponse]
+
+    @property
+    def first_hand(self) -> list[OrderResponse]:
+        return [answer for answer in self.answers if not answer.duplicate]
+
+
+def words_of(shards: Iterable[ShardEvidence]) -> dict[tuple[str, str], Word]:
+    """By account and instruction."""
+    words: dict[tuple[str, str], Word] = {}
+    for shard in shards:
+        for position, message in shard.instructions.items():
+            word = words.setdefault((message.account, message.id), Word([], []))
+            word.times.append(message.time)
+            answer = shard.outputs.get(f"{shard.shard}:{position}:0")
+            if isinstance(answer, OrderResponse):
+                word.answers.append(answer)
+    return words
+
+
+def one_answer_each(shards: Sequence[ShardEvidence]) -> Check:
+    """Every instruction on `engine.in` has one `order_response` on `engine.out`, its first output."""
+    problems, compared = [], 0
+    for shard in shards:
+        responses = Counter(
+            o.id.rpartition(":")[0] for o in shard.out.values() if isinstance(o, OrderResponse)
+        )
+        for position, message in shard.instructions.items():
+            compared += 1
+            count = responses.pop(f"{shard.shard}:{position}", 0)
+            answer = shard.out.get(f"{shard.shard}:{position}:0")
+            if count != 1 or not isinstance(answer, OrderResponse) or answer.instruction != message.id:
+                problems.append(f"{message.id} at {shard.shard}:{position} has {count} answers")
+        problems += [f"{place} is answered and no instruction" for place in responses]
+    return Check("one answer per instruction on the log", compared, problems)
+
+
+def outputs_are_the_replays(shards: Sequence[ShardEvidence]) -> Check:
+    """`engine.out` holds the outputs of an uninterrupted replay, and copies of an output are equal."""
+    problems: list[str] = []
+    for shard in shards:
+        problems += _differences(shard.outputs, shard.out)
+        problems += [f"two different outputs {id_}" for id_ in shard.out_different]
+    return Check("engine.out = replay from zero", sum(len(shard.out) for shard in shards), problems)
+
+
+def nothing_uncalled(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
+    """The log holds no instruction that nobody sent."""
+    known = {(one.account, one.key) for one in sent}
+    problems = [
+        f"{key} of {account}"
+        for account, key in words
+        if (account, key) not in known and key != OPENING + account
+    ]
+    return Check("every instruction on the log was sent", len(words), problems)
+
+
+def done_once(words: Mapping[tuple[str, str], Word]) -> Check:
+    """However often an instruction reached the log, it was carried out or refused once, then repeated."""
+    problems = []
+    for (_, key), word in words.items():
+        if len(word.first_hand) != 1:
+            problems.append(f"{key} has {len(word.first_hand)} first answers")
+        elif any(_plain(answer) != _plain(word.first_hand[0]) for answer in word.answers):
+            problems.append(f"{key} was answered differently the second time")
+    return Check("done once, however often it was sent", len(words), problems)
+
+
+def told_what_the_log_says(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
+    """What the API answered with 200 or 422, at once or looked up later, stands on the log."""
+    problems, compared = [], 0
+    for one in sent:
+        for told in (*one.told, *([one.looked_up] if one.looked_up else ())):
+            if told.final:
+                compared += 1
+                word = words.get((one.account, one.key))
+                if word is None or not any(_says(told, answer) for answer in word.answers):
+                    problems.append(f"{one.key} was told {told.data}, the log says {word}")
+    return Check("answered 200 or 422 = what the log says", compared, problems)
+
+
+def _says(told: Told, answer: OrderResponse) -> bool:
+    if told.status == 200:
+        return msgspec.convert(told.data, Answer, strict=False) == _answer(answer)
+    return answer.status == "rejected" and told.data["code"] == answer.code
+
+
+def _answer(answer: OrderResponse) -> Answer:
+    return msgspec.convert(output_to_json(answer), Answer)
+
+
+def pending_found_later(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
+    """What was left open and had reached the log by then could be looked up afterwards."""
+    problems, compared = [], 0
+    for one in sent:
+        if one.looked_up is None:
+            continue
+        compared += 1
+        word = words.get((one.account, one.key))
+        reached = word is not None and word.times[0] < one.looked_up.asked_us
+        if reached and not one.looked_up.final:
+            problems.append(f"{one.key} is on the log, but was {one.looked_up.outcome} when looked up")
+    return Check("202 or lost: readable later if on the log", compared, problems, of_luck=True)
+
+
+def refused_never_done(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
+    """An instruction of which every attempt was answered 503, or met nobody, is not on the log."""
+    never = [one for one in sent if all(told.outcome in _NEVER_DONE for told in one.told)]
+    problems = [f"{one.key} is on the log" for one in never if (one.account, one.key) in words]
+    return Check("503 or unreachable: never on the log", len(never), problems, of_luck=True)
+
+
+def no_wrong_answers(sent: Sequence[Sent]) -> Check:
+    """The API never fell into an error of its own, whatever was away."""
+    problems = [
+        f"{one.key} ({one.kind}): {told.status} {told.data}"
+        for one in sent
+        for told in one.told
+        if told.outcome in ("wrong", "unknown")
+    ]
+    return Check("no other answer than these", sum(len(one.told) for one in sent), problems)
+
+
+def all_settled(sent: Sequence[Sent]) -> Check:
+    """What was left open has got an answer at last, under its key."""
+    open_ = [one for one in sent if one.looked_up is not None]
+    problems = [
+        f"{one.key} is still {one.outcome}"
+        for one in open_
+        if not one.looked_up.final and one.outcome in ("pending", "lost")  # type: ignore[union-attr]
+    ]
+    return Check("left open: answered in the end", len(open_), problems, of_luck=True)
+
+
+def stored_closed_orders_are(shards: Sequence[ShardEvidence], stored: Counter[tuple[Any, ...]]) -> Check:
+    expected = Counter(
+        (o.id, o.account, o.trade, o.order, o.reason, o.quantity, o.remaining, o.profit, o.fee)
+        for shard in shards
+        for o in shard.outputs.values()
+        if isinstance(o, ClosedOrder)
+    )
+    return _same("every closed order once in Postgres", expected, stored)
+
+
+def stored_balances_are(shards: Sequence[ShardEvidence], stored: Counter[tuple[Any, ...]]) -> Check:
+    expected = Counter(
+        (o.id, o.account, o.cash, o.margin, o.locked)
+        for shard in shards
+        for o in shard.outputs.values()
+        if isinstance(o, BalanceUpdate)
+    )
+    return _same("every balance once in Postgres", expected, stored)
+
+
+def stored_answers_are(shards: Sequence[ShardEvidence], stored: Counter[tuple[Any, ...]]) -> Check:
+    expected = Counter(
+        (o.id, o.account, o.instruction, o.status, o.code, o.duplicate)
+        for shard in shards
+        for o in shard.outputs.values()
+        if isinstance(o, OrderResponse)
+    )
+    return _same("every answer once in Postgres", expected, stored)
+
+
+def hashes_agree(shards: Sequence[ShardEvidence]) -> Check:
+    """The live engine's last snapshot, the older one and what came after it, and two replays from zero."""
+    problems, compared = [], 0
+    for shard in shards:
+        newest = shard.snapshots[0]
+        if newest.position != shard.engine.position:
+            problems.append(f"shard {shard.shard}: snapshot at {newest.position} of {shard.engine.position}")
+        hashes = {
+            "live": newest.state_hash,
+            f"snapshot at {shard.snapshots[-1].position} + replay": shard.resumed_hash,
+            "replay": shard.engine.state_hash(),
+            "paceline replay": shard.cli_hash,
+        }
+        compared += len(hashes)
+        if len(set(hashes.values())) != 1:
+            problems.append(f"shard {shard.shard}: {hashes}")
+    return Check("hash: live = snapshot + replay = replay", compared, problems)
+
+
+def ledger_sums_to_zero(shards: Sequence[ShardEvidence]) -> Check:
+    sums = [(shard.shard, asset, total) for shard in shards for asset, total in shard.ledger_sums.items()]
+    problems = [f"shard {shard}: {asset} sums to {total}" for shard, asset, total in sums if total]
+    return Check("ledger sums to zero per shard and asset", len(sums), problems)
+
+
+def cache_is_the_engines(shards: Sequence[ShardEvidence], cached: Cached) -> Check:
+    """Balances, open trades and resting orders in Redis are those of the engine."""
+    balances: dict[str, Any] = {}
+    trades: dict[str, Any] = {}
+    orders: dict[str, Any] = {}
+    for shard in shards:
+        for account in shard.engine.accounts():
+            held = [dict(account.free), dict(account.held)]
+            balances[account.name] = [account.cash, account.margin, account.locked, *held]
+        for trade in shard.engine.open_trades():
+            trades[trade.id] = [getattr(trade, name) for name in _TRADE]
+        for order in shard.engine.resting_orders():
+            price = None if order.distance is not None else order.price
+            orders[order.id] = [order.quantity, price, order.distance]
+    found_balances = {name: _held(told) for name, told in cached.balances.items()}
+    found_trades = {name: _scaled(told, *_TRADE) for name, told in cached.trades.items()}
+    found_orders = {name: _scaled(told, *_ORDER) for name, told in cached.orders.items()}
+    problems = [
+        *_differences(balances, found_balances),
+        *_differences(trades, found_trades),
+        *_differences(orders, found_orders),
+    ]
+    compared = len(balances) + len(trades) + len(orders)
+    return Check("Redis = engine: balances, trades, orders", compared, problems)
+
+
+def members_see(shards: Sequence[ShardEvidence], shown: Mapping[str, Mapping[str, Any]]) -> Check:
+    """`GET /account/balance` shows each member what the engine holds."""
+    problems = []
+    held = {account.name: account for shard in shards for account in shard.engine.accounts()}
+    for name, balance in shown.items():
+        account = held[name]
+        if _scaled(balance, "cash", "margin", "locked") != [account.cash, account.margin, account.locked]:
+            problems.append(f"{name} sees {balance}, the engine holds {account}")
+    return Check("the API shows the engine's balances", len(shown), problems)
+
+
+_TRADE = ("entry", "quantity", "margin", "stop_loss", "take_profit", "trailing_stop", "liquidation")
+_ORDER = ("quantity", "price", "distance")
+
+
+def _scaled(told: Mapping[str, Any], *names: str) -> list[int | None]:
+    return [None if told[name] is None else parse_decimal(told[name]) for name in names]
+
+
+def _held(told: Mapping[str, Any]) -> list[Any]:
+    """A balance as JSON in the form in which the engine has it."""
+    assets = (told["balances"], told["locked_balances"])
+    scaled = [{asset: parse_decimal(amount) for asset, amount in held.items()} for held in assets]
+    return [*_scaled(told, "cash", "margin", "locked"), *scaled]
+
+
+def _plain(answer: OrderResponse) -> OrderResponse:
+    """An answer without what differs in its repetition."""
+    return msgspec.structs.replace(answer, id="", time=0, duplicate=False)
+
+
+def _differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    missing = [f"{name} is missing" for name in expected.keys() - found.keys()]
+    extra = [f"{name} is there and should not be" for name in found.keys() - expected.keys()]
+    other = [
+        f"{name} is {found[name]}, not {expected[name]}"
+        for name in expected.keys() & found.keys()
+        if expected[name] != found[name]
+    ]
+    return sorted(missing + extra + other)
+
+
+def _same(name: str, expected: Counter[tuple[Any, ...]], found: Counter[tuple[Any, ...]]) -> Check:
+    missing = [f"missing {row}" for row in expected - found]
+    extra = [f"too much {row}" for row in found - expected]
+    return Check(name, expected.total(), missing + extra)

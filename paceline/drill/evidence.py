@@ -1,0 +1,201 @@
+"""What is left after the acts: the log as exported, and what everybody made of it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+import redis
+
+from paceline.adapters.kafka.log_scan import scan
+from paceline.adapters.kafka.topics import ENGINE_OUT
+from paceline.adapters.postgres.numbers import from_numeric
+from paceline.engine import Engine
+from paceline.local.throwaway import Stack
+from paceline.messages.inbound import USER_TYPES, User
+from paceline.messages.json_form import DecodeError, decode_line
+from paceline.messages.log_form import decode_effects
+from paceline.messages.outbound import Outbound
+
+
+@dataclass
+class Snapshot:
+    position: int
+    next_offset: int
+    state_hash: str
+    chunks: list[bytes]
+
+
+@dataclass
+class ShardEvidence:
+    """One shard. `engine` and `outputs` are what an engine becomes and says that reads the exported log from
+    its start; `cli_hash` is what `paceline replay` prints. `out` holds the outputs on `engine.out` by id,
+    `out_copies` counts how often an id was there again. Snapshots newest first.
+    """
+
+    shard: int
+    engine: Engine
+    outputs: dict[str, Outbound]
+    instructions: dict[int, User]
+    cli_hash: str
+    ledger_sums: dict[str, int]
+    snapshots: list[Snapshot]
+    resumed_hash: str
+    out: dict[str, Outbound] = field(default_factory=dict)
+    out_copies: int = 0
+    out_different: list[str] = field(default_factory=list)
+
+
+def messages_of(file: Path) -> Iterator[Any]:
+    """The messages of an exported log; None where one could not be decoded."""
+    with file.open("rb") as lines:
+        for line in lines:
+            try:
+                yield decode_line(line.rstrip(b"\n"))
+            except DecodeError:
+                yield None
+
+
+def apply(engine: Engine, message: Any) -> list[Outbound]:
+    if message is None:
+        engine.apply_undecodable()
+        return []
+    return engine.apply(message)
+
+
+async def collect(stack: Stack, shard: int, folder: Path) -> ShardEvidence:
+    """Export the shard's log and run it; read `engine.out` and the snapshots."""
+    file = folder / f"shard-{shard}.jsonl"
+    stack.run("log", "export", "--shard", str(shard), str(file), timeout_s=600)
+    engine = Engine(shard=shard)
+    outputs: dict[str, Outbound] = {}
+    instructions: dict[int, User] = {}
+    for position, message in enumerate(messages_of(file)):
+        if isinstance(message, USER_TYPES):
+            instructions[position] = message
+        outputs |= {output.id: output for output in apply(engine, message)}
+    engine.check_ledger()
+    snapshots = read_snapshots(stack, shard)
+    at = str(snapshots[0].position)
+    report = stack.run("replay", str(file), "--shard", str(shard), "--at", at, "--json", timeout_s=600)
+    evidence = ShardEvidence(
+        shard=shard,
+        engine=engine,
+        outputs=outputs,
+        instructions=instructions,
+        cli_hash=json.loads(report.stdout)["state_hash"],
+        ledger_sums={asset: sum(kinds.values()) for asset, kinds in engine.ledger().items()},
+        snapshots=snapshots,
+        resumed_hash=_resumed(snapshots[-1], file),
+    )
+    await _read_out(stack, evidence)
+    return evidence
+
+
+def _resumed(snapshot: Snapshot, file: Path) -> str:
+    """State hash at the end of the log of an engine that begins with a snapshot."""
+    engine = Engine.load(snapshot.chunks)
+    for position, message in enumerate(messages_of(file)):
+        if position >= snapshot.position:
+            apply(engine, message)
+    return engine.state_hash()
+
+
+async def _read_out(stack: Stack, evidence: ShardEvidence) -> None:
+    async with scan(stack.settings.brokers, ENGINE_OUT, evidence.shard) as log:
+        bounds = await log.bounds()
+        async for record in log.records(bounds.begin, bounds.end):
+            for effect in decode_effects(record.value):
+                for output in effect.outputs:
+                    before = evidence.out.setdefault(output.id, output)
+                    if before is not output:
+                        evidence.out_copies += 1
+                        if before != output:
+                            evidence.out_different.append(output.id)
+
+
+def rows(stack: Stack, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query on the stack's database."""
+    with psycopg.connect(stack.settings.database_url) as connection:
+        return connection.execute(query.encode(), values).fetchall()
+
+
+def read_snapshots(stack: Stack, shard: int) -> list[Snapshot]:
+    """The whole snapshots of a shard, newest first."""
+    heads = rows(
+        stack,
+        "select generation, position, next_offset, state_hash from engine.snapshots"
+        " where shard = %s and complete order by position desc",
+        shard,
+    )
+    chunks = (
+        "select data::text from engine.snapshot_chunks where shard = %s and generation = %s order by ordinal"
+    )
+    found = []
+    for generation, position, next_offset, state_hash in heads:
+        texts = [text.encode() for (text,) in rows(stack, chunks, shard, generation)]
+        found.append(Snapshot(position, next_offset, state_hash, texts))
+    return found
+
+
+def stored_closed_orders(stack: Stack) -> Counter[tuple[Any, ...]]:
+    found = rows(
+        stack,
+        'select shard, position, ordinal, account, trade, "order", reason, quantity, remaining, profit, fee'
+        " from engine.closed_orders",
+    )
+    return Counter((_id(row), *row[3:7], *map(_scaled, row[7:])) for row in found)
+
+
+def stored_balances(stack: Stack) -> Counter[tuple[Any, ...]]:
+    found = rows(stack, "select shard, position, ordinal, account, cash, margin, locked from engine.balances")
+    return Counter((_id(row), row[3], *map(_scaled, row[4:])) for row in found)
+
+
+def stored_answers(stack: Stack) -> Counter[tuple[Any, ...]]:
+    """Instructions of users with what they were answered."""
+    found = rows(
+        stack,
+        "select shard, position, 0, account, instruction, status, code, duplicate from engine.instructions"
+        " where account is not null and response is not null",
+    )
+    return Counter((_id(row), *row[3:]) for row in found)
+
+
+def _id(row: tuple[Any, ...]) -> str:
+    return ":".join(map(str, row[:3]))
+
+
+def _scaled(value: Any) -> int | None:
+    return None if value is None else from_numeric(value)
+
+
+@dataclass
+class Cached:
+    """What Redis holds of the accounts, as JSON objects: by account, by trade, by order."""
+
+    balances: dict[str, dict[str, Any]]
+    trades: dict[str, dict[str, Any]]
+    orders: dict[str, dict[str, Any]]
+
+
+def read_cache(stack: Stack) -> Cached:
+    with redis.Redis.from_url(stack.settings.cache_url, decode_responses=True) as client:
+        balances = {
+            key.removeprefix("balance:"): msgspec.json.decode(text)
+            for key in client.scan_iter("balance:*", count=1000)
+            if (text := client.get(key))
+        }
+        return Cached(balances, _fields(client, "trades"), _fields(client, "orders"))
+
+
+def _fields(client: Any, kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: msgspec.json.decode(text)
+        for key in client.scan_iter(f"{kind}:*", count=1000)
+        for name, text in client.hgetall(key).items()
+    }

@@ -1,0 +1,273 @@
+"""The whole of a drill: stack, load, acts, quiet, evidence, checks."""
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from paceline.adapters.kafka.log_ends import LogEndReader
+from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
+from paceline.core.errors import AppError
+from paceline.drill import checks, evidence
+from paceline.drill.hits import Hit, NotRecovered, carry_out, silent_exchange
+from paceline.drill.load import MEMBERS, Load
+from paceline.drill.report import Report, as_json, progress
+from paceline.drill.schedule import Act
+from paceline.local.throwaway import Stack, throwaway_stack
+
+_QUIET_WITHIN_S: Final = 90.0
+_LOOK_S: Final = 0.5
+_PROGRESS_EVERY_S: Final = 10.0
+_ASK_AGAIN: Final = 10
+_WITHOUT: Final = ("airflow", "traders", "docs")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`acts` are taken until they or the `seconds` are used up, by `lanes` at once."""
+
+    seed: int
+    acts: Iterator[Act]
+    seconds: float | None
+    lanes: int
+    orders_hz: float
+    ticks_hz: int
+    keep: Path | None
+    say: Callable[[str], None]
+
+
+Judgement = tuple[dict[tuple[str, str], checks.Word], list[evidence.ShardEvidence], list[checks.Check]]
+
+
+class NotQuiet(AppError):
+    """The log did not come to rest."""
+
+    default_code = "NOT_QUIET"
+
+
+def run(plan: Plan) -> Report:
+    """Evidence of a drill that fails is copied to `plan.keep`."""
+    environment = {
+        "PACELINE_SNAPSHOT_INTERVAL_S": "3",
+        "PACELINE_EXCHANGE_RATE_HZ": str(plan.ticks_hz),
+        "PACELINE_EXCHANGE_SEED": str(plan.seed),
+        "PACELINE_INITIAL_BALANCE_USD": "1000000",
+        "PACELINE_RESTART_PAUSE_S": "1",
+        "PACELINE_SIGN_IN_RATE_PER_MINUTE": str(100 * MEMBERS),
+    }
+    arguments = [word for name in _WITHOUT for word in ("--without", name)]
+    with throwaway_stack(arguments, environment) as stack:
+        plan.say(f"The stack is up after {stack.healthy_after_s:.0f} s, in {stack.folder}.")
+        folder = stack.folder / "evidence"
+        folder.mkdir()
+        passed = False
+        try:
+            report = asyncio.run(Drill(stack, plan, folder).run())
+            (folder / "report.json").write_text(json.dumps(as_json(report), indent=1))
+            passed = report.passed
+            return report
+        finally:
+            if not passed and plan.keep is not None:
+                _keep(stack, folder, plan.keep)
+                plan.say(f"Evidence is in {plan.keep}.")
+
+
+def _keep(stack: Stack, folder: Path, target: Path) -> None:
+    """Logs of all services and the exported log; what a drill of the same folder left before goes."""
+    shutil.rmtree(target / "evidence", ignore_errors=True)
+    shutil.rmtree(target / "log", ignore_errors=True)
+    shutil.copytree(folder, target / "evidence")
+    shutil.copytree(stack.settings.var_dir / "log", target / "log")
+    shutil.copy(stack.folder / "up.log", target / "up.log")
+
+
+class Drill:
+    def __init__(self, stack: Stack, plan: Plan, folder: Path) -> None:
+        self._stack = stack
+        self._plan = plan
+        self._folder = folder
+        self._load = Load(stack.settings, plan.seed, plan.orders_hz)
+        self._hits: list[Hit] = []
+        self._busy: set[str] = set()
+        self._put_off: list[Act] = []
+        self._began = 0.0
+        self._stopped_by: str | None = None
+
+    async def run(self) -> Report:
+        began_at = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            await self._load.sign_in()
+            self._began = time.monotonic()
+            loading = asyncio.create_task(self._load.run())
+            try:
+                await self._act_until_done()
+            finally:
+                self._load.stop()
+                seconds = time.monotonic() - self._began
+            await loading
+            self._plan.say("Load and acts have ended; waiting for everything to come to rest.")
+            with silent_exchange(self._stack):
+                words, shards, results = await self._judged()
+        finally:
+            await self._load.close()
+            self._write_down()
+        return Report(
+            seed=self._plan.seed,
+            began_at=began_at,
+            seconds=round(seconds, 1),
+            sent=dict(self._load.outcomes()),
+            kinds=_counted(sent.kind for sent in self._load.sent),
+            held_back=self._load.held_back,
+            repeated=sum(len(word.times) > 1 for word in words.values()),
+            copies=sum(shard.out_copies for shard in shards),
+            hits=self._hits,
+            checks=results,
+            stopped_by=self._stopped_by,
+        )
+
+    async def _act_until_done(self) -> None:
+        """Lanes side by side; the first service that does not come back ends them all."""
+        telling = asyncio.create_task(self._tell())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._plan.lanes):
+                    group.create_task(self._lane())
+        except* NotRecovered as errors:
+            self._stopped_by = str(errors.exceptions[0])
+            self._plan.say(self._stopped_by)
+        finally:
+            telling.cancel()
+
+    async def _lane(self) -> None:
+        while self._time_is_left():
+            act = self._next_act()
+            if act is None:
+                if not self._put_off:
+                    return
+                await asyncio.sleep(_LOOK_S)
+                continue
+            self._busy.add(act.service)
+            try:
+                self._hits.append(await carry_out(self._stack, self._load, act))
+            finally:
+                self._busy.discard(act.service)
+            await asyncio.sleep(act.rest_s)
+
+    def _time_is_left(self) -> bool:
+        return self._plan.seconds is None or time.monotonic() - self._began < self._plan.seconds
+
+    def _next_act(self) -> Act | None:
+        """The next act whose service no other lane is at; those before it are put off."""
+        for act in self._put_off:
+            if act.service not in self._busy:
+                self._put_off.remove(act)
+                return act
+        for act in self._plan.acts:
+            if act.service not in self._busy:
+                return act
+            self._put_off.append(act)
+        return None
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(_PROGRESS_EVERY_S)
+            elapsed_s = time.monotonic() - self._began
+            self._plan.say(progress(self._hits, self._load.outcomes(), elapsed_s))
+
+    async def _judged(self) -> Judgement:
+        """Without any check where the log does not come to rest: then nothing can be compared."""
+        try:
+            return await self._judge()
+        except NotQuiet as error:
+            self._stopped_by = f"{self._stopped_by}; {error}" if self._stopped_by else str(error)
+            return {}, [], []
+
+    async def _judge(self) -> Judgement:
+        await self._until(self._at_rest, "the log did not come to rest after the load")
+        await self._settle_what_was_left_open()
+        await self._until(self._at_rest, "the log did not come to rest at the end")
+        shards = [
+            await evidence.collect(self._stack, shard, self._folder)
+            for shard in range(self._stack.settings.engine_shards)
+        ]
+        sent, words = self._load.sent, checks.words_of(shards)
+        shown = {name: await self._load.shown(name, "/account/balance") for name in self._load.participants}
+        stack = self._stack
+        results = [
+            checks.one_answer_each(shards),
+            checks.outputs_are_the_replays(shards),
+            checks.nothing_uncalled(sent, words),
+            checks.done_once(words),
+            checks.told_what_the_log_says(sent, words),
+            checks.pending_found_later(sent, words),
+            checks.all_settled(sent),
+            checks.refused_never_done(sent, words),
+            checks.no_wrong_answers(sent),
+            checks.stored_answers_are(shards, evidence.stored_answers(stack)),
+            checks.stored_closed_orders_are(shards, evidence.stored_closed_orders(stack)),
+            checks.stored_balances_are(shards, evidence.stored_balances(stack)),
+            checks.ledger_sums_to_zero(shards),
+            checks.hashes_agree(shards),
+            checks.cache_is_the_engines(shards, evidence.read_cache(stack)),
+            checks.members_see(shards, shown),
+        ]
+        return words, shards, results
+
+    async def _settle_what_was_left_open(self) -> None:
+        """Look up what was never answered; what cannot be found is sent again under its key."""
+        for sent in self._load.sent:
+            if sent.outcome not in ("pending", "lost"):
+                continue
+            for _ in range(_ASK_AGAIN):
+                sent.looked_up = await self._load.look_up(sent)
+                if sent.looked_up.outcome not in ("refused", "unreachable", "lost"):
+                    break
+                await asyncio.sleep(1)
+            for _ in range(_ASK_AGAIN):
+                if sent.looked_up is None or sent.looked_up.final or sent.told[-1].final:
+                    break
+                sent.told.append(await self._load.ask(sent))
+
+    async def _until(self, holds: Callable[[], Awaitable[bool]], what: str) -> None:
+        deadline = time.monotonic() + _QUIET_WITHIN_S
+        while not await holds():
+            if time.monotonic() > deadline:
+                raise NotQuiet(what)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _at_rest(self) -> bool:
+        """Whether the engine's snapshots, the writer and the router have come to the ends of their logs."""
+        reader = LogEndReader(self._stack.settings.brokers, self._stack.settings.engine_shards)
+        try:
+            ends = await reader.ends()
+        finally:
+            await reader.stop()
+        snapshots = "select shard, max(next_offset) from engine.snapshots where complete group by shard"
+        standings = "select reader, shard, next_offset from engine.readers"
+        stored = dict(evidence.rows(self._stack, snapshots))
+        stands = {(reader, shard): offset for reader, shard, offset in evidence.rows(self._stack, standings)}
+        return stored == ends[ENGINE_IN] and all(
+            stands.get((reader, shard)) == end
+            for reader in ("writer", "router")
+            for shard, end in ends[ENGINE_OUT].items()
+        )
+
+    def _write_down(self) -> None:
+        lines = [msgspec.json.encode(sent) + b"\n" for sent in self._load.sent]
+        (self._folder / "sent.jsonl").write_bytes(b"".join(lines))
+        lines = [msgspec.json.encode(hit) + b"\n" for hit in self._hits]
+        (self._folder / "hits.jsonl").write_bytes(b"".join(lines))
+
+
+def _counted(kinds: Iterator[str]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for kind in kinds:
+        counted[kind] = counted.get(kind, 0) + 1
+    return counted

@@ -1,0 +1,164 @@
+"""The checks of a drill pass on what a real engine said, and see each way in which it could be wrong."""
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+
+from paceline.drill import checks
+from paceline.drill.evidence import ShardEvidence, Snapshot
+from paceline.drill.load import Sent, Told
+from paceline.engine import Engine
+from paceline.messages.inbound import USER_TYPES
+from paceline.messages.json_form import output_to_json
+from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
+from tests.support.scenario_log import day, scenario_messages
+
+NEVER_SENT_US = 1 << 62
+
+
+@pytest.fixture
+def shard() -> ShardEvidence:
+    done = day(scenario_messages(seed=4, length=600))
+    engine = done.engine
+    chunks = list(engine.dump_slices())
+    snapshot = Snapshot(engine.position, 1, engine.state_hash(), chunks)
+    outputs = {output.id: output for effect in done.effects for output in effect.outputs}
+    instructions = {
+        position: message for position, message in enumerate(done.messages) if isinstance(message, USER_TYPES)
+    }
+    return ShardEvidence(
+        shard=0,
+        engine=engine,
+        outputs=outputs,
+        instructions=instructions,
+        cli_hash=engine.state_hash(),
+        ledger_sums={asset: sum(kinds.values()) for asset, kinds in engine.ledger().items()},
+        snapshots=[snapshot],
+        resumed_hash=Engine.load(chunks).state_hash(),
+        out=dict(outputs),
+    )
+
+
+def answers(shard: ShardEvidence) -> list[OrderResponse]:
+    return [output for output in shard.outputs.values() if isinstance(output, OrderResponse)]
+
+
+def first_of(shard: ShardEvidence, kind: type[Any]) -> Any:
+    return next(output for output in shard.outputs.values() if isinstance(output, kind))
+
+
+def sent(answer: OrderResponse, *told: Told, looked_up: Told | None = None) -> Sent:
+    return Sent(answer.instruction, answer.account, "create", "create", {}, list(told), looked_up)
+
+
+def told_of(answer: OrderResponse) -> Told:
+    if answer.status == "accepted":
+        return Told("accepted", 200, output_to_json(answer), 0)
+    return Told("rejected", 422, {"code": answer.code, "details": {}}, 0)
+
+
+def pending(outcome: Any = "pending") -> Told:
+    return Told(outcome, 202, {}, 0)
+
+
+def everything_sent(shard: ShardEvidence) -> list[Sent]:
+    return [sent(answer, told_of(answer)) for answer in answers(shard)]
+
+
+def test_what_is_right_passes(shard: ShardEvidence) -> None:
+    words = checks.words_of([shard])
+    all_sent = everything_sent(shard)
+    for check in (
+        checks.one_answer_each([shard]),
+        checks.outputs_are_the_replays([shard]),
+        checks.nothing_uncalled(all_sent, words),
+        checks.told_what_the_log_says(all_sent, words),
+        checks.no_wrong_answers(all_sent),
+        checks.ledger_sums_to_zero([shard]),
+        checks.hashes_agree([shard]),
+    ):
+        assert check.passed, check.line()
+        assert check.compared > 0
+
+
+def test_a_check_that_had_nothing_to_look_at_does_not_pass() -> None:
+    assert not checks.one_answer_each([]).passed
+    assert checks.all_settled([]).passed
+
+
+def test_a_lost_and_a_changed_output_are_seen(shard: ShardEvidence) -> None:
+    answer, balance = first_of(shard, OrderResponse), first_of(shard, BalanceUpdate)
+    del shard.out[answer.id]
+    shard.out[balance.id] = msgspec.structs.replace(balance, cash=balance.cash + 1)
+    assert [answer.instruction in problem for problem in checks.one_answer_each([shard]).problems] == [True]
+    assert len(checks.outputs_are_the_replays([shard]).problems) == 2
+
+
+def test_an_instruction_done_twice_is_seen(shard: ShardEvidence) -> None:
+    answer = next(a for a in answers(shard) if not a.duplicate and a.code != "ACCOUNT_NOT_FOUND")
+    word = checks.Word([1, 2], [answer, msgspec.structs.replace(answer, id="0:9:0")])
+    assert not checks.done_once({(answer.account, answer.instruction): word}).passed
+    repeated = checks.Word([1, 2], [answer, msgspec.structs.replace(answer, id="0:9:0", duplicate=True)])
+    assert checks.done_once({(answer.account, answer.instruction): repeated}).passed
+
+
+def test_an_instruction_that_nobody_sent_is_seen(shard: ShardEvidence) -> None:
+    words = checks.words_of([shard])
+    missing = next(answer for answer in answers(shard) if not answer.instruction.startswith("open-"))
+    others = [one for one in everything_sent(shard) if one.key != missing.instruction]
+    assert missing.instruction in checks.nothing_uncalled(others, words).line()
+
+
+def test_an_answer_that_the_log_does_not_know_is_seen(shard: ShardEvidence) -> None:
+    words = checks.words_of([shard])
+    answer = next(a for a in answers(shard) if a.status == "accepted")
+    lie = told_of(msgspec.structs.replace(answer, time=answer.time + 1))
+    assert not checks.told_what_the_log_says([sent(answer, lie)], words).passed
+    assert not checks.told_what_the_log_says([sent(answer, told_of(answer))], {}).passed
+
+
+def test_what_was_left_open_must_be_found_later(shard: ShardEvidence) -> None:
+    words = checks.words_of([shard])
+    answer = first_of(shard, OrderResponse)
+    unknown = Told("unknown", 404, {}, NEVER_SENT_US)
+    assert not checks.pending_found_later([sent(answer, pending(), looked_up=unknown)], words).passed
+    assert checks.pending_found_later([sent(answer, pending(), looked_up=unknown)], {}).passed
+    assert not checks.all_settled([sent(answer, pending(), looked_up=unknown)]).passed
+    assert checks.all_settled([sent(answer, pending(), looked_up=told_of(answer))]).passed
+
+
+def test_what_was_refused_must_not_be_on_the_log(shard: ShardEvidence) -> None:
+    words = checks.words_of([shard])
+    answer = first_of(shard, OrderResponse)
+    assert not checks.refused_never_done([sent(answer, pending("refused"))], words).passed
+    assert checks.refused_never_done([sent(answer, pending("refused"))], {}).passed
+
+
+def test_an_error_of_the_api_is_seen(shard: ShardEvidence) -> None:
+    answer = first_of(shard, OrderResponse)
+    assert not checks.no_wrong_answers([sent(answer, Told("wrong", 500, {}, 0))]).passed
+
+
+def test_rows_that_are_missing_or_twice_are_seen(shard: ShardEvidence) -> None:
+    expected = Counter(
+        (o.id, o.account, o.trade, o.order, o.reason, o.quantity, o.remaining, o.profit, o.fee)
+        for o in shard.outputs.values()
+        if isinstance(o, ClosedOrder)
+    )
+    assert checks.stored_closed_orders_are([shard], expected).passed
+    row = next(iter(expected))
+    assert checks.stored_closed_orders_are([shard], expected + Counter([row])).problems == [f"too much {row}"]
+    assert checks.stored_closed_orders_are([shard], expected - Counter([row])).problems == [f"missing {row}"]
+
+
+@pytest.mark.parametrize("name", ["cli_hash", "resumed_hash"])
+def test_a_hash_that_differs_is_seen(shard: ShardEvidence, name: str) -> None:
+    setattr(shard, name, "0" * 64)
+    assert not checks.hashes_agree([shard]).passed
+
+
+def test_a_ledger_that_does_not_sum_to_zero_is_seen(shard: ShardEvidence) -> None:
+    shard.ledger_sums["USD"] = 1
+    assert checks.ledger_sums_to_zero([shard]).problems == ["shard 0: USD sums to 1"]
