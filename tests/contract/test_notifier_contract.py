@@ -15,7 +15,7 @@ from paceline.local.ports import free_port
 from paceline.ports.notifier import Mail, Notifier
 from sandbox.mailbox.app import create_app
 from sandbox.mailbox.store import Mailbox
-from tests.support.fake_notifier import FakeNotifier
+from tests.support.fakes.notifier import FakeNotifier
 
 MAIL = Mail(key="k1", to="ada@example.com", subject="Hello", text="plain", html="<p>rich</p>")
 
