@@ -2,17 +2,20 @@
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from paceline.ports.warehouse import Failure
-from quality.suites import SUITES
+from quality.suites import SUITES, Expectation
 
 _SAMPLE_ROWS: Final = 20
 
 
 class PostgresExpectations:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, suites: Mapping[str, Sequence[Expectation]] = SUITES) -> None:
         self._url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        self._suites = suites
 
     def __call__(self) -> tuple[int, list[Failure]]:
         """Check the new models. Great Expectations takes seconds to import, so it is imported here."""
@@ -24,7 +27,7 @@ class PostgresExpectations:
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}
         sources = {
             schema: context.data_sources.add_postgres(schema, connection_string=self._searching(schema))
-            for schema in {table.partition(".")[0] for table in SUITES}
+            for schema in {table.partition(".")[0] for table in self._suites}
         }
         try:
             return self._checked(gx, context, sources)
@@ -35,7 +38,10 @@ class PostgresExpectations:
 
     def _checked(self, gx: Any, context: Any, sources: Any) -> tuple[int, list[Failure]]:
         published = _published_schema(self._url)
-        checks = [_validation(gx, context, sources, table, published) for table in SUITES]
+        checks = [
+            _validation(gx, context, sources, table, expectations, published=published)
+            for table, expectations in self._suites.items()
+        ]
         checkpoint = gx.Checkpoint(
             name="before publication",
             validation_definitions=checks,
@@ -66,12 +72,14 @@ def _published_schema(url: str) -> str:
     return "marts" if there else "next_marts"
 
 
-def _validation(gx: Any, context: Any, sources: Any, table: str, published: str) -> Any:
+def _validation(
+    gx: Any, context: Any, sources: Any, table: str, expectations: Sequence[Expectation], *, published: str
+) -> Any:
     schema, _, name = table.partition(".")
     asset = sources[schema].add_table_asset(table, table_name=name)
     batch = asset.add_batch_definition_whole_table("all")
     suite = context.suites.add(gx.ExpectationSuite(name=table))
-    for kind, arguments in SUITES[table]:
+    for kind, arguments in expectations:
         values = dict(arguments)
         if "unexpected_rows_query" in values:
             values["unexpected_rows_query"] = values["unexpected_rows_query"].replace(
@@ -117,7 +125,10 @@ def _whole(value: Any) -> int:
 
 def _row(row: Any) -> dict[str, Any]:
     """Exact numbers and times as text: JSON has neither."""
-    return {
-        str(name): value if isinstance(value, int | bool | None) else str(value)
-        for name, value in row.items()
-    }
+    return {str(name): _json_value(value) for name, value in row.items()}
+
+
+def _json_value(value: Any) -> int | bool | str | None:
+    if isinstance(value, int | bool | None):
+        return value
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)

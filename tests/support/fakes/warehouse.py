@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from msgspec.structs import replace
 
 from paceline.core.errors import ConflictError
@@ -209,13 +210,11 @@ class FakeColdStore(FakeStore):
 
     def export(self, table: str, month: str, where: str, parameters: Mapping[str, Any]) -> int:
         self._reach()
-        import pyarrow as pa
-
         used = {name: value for name, value in parameters.items() if f"%({name})s" in where}
         for name in used:
             where = where.replace(f"%({name})s", f"${name}")
         with duckdb.connect() as duck:
             duck.register("rows", pa.Table.from_pylist(self.tables[table]))
-            found = duck.execute(f"select * from rows where {where}", used).fetch_arrow_table()
+            found = duck.sql(f"select * from rows where {where}", params=used).to_arrow_table()
         self.files[table, month] = found.to_pylist()
         return len(self.files[table, month])
