@@ -3,8 +3,10 @@
 import psycopg
 import pytest
 
+from paceline.core.errors import TransientError
 from paceline.ports.warehouse import Expectations, Failure
 from quality.checkpoint import PostgresExpectations
+from tests.support.fakes.store import lost
 from tests.support.fakes.warehouse import FakeExpectations
 
 SUITES = {
@@ -45,3 +47,10 @@ def test_they_are_counted_where_all_hold(expectations: dict[bool, Expectations])
 
 def test_the_rows_that_break_one_are_counted_and_shown(expectations: dict[bool, Expectations]) -> None:
     assert expectations[False]() == (2, [FAILURE])
+
+
+@pytest.mark.parametrize("kind", ["fake", "postgres"])
+def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_url: str) -> None:
+    away: Expectations = lost(FakeExpectations(2)) if kind == "fake" else PostgresExpectations(lost_url)
+    with pytest.raises(TransientError):
+        away()
