@@ -72,10 +72,12 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     log.close()
 
 
-@pytest.fixture(params=["fake", "kafka"])
+@pytest.fixture(params=["fake", "fake whose shard fails", "kafka"])
 def away(request: pytest.FixtureRequest) -> Iterator[InstructionLog]:
-    if request.param == "fake":
-        yield lost(FakeInstructionLog())
+    if request.param != "kafka":
+        fake = FakeInstructionLog()
+        fake.fails[0] = TransientError("this shard takes nothing")
+        yield lost(fake) if request.param == "fake" else fake
         return
     log = KafkaInstructionLog(f"127.0.0.1:{free_port()}", timeout_ms=100)
     yield log
@@ -109,7 +111,14 @@ def test_what_is_unknown_is_there_at_most_once(subject: Subject) -> None:
 def test_a_log_that_is_away_has_certainly_taken_nothing(away: InstructionLog) -> None:
     with pytest.raises(TransientError):
         away.append(message("never"), 0)
-    with pytest.raises(TransientError):
-        away.ping()
     if isinstance(away, FakeInstructionLog):
         assert away.appended == []
+
+
+@pytest.mark.parametrize("kind", ["fake", "kafka"])
+def test_a_log_that_is_away_does_not_answer_a_ping(kind: str) -> None:
+    nobody = KafkaInstructionLog(f"127.0.0.1:{free_port()}", timeout_ms=100)
+    away: InstructionLog = lost(FakeInstructionLog()) if kind == "fake" else nobody
+    with pytest.raises(TransientError):
+        away.ping()
+    nobody.close()
