@@ -14,48 +14,51 @@ from paceline.core.errors import ValidationError
 
 S = TypeVar("S", bound=Struct)
 
+
+def takes(description: str, must: str, **bounds: Any) -> Meta:
+    """What a field takes, within `bounds`; what it does not take is told as "must" and `must`."""
+    return Meta(description=description, extra={"must": f"must {must}"}, **bounds)
+
+
 _DECIMAL: Final = r"^([0-9]{1,9}(\.[0-9]{1,8})?|10{9}(\.0{1,8})?)$"
 
 Decimal = Annotated[
     str,
-    Meta(
+    takes(
+        "Decimal number as a string: at most 8 decimals, at most 10⁹, no sign, no exponent.",
+        'be a decimal string such as "0.5", with at most 8 decimals and at most 10⁹',
         pattern=_DECIMAL,
-        description="Decimal number as a string: at most 8 decimals, at most 10⁹, no sign, no exponent.",
-        extra={"must": 'must be a decimal string such as "0.5", with at most 8 decimals and at most 10⁹'},
     ),
 ]
 Symbol = Annotated[
     str,
-    Meta(
+    takes(
+        "Market, such as BTC_USDC_PERP.",
+        "be a market's symbol such as BTC_USDC_PERP",
         pattern=r"^[A-Za-z0-9_]{1,64}$",
-        description="Market, such as BTC_USDC_PERP.",
-        extra={"must": "must be a market's symbol such as BTC_USDC_PERP"},
     ),
 ]
 OutputId = Annotated[
     str,
-    Meta(
+    takes(
+        "Id of a trade or an order, of the form shard:position:ordinal.",
+        'be an id of the form "0:3:0"',
         pattern=r"^[0-9]{1,10}:[0-9]{1,20}:[0-9]{1,10}$",
-        description="Id of a trade or an order, of the form shard:position:ordinal.",
-        extra={"must": 'must be an id of the form "0:3:0"'},
     ),
 ]
 TimeUs = Annotated[
     int,
-    Meta(
+    takes(
+        "Microseconds since the Unix epoch, UTC.",
+        "be a time in whole microseconds since the Unix epoch",
         ge=0,
         le=2**53,
-        description="Microseconds since the Unix epoch, UTC.",
-        extra={"must": "must be a time in whole microseconds since the Unix epoch"},
     ),
 ]
 Bps = Annotated[
     int,
-    Meta(
-        ge=0,
-        le=10_000,
-        description="Basis points, 0 to 10000.",
-        extra={"must": "must be a whole number of basis points between 0 and 10000"},
+    takes(
+        "Basis points, 0 to 10000.", "be a whole number of basis points between 0 and 10000", ge=0, le=10_000
     ),
 ]
 

@@ -1,11 +1,7 @@
-"""Structured logs: one JSON line a request, with the id that the answer carries too."""
+"""A line in the log for each request, with the id that the answer carries too."""
 
-import json
-import logging
 import re
-import sys
 import time
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -15,35 +11,6 @@ from flask import Flask, Response, g, request
 REQUEST_ID: Final = "X-Request-ID"
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _log = structlog.get_logger("api")
-
-
-def configure() -> None:
-    """JSON lines on standard error, for the whole process; libraries speak from warnings up."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LibraryLine())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-
-
-class _LibraryLine(logging.Formatter):
-    """What a library logs, as a JSON line too."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line | {"timestamp": datetime.fromtimestamp(record.created, UTC).isoformat()})
 
 
 def install(app: Flask) -> None:

@@ -2,20 +2,14 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
+
+from api.fields import takes
 
 
 class Paging(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    page: Annotated[
-        int,
-        Meta(
-            ge=1, le=10_000, description="Which page, from 1.", extra={"must": "must lie between 1 and 10000"}
-        ),
-    ] = 1
-    per_page: Annotated[
-        int,
-        Meta(ge=1, le=100, description="Entries on a page.", extra={"must": "must lie between 1 and 100"}),
-    ] = 20
+    page: Annotated[int, takes("Which page, from 1.", "lie between 1 and 10000", ge=1, le=10_000)] = 1
+    per_page: Annotated[int, takes("Entries on a page.", "lie between 1 and 100", ge=1, le=100)] = 20
 
     @property
     def offset(self) -> int:

@@ -13,7 +13,7 @@ from granian.constants import Interfaces
 
 from api import create_app
 from api.context import platform
-from api.logs import configure
+from paceline.logs import set_up_logs
 from paceline.settings import Settings
 
 _STOP_S: Final = 8
@@ -41,7 +41,7 @@ def serve(settings: Settings) -> None:
 
 def worker() -> Flask:
     """The application in a worker process, which does not outlive its parent, even a killed one."""
-    configure()
+    set_up_logs("api")
     parent = os.getppid()
     threading.Thread(target=_follow, args=(parent,), name="parent-watch", daemon=True).start()
     app = create_app()

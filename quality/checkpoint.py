@@ -2,20 +2,25 @@
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
+from paceline.adapters.postgres.transaction import transaction
 from paceline.ports.warehouse import Failure
-from quality.suites import SUITES
+from quality.suites import SUITES, Expectation
 
 _SAMPLE_ROWS: Final = 20
 
 
 class PostgresExpectations:
-    def __init__(self, url: str) -> None:
-        self._url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    def __init__(self, url: str, suites: Mapping[str, Sequence[Expectation]] = SUITES) -> None:
+        self._url = url
+        self._suites = suites
 
     def __call__(self) -> tuple[int, list[Failure]]:
         """Check the new models. Great Expectations takes seconds to import, so it is imported here."""
+        published = _published_schema(self._url)
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
         logging.getLogger("great_expectations").setLevel(logging.WARNING)
         import great_expectations as gx
@@ -24,18 +29,20 @@ class PostgresExpectations:
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}
         sources = {
             schema: context.data_sources.add_postgres(schema, connection_string=self._searching(schema))
-            for schema in {table.partition(".")[0] for table in SUITES}
+            for schema in {table.partition(".")[0] for table in self._suites}
         }
         try:
-            return self._checked(gx, context, sources)
+            return self._checked(gx, context, sources, published)
         finally:
             for source in sources.values():
                 source.get_execution_engine().close()
                 source.get_engine().dispose()
 
-    def _checked(self, gx: Any, context: Any, sources: Any) -> tuple[int, list[Failure]]:
-        published = _published_schema(self._url)
-        checks = [_validation(gx, context, sources, table, published) for table in SUITES]
+    def _checked(self, gx: Any, context: Any, sources: Any, published: str) -> tuple[int, list[Failure]]:
+        checks = [
+            _validation(gx, context, sources, table, expectations, published=published)
+            for table, expectations in self._suites.items()
+        ]
         checkpoint = gx.Checkpoint(
             name="before publication",
             validation_definitions=checks,
@@ -47,31 +54,26 @@ class PostgresExpectations:
 
     def _searching(self, schema: str) -> str:
         """Where tables without a schema's name are found in that schema."""
-        mark = "&" if "?" in self._url else "?"
-        return f"{self._url}{mark}options=-csearch_path%3D{schema}"
+        url = self._url.replace("postgresql://", "postgresql+psycopg://", 1)
+        mark = "&" if "?" in url else "?"
+        return f"{url}{mark}options=-csearch_path%3D{schema}"
 
 
 def _published_schema(url: str) -> str:
     """Before the first publication the new models are compared with themselves."""
-    import sqlalchemy
-
-    engine = sqlalchemy.create_engine(url)
-    try:
-        with engine.connect() as connection:
-            there = connection.execute(
-                sqlalchemy.text("select to_regclass('marts.dim_cut') is not null")
-            ).scalar()
-    finally:
-        engine.dispose()
-    return "marts" if there else "next_marts"
+    with transaction(url) as connection:
+        row = connection.execute("select to_regclass('marts.dim_cut') is not null as there").fetchone()
+    return "marts" if row and row["there"] else "next_marts"
 
 
-def _validation(gx: Any, context: Any, sources: Any, table: str, published: str) -> Any:
+def _validation(
+    gx: Any, context: Any, sources: Any, table: str, expectations: Sequence[Expectation], *, published: str
+) -> Any:
     schema, _, name = table.partition(".")
     asset = sources[schema].add_table_asset(table, table_name=name)
     batch = asset.add_batch_definition_whole_table("all")
     suite = context.suites.add(gx.ExpectationSuite(name=table))
-    for kind, arguments in SUITES[table]:
+    for kind, arguments in expectations:
         values = dict(arguments)
         if "unexpected_rows_query" in values:
             values["unexpected_rows_query"] = values["unexpected_rows_query"].replace(
@@ -117,7 +119,10 @@ def _whole(value: Any) -> int:
 
 def _row(row: Any) -> dict[str, Any]:
     """Exact numbers and times as text: JSON has neither."""
-    return {
-        str(name): value if isinstance(value, int | bool | None) else str(value)
-        for name, value in row.items()
-    }
+    return {str(name): _json_value(value) for name, value in row.items()}
+
+
+def _json_value(value: Any) -> int | bool | str | None:
+    if isinstance(value, int | bool | None):
+        return value
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)

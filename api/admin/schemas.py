@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Final
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from api.fields import Bps, Decimal, Symbol
+from api.fields import Bps, Decimal, Symbol, takes
 from api.paging import Pagination
 from api.trade.schemas import Leverage
 from paceline.core.money import parse_decimal
@@ -13,19 +13,19 @@ from paceline.ports.control import AccountControl, MarketControl
 
 Asset = Annotated[
     str,
-    Meta(
+    takes(
+        "Asset whose balance the market moves, such as BTC. Fixed once the market is known.",
+        "be 1 to 16 of A-Z and 0-9",
         pattern=r"^[A-Z0-9]{1,16}$",
-        description="Asset whose balance the market moves, such as BTC. Fixed once the market is known.",
-        extra={"must": "must be 1 to 16 of A-Z and 0-9"},
     ),
 ]
 PriceAgeUs = Annotated[
     int,
-    Meta(
+    takes(
+        "Age in microseconds at which a price is too old to trade at.",
+        "be a whole number of microseconds between 1000 and 86400000000",
         ge=1_000,
         le=86_400_000_000,
-        description="Age in microseconds at which a price is too old to trade at.",
-        extra={"must": "must be a whole number of microseconds between 1000 and 86400000000"},
     ),
 ]
 

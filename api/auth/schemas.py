@@ -2,32 +2,30 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct
+
+from api.fields import takes
 
 Email = Annotated[
     str,
-    Meta(
+    takes(
+        "Where the sign-in link goes.",
+        "be an e-mail address such as name@example.com",
         pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,186}[A-Za-z0-9])?$",
         max_length=254,
-        description="Where the sign-in link goes.",
-        extra={"must": "must be an e-mail address such as name@example.com"},
     ),
 ]
 DisplayName = Annotated[
     str,
-    Meta(
+    takes(
+        "What a newcomer is called on the leaderboard; a member keeps the name they have.",
+        "have 1 to 40 characters, no < or >, and no space at either end",
         pattern=r"^[^\s<>]([^<>]{0,38}[^\s<>])?$",
-        description="What a newcomer is called on the leaderboard; a member keeps the name they have.",
-        extra={"must": "must have 1 to 40 characters no < or >, and no space at either end"},
     ),
 ]
 Token = Annotated[
     str,
-    Meta(
-        pattern=r"^[A-Za-z0-9_-]{43}$",
-        description="The token of a sign-in link.",
-        extra={"must": "must be the token of a sign-in link"},
-    ),
+    takes("The token of a sign-in link.", "be the token of a sign-in link", pattern=r"^[A-Za-z0-9_-]{43}$"),
 ]
 
 

@@ -2,17 +2,15 @@
 
 from typing import Annotated, Any, Final
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from api.fields import takes
 from api.paging import Pagination, Paging
 from paceline.ports.records import LeaderboardRow, Period
 
 
 class LeaderboardQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    period: Annotated[
-        Period,
-        Meta(description="Span of days.", extra={"must": "must be day, week, month or all"}),
-    ] = "all"
+    period: Annotated[Period, takes("Span of days.", "be day, week, month or all")] = "all"
 
 
 class LeaderboardPage(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,5 @@
 """Trades and orders: an instruction goes to the engine, its answer comes back."""
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -37,65 +36,55 @@ from paceline.usecases.refusals import sentence_of
 blueprint = Blueprint("trade", __name__)
 
 
+def _submit(member: Member, body: Body) -> Response:
+    desk = platform().desk
+    message: inbound.User = body.message(request_key(), desk.now_us(), member.account)
+    if isinstance(message, inbound.CreateTrade | inbound.PlaceOrder):
+        message = trading.bounded(desk, message)
+    answer = trading.submit(desk, message)
+    return _pending(message.id) if answer is None else answered(answer, message.id)
+
+
 def _instruction(
-    summary: str, body: type[Body], body_example: Any, example: Any, description: str = ""
-) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """The common spec of what goes to the engine."""
-    return endpoint(
-        Spec(
-            summary=summary,
-            description=description,
-            body=body,
-            body_example=body_example,
-            data=Answer,
-            example=example,
-            keyed=True,
-            pending=True,
-            errors=(400, 401, 403, 413, 415, 422, 503),
-        )
+    name: str, body: type[Body], body_example: Any, example: Any, *, summary: str, description: str = ""
+) -> None:
+    """The route `POST /<name>` for an instruction to the engine."""
+    spec = Spec(
+        summary=summary,
+        description=description,
+        body=body,
+        body_example=body_example,
+        data=Answer,
+        example=example,
+        keyed=True,
+        pending=True,
+        errors=(400, 401, 403, 413, 415, 422, 503),
     )
+    blueprint.add_url_rule(f"/{name}", name, endpoint(spec)(_submit), methods=["POST"])
 
 
-@blueprint.post("/create")
-@_instruction(
-    "Open a trade",
+_instruction(
+    "create",
     CreateTrade,
     examples.CREATE,
     examples.OPENED,
-    "Without `expected_price` and `max_slippage_bps` the last price and the default bound apply.",
+    summary="Open a trade",
+    description="Without `expected_price` and `max_slippage_bps` the last price and the default bound apply.",
 )
-def create(member: Member, body: CreateTrade) -> Response:
-    return _submit(member, body)
-
-
-@blueprint.post("/close")
-@_instruction("Close a trade, all of it or a part", CloseTrade, examples.CLOSE, examples.CLOSED)
-def close(member: Member, body: CloseTrade) -> Response:
-    return _submit(member, body)
-
-
-@blueprint.post("/amend")
-@_instruction("Change the levels of a trade", AmendTrade, examples.AMEND, examples.AMENDED)
-def amend(member: Member, body: AmendTrade) -> Response:
-    return _submit(member, body)
-
-
-@blueprint.post("/order")
-@_instruction(
-    "Buy or sell an asset",
+_instruction(
+    "close", CloseTrade, examples.CLOSE, examples.CLOSED, summary="Close a trade, all of it or a part"
+)
+_instruction("amend", AmendTrade, examples.AMEND, examples.AMENDED, summary="Change the levels of a trade")
+_instruction(
+    "order",
     PlaceOrder,
     examples.ORDER,
     examples.FILLED,
-    "A market order without `expected_price` and `max_slippage_bps` gets the last price, the default bound.",
+    summary="Buy or sell an asset",
+    description="A market order without `expected_price` and `max_slippage_bps` gets the last price, "
+    "the default bound.",
 )
-def order(member: Member, body: PlaceOrder) -> Response:
-    return _submit(member, body)
-
-
-@blueprint.post("/cancel")
-@_instruction("Cancel a resting order", CancelOrder, examples.CANCEL, examples.CANCELLED)
-def cancel(member: Member, body: CancelOrder) -> Response:
-    return _submit(member, body)
+_instruction("cancel", CancelOrder, examples.CANCEL, examples.CANCELLED, summary="Cancel a resting order")
 
 
 @blueprint.get("/instructions/<path:instruction>")
@@ -153,15 +142,6 @@ def history(member: Member, query: HistoryQuery) -> History:
         limit=query.per_page,
     )
     return History(page.items, pagination(query, page.total))
-
-
-def _submit(member: Member, body: Body) -> Response:
-    desk = platform().desk
-    message: inbound.User = body.message(request_key(), desk.now_us(), member.account)
-    if isinstance(message, inbound.CreateTrade | inbound.PlaceOrder):
-        message = trading.bounded(desk, message)
-    answer = trading.submit(desk, message)
-    return _pending(message.id) if answer is None else answered(answer, message.id)
 
 
 def answered(answer: Answer, instruction: str) -> Response:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from api.fields import Bps, Decimal, OutputId, Symbol, TimeUs
+from api.fields import Bps, Decimal, OutputId, Symbol, TimeUs, takes
 from api.paging import Pagination, Paging
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound
@@ -16,25 +16,18 @@ from paceline.usecases.accounts import Position
 
 Leverage = Annotated[
     int,
-    Meta(
+    takes(
+        "Whole number; each market has its own maximum.",
+        "be a whole number between 1 and 1000",
         ge=1,
         le=1_000,
-        description="Whole number; each market has its own maximum.",
-        extra={"must": "must be a whole number between 1 and 1000"},
     ),
 ]
-Side = Annotated[
-    Literal["long", "short"], Meta(description="Direction.", extra={"must": "must be long or short"})
-]
-OrderSide = Annotated[
-    Literal["buy", "sell"], Meta(description="Direction.", extra={"must": "must be buy or sell"})
-]
+Side = Annotated[Literal["long", "short"], takes("Direction.", "be long or short")]
+OrderSide = Annotated[Literal["buy", "sell"], takes("Direction.", "be buy or sell")]
 OrderType = Annotated[
     inbound.OrderType,
-    Meta(
-        description="When it fills.",
-        extra={"must": "must be market, limit, stop, take_profit or trailing_stop"},
-    ),
+    takes("When it fills.", "be market, limit, stop, take_profit or trailing_stop"),
 ]
 
 

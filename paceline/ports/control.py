@@ -11,7 +11,8 @@ from paceline.ports.records import Page
 class MarketControl(Market, frozen=True, kw_only=True):
     """A market with what only operators look at. `shards` have it, `halted_shards` have it halted.
 
-    All shards say the same, unless an instruction reached only some of them.
+    All shards say the same, unless an instruction reached only some of them: then the rest is what the first
+    of `shards` says.
     """
 
     max_price_age_us: int

@@ -38,15 +38,19 @@ class InstructionLog(Protocol):
 class Replies(Protocol):
     """The quick way back. Everything here may be lost at any time; then `TransientError`."""
 
-    def wait(self, account: str, instruction: str, timeout_ms: int) -> Answer | None: ...
+    def wait(self, account: str, instruction: str, timeout_ms: int) -> Answer | None:
+        """The answer, which is handed out once; `None` when it has not come in time."""
+        ...
 
-    def remember_pending(self, account: str, instruction: str) -> None: ...
+    def remember_pending(self, account: str, instruction: str) -> None:
+        """Note that an instruction waits for its answer, for a day."""
+        ...
 
     def is_pending(self, account: str, instruction: str) -> bool: ...
 
 
 class Answers(Protocol):
-    """The lasting record of answers."""
+    """The lasting record of answers; `TransientError` when the store is away."""
 
     def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:
         """The newest first-hand answer (no duplicate) to an instruction stamped at or after `since_us`."""
@@ -54,6 +58,8 @@ class Answers(Protocol):
 
 
 class Prices(Protocol):
+    """`None` while no price of a symbol is known; `TransientError` when that cannot be told."""
+
     def last(self, symbol: str) -> "Price | None": ...
 
 

@@ -43,7 +43,10 @@ class Standing(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """An expectation that did not hold: how many rows broke it, and some of them."""
+    """An expectation that did not hold: how many rows broke it, and some of them, as JSON has it.
+
+    Exact numbers are decimal strings without an exponent.
+    """
 
     expectation: str
     rows_failed: int
@@ -57,6 +60,8 @@ class Published(Struct, frozen=True):
 
 
 class CutStore(Protocol):
+    """`TransientError` when the store is away; so for all ports here."""
+
     def shards(self) -> int:
         """Number of shards of the installation; 0 before its first start."""
 
@@ -74,10 +79,11 @@ class CutStore(Protocol):
     def finish(self, cut: Cut) -> Cut:
         """Fill in where the day ends on each shard and keep the cut; old copies of snapshots are let go."""
 
-    def discard(self, cut_id: int) -> None: ...
+    def discard(self, cut_id: int) -> None:
+        """Let go of a cut that is not finished, with its copies."""
 
     def chunks(self, cut_id: int, shard: int) -> list[bytes]:
-        """The copied snapshot, as the engine put it out."""
+        """The copied snapshot, as the engine put it out; none once it was let go."""
 
 
 class LogEnds(Protocol):

@@ -6,7 +6,7 @@ from paceline.bootstrap import Platform
 from paceline.core.errors import TransientError
 from paceline.usecases.accounts import Sight
 from paceline.usecases.trading import Desk
-from tests.support.fake_notifier import FakeNotifier
+from tests.support.fakes.notifier import FakeNotifier
 
 
 class Away:

@@ -58,6 +58,25 @@ def test_every_public_module_has_a_docstring() -> None:
     assert bare == []
 
 
+def test_every_port_has_a_contract_suite() -> None:
+    """A suite is named `test_…_contract.py` and speaks of the port as what its subject is."""
+    ports = {
+        (f"paceline.ports.{path.stem}", node.name)
+        for path in (ROOT / "paceline" / "ports").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
+    }
+    held = {
+        (node.module, alias.name)
+        for path in (ROOT / "tests" / "contract").rglob("test_*_contract.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert len(ports) > 15
+    assert sorted(ports - held) == []
+
+
 def test_readme_lists_every_setting_with_its_default() -> None:
     rows = {}
     for line in (ROOT / "README.md").read_text().splitlines():

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from api.context import platform
 from paceline.cli import app as app_of_command
 from paceline.core.errors import AppError
-from paceline.messages.inbound import HaltMarket
 from paceline.settings import settings
 from tests.support.api_stack import BTC, SHARDS, Member, Stack, eventually, sign_in
 
@@ -108,32 +107,10 @@ def test_a_market_is_configured_halted_and_resumed(operator: Member, known: Memb
     assert not asset["halted"]
 
 
-def test_a_base_stays(operator: Member, app: Flask, stack: Stack) -> None:
+def test_a_base_stays(operator: Member) -> None:
     done(operator.post("/admin/markets", MARKET | {"symbol": "BASE_USDC_PERP", "base": "BASE"}))
     answer = operator.post("/admin/markets", MARKET | {"symbol": "BASE_USDC_PERP", "base": "ELSE"})
     assert (answer.status_code, answer.json["error"]["code"]) == (409, "BASE_IS_FIXED")
-    # What went round the API shows as the engine has it.
-    stack.configure("BASE_USDC_PERP", "ELSE")
-
-    def market() -> Any:
-        with app.app_context():
-            [found] = [m for m in platform().control.markets() if m.symbol == "BASE_USDC_PERP"]
-        return found.max_leverage == 100 and found
-
-    assert eventually(market).base == "BASE"
-
-
-def test_a_market_that_is_halted_on_some_shards_only_is_told_so(app: Flask, stack: Stack) -> None:
-    stack.configure("PART_USDC_PERP", "PART")
-    with app.app_context():
-        platform().desk.log.append(HaltMarket("part", 1, "PART_USDC_PERP"), 1)
-
-        def market() -> Any:
-            found = [m for m in platform().control.markets() if m.symbol == "PART_USDC_PERP"]
-            return found and found[0].halted_shards and found[0]
-
-        found = eventually(market)
-    assert (found.halted, found.shards, found.halted_shards) == (False, ALL, [1])
 
 
 @pytest.mark.parametrize(
@@ -284,21 +261,6 @@ def test_the_command_line_runs_an_account(
     assert known.get("/admin/markets").status_code == 200
     assert paceline("account", "make-operator", known.email, "--undo").returncode == 0
     assert known.get("/admin/markets").status_code == 403
-
-
-def test_halts_of_what_was_not_known_yet_do_not_count(stack: Stack, app: Flask) -> None:
-    stack.log(HaltMarket("early", 1, "EARLY_USDC_PERP"))
-    stack.configure("EARLY_USDC_PERP", "EARLY")
-
-    def market() -> Any:
-        with app.app_context():
-            found = [m for m in platform().control.markets() if m.symbol == "EARLY_USDC_PERP"]
-        return found and len(found[0].shards) == SHARDS and found[0]
-
-    assert not eventually(market).halted
-    with psycopg.connect(stack.settings.database_url) as connection:
-        query = "select count(*) from engine.instructions where instruction = 'early'"
-        assert connection.execute(query).fetchone() == (SHARDS,)
 
 
 def test_open_alerts_are_part_of_health(app: Flask, stack: Stack) -> None:

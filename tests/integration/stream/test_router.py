@@ -12,9 +12,9 @@ from paceline.core.money import parse_decimal
 from paceline.messages.inbound import OpenAccount
 from paceline.messages.outbound import OrderResponse
 from stream.log_service import Reopen
-from stream.router.service import Router, RouterShard
-from stream.writer.service import Writer
+from stream.router.service import Router
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
+from tests.support.sinks import route, write
 
 SHARDS = 1
 
@@ -46,31 +46,6 @@ async def router(database: str, redis_url: str, cache: Any) -> AsyncIterator[Rou
     opened = Router(database, redis_url, SHARDS)
     yield opened
     await opened.stop()
-
-
-async def write(database: str, records: list[LogRecord], end: int) -> None:
-    """Bring the writer of this database up to a record."""
-    writer = Writer(database, SHARDS)
-    shard = await writer.open(0, bounds_of(records))
-    if shard.next_offset < end:
-        await shard.handle(records[shard.next_offset : end])
-    await writer.stop()
-
-
-async def route(
-    router: Router, records: list[LogRecord], end: int | None = None, step: int = 4
-) -> RouterShard:
-    """Hand a shard its records as the service does: small batches, opened anew when it asks for it."""
-    end = len(records) if end is None else end
-    shard = await router.open(0, bounds_of(records))
-    while (at := shard.next_offset) < end:
-        try:
-            await shard.handle(records[at : min(at + step, end)])
-        except Reopen:
-            shard = await router.open(0, bounds_of(records))
-    await shard.tick()
-    await shard.close()
-    return shard
 
 
 def account_keys(cache: Any) -> dict[str, Any]:

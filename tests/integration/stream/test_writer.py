@@ -10,12 +10,10 @@ import psycopg
 import pytest
 
 from paceline.adapters.postgres import history
-from paceline.adapters.postgres.market_book import PostgresMarketBook
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.core.errors import PermanentError
 from paceline.messages.inbound import Deposit, OpenAccount
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
-from paceline.usecases.markets import default_markets
 from stream.log_service import Reopen
 from stream.writer.service import Writer
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
@@ -225,12 +223,6 @@ async def test_amounts_beyond_64_bits_arrive_exactly(writer: Writer, database: s
     await write(writer, rich.records(2))
     [(stored,)] = rows_of(database, "select cash from engine.current_balances")
     assert from_numeric(stored) == 4 * amount > 2**64
-
-
-async def test_the_configured_markets_are_known_by_shard(writer: Writer, database: str) -> None:
-    await write(writer, day(default_markets()).records(1))
-    found = await PostgresMarketBook(database).configured()
-    assert found == {0: {market.symbol: market for market in default_markets()}}
 
 
 async def test_a_lost_connection_costs_nothing(

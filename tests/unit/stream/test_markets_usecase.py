@@ -1,45 +1,29 @@
 """Default markets go onto the log of the shards that lack them, and nowhere else."""
 
-from collections.abc import Sequence
-
 from msgspec.structs import replace
 
-from paceline.messages.inbound import ConfigureMarket, Inbound
+from paceline.messages.inbound import ConfigureMarket
 from paceline.usecases.markets import configure_markets, default_markets
-
-
-class Log:
-    def __init__(self) -> None:
-        self.records: list[tuple[int, list[Inbound]]] = []
-
-    async def append(self, shard: int, messages: Sequence[Inbound]) -> int:
-        self.records.append((shard, list(messages)))
-        return len(self.records) - 1
-
-
-class Book:
-    def __init__(self, known: dict[int, dict[str, ConfigureMarket]]) -> None:
-        self.known = known
-
-    async def configured(self) -> dict[int, dict[str, ConfigureMarket]]:
-        return self.known
+from tests.support.fakes.event_log import FakeEventLog
+from tests.support.fakes.market_book import FakeMarketBook
 
 
 async def test_a_new_installation_gets_all_on_every_shard() -> None:
-    log = Log()
-    assert await configure_markets(default_markets(), Book({}), log, shards=3, now_us=9) == 12
-    assert [shard for shard, _ in log.records] == [0, 1, 2]
-    assert {m.time for _, messages in log.records for m in messages} == {9}
-    assert all(m.id for _, messages in log.records for m in messages)
+    log = FakeEventLog()
+    assert await configure_markets(default_markets(), FakeMarketBook(), log, shards=3, now_us=9) == 12
+    assert sorted(log.records) == [0, 1, 2]
+    written = [market for [markets] in log.records.values() for market in markets]
+    assert {market.time for market in written} == {9}
+    assert all(market.id for market in written)
 
 
 async def test_what_is_configured_stays_however_and_what_is_missing_is_written() -> None:
-    known = {m.symbol: replace(m, id="earlier", time=3) for m in default_markets()}
-    otherwise = known | {"BTC_USDC_PERP": replace(known["BTC_USDC_PERP"], taker_rate_bps=6)}
-    del otherwise["ADA_USDC_PERP"]
-    log = Log()
-    written = await configure_markets(default_markets(), Book({0: known, 1: otherwise}), log, 2, now_us=9)
-    assert written == 1
-    [(shard, [market])] = log.records
+    known = [replace(market, id="earlier", time=3) for market in default_markets()]
+    otherwise = [replace(market, taker_rate_bps=6) for market in known if market.base != "ADA"]
+    book = FakeMarketBook(*((0, market) for market in known), *((1, market) for market in otherwise))
+    log = FakeEventLog()
+    assert await configure_markets(default_markets(), book, log, 2, now_us=9) == 1
+    [[market]] = log.records[1]
     assert isinstance(market, ConfigureMarket)
-    assert (shard, market.symbol) == (1, "ADA_USDC_PERP")
+    assert market.symbol == "ADA_USDC_PERP"
+    assert list(log.records) == [1]

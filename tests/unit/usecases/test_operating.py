@@ -1,15 +1,16 @@
 """Instructions to all shards: what is told when some of them cannot be reached."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from paceline.core.errors import NotFoundError, TransientError, UnknownError, ValidationError
-from paceline.messages.inbound import Admin, HaltMarket, User
+from paceline.messages.inbound import HaltMarket
 from paceline.ports.control import MarketControl
 from paceline.usecases import operating
 from paceline.usecases.trading import Desk
+from tests.support.fakes.control import FakeControl
+from tests.support.fakes.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
 
 HALT = HaltMarket("operator-1", 9, "S")
 KNOWN = MarketControl(
@@ -27,76 +28,68 @@ KNOWN = MarketControl(
 )
 
 
-@dataclass
 class World:
-    """The log and what the writer has stored; `fails` maps shards to errors of the log."""
+    """The log, and what the writer has stored of what the engines took."""
 
-    fails: dict[int, Exception] = field(default_factory=dict)
-    engines_run: bool = True
-    postgres_away: bool = False
-    appended: list[tuple[int, User | Admin]] = field(default_factory=list)
+    def __init__(self, *, engines_run: bool = True) -> None:
+        self.control = FakeControl(KNOWN)
+        self.log = FakeInstructionLog(self._take if engines_run else lambda _: None)
 
-    def append(self, message: User | Admin, shard: int) -> None:
-        if shard in self.fails:
-            raise self.fails[shard]
-        self.appended.append((shard, message))
+    def _take(self, message: Any) -> None:
+        shard = self.log.appended[-1][1]
+        self.control.taken.append((shard, message.id, getattr(message, "account", None)))
 
-    def shards_with(self, instruction: str, account: str | None) -> set[int]:
-        if self.postgres_away:
-            raise TransientError("away")
-        return {shard for shard, m in self.appended if m.id == instruction} if self.engines_run else set()
-
-    def markets(self) -> list[MarketControl]:
-        return [KNOWN]
-
-
-def desk_of(world: Any) -> Desk:
-    return Desk(
-        log=world,
-        replies=world,
-        answers=world,
-        prices=world,
-        now_us=lambda: 9,
-        shards=3,
-        reply_timeout_ms=60,
-        default_slippage_bps=50,
-        initial_balance=1,
-    )
+    def desk(self) -> Desk:
+        return Desk(
+            log=self.log,
+            replies=FakeReplies(),
+            answers=FakeAnswers(),
+            prices=FakePrices(),
+            now_us=lambda: 9,
+            shards=3,
+            reply_timeout_ms=60,
+            default_slippage_bps=50,
+            initial_balance=1,
+        )
 
 
-def instruct(world: Any) -> operating.Outcome:
-    return operating.instruct(desk_of(world), world, HALT)
+def instruct(world: World) -> operating.Outcome:
+    return operating.instruct(world.desk(), world.control, HALT)
 
 
 def test_every_shard_gets_it_and_it_is_done_once_all_have_taken_it() -> None:
     world = World()
     assert instruct(world) == operating.Outcome(instruction="operator-1", status="done", shards=[0, 1, 2])
-    assert world.appended == [(shard, HALT) for shard in range(3)]
+    assert world.log.appended == [(HALT, shard) for shard in range(3)]
 
 
 def test_what_no_engine_has_taken_in_time_is_pending() -> None:
     assert instruct(World(engines_run=False)).status == "pending"
-    assert instruct(World(postgres_away=True)).status == "pending"
+    blind = World()
+    blind.control.away = True
+    assert instruct(blind).status == "pending"
 
 
 def test_a_log_that_takes_nothing_is_told_as_not_done() -> None:
+    world = World()
+    world.log.away = True
     with pytest.raises(TransientError):
-        instruct(World(fails={0: TransientError("away")}))
+        instruct(world)
 
 
 @pytest.mark.parametrize("error", [TransientError("away"), UnknownError("timeout")])
-def test_what_reached_some_shards_only_is_told_as_unknown(error: Exception) -> None:
-    world = World(fails={1: error})
+def test_what_reached_some_shards_only_is_told_as_unknown(error: TransientError | UnknownError) -> None:
+    world = World()
+    world.log.fails[1] = error
     with pytest.raises(UnknownError, match="shards 1 to 2"):
         instruct(world)
-    assert [shard for shard, _ in world.appended] == [0]
+    assert 2 not in {shard for _, shard in world.log.appended}
 
 
 def test_an_unknown_market_is_not_halted() -> None:
-    world: Any = World()
-    assert operating.known_market(world, "S") == "S"
+    assert operating.known_market(FakeControl(KNOWN), "S") == "S"
     with pytest.raises(NotFoundError):
-        operating.known_market(world, "T")
+        operating.known_market(FakeControl(KNOWN), "T")
 
 
 GIVEN: dict[str, Any] = dict.fromkeys(("base", "quantity_step", "min_notional", "max_leverage"))

@@ -1,13 +1,21 @@
-"""Structured logs: one JSON object a line on standard error, of ours and of the libraries."""
+"""Structured logs of a process: one JSON object a line on standard error, of ours and of the libraries."""
 
 import logging
 import sys
+from typing import Final
 
 import structlog
 
+# What is below these speaks from `info` up, everything else from `warning`.
+_OURS: Final = ("api", "paceline", "stream")
+
 
 def set_up_logs(service: str) -> None:
-    """Send everything that is logged in this process through structlog. Libraries speak from warnings up."""
+    """Send everything that is logged in this process through structlog.
+
+    A line has `service`, `event`, `level` and `timestamp` (ISO 8601, UTC), what was bound for the request or
+    task (`request_id`), what the event brings along, and `logger` where it is a library's.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -31,5 +39,5 @@ def set_up_logs(service: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    logging.getLogger("stream").setLevel(logging.INFO)
-    logging.getLogger("paceline").setLevel(logging.INFO)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(logging.INFO)

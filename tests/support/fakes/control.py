@@ -1,0 +1,61 @@
+"""What operators see, in memory."""
+
+from msgspec.structs import replace
+
+from paceline.ports.control import AccountControl, Alert, MarketControl
+from paceline.ports.members import Member
+from paceline.ports.records import Page
+from tests.support.fakes.store import FakeStore
+
+_WORST_FIRST = ("critical", "warning", "info")
+
+
+class FakeControl(FakeStore):
+    """`taken` holds what the engines have taken: `(shard, instruction, account)`."""
+
+    def __init__(self, *markets: MarketControl) -> None:
+        self.known = list(markets)
+        self.held: list[AccountControl] = []
+        self.members: dict[str, Member] = {}
+        self.taken: list[tuple[int, str, str | None]] = []
+        self.alerts: list[Alert] = []
+
+    def markets(self) -> list[MarketControl]:
+        self._reach()
+        return sorted(self.known, key=lambda market: market.symbol)
+
+    def account(self, account: str) -> AccountControl | None:
+        self._reach()
+        return next((self._with_holder(one) for one in self.held if one.account == account), None)
+
+    def account_of(self, email: str) -> str | None:
+        self._reach()
+        member = self.members.get(email.lower())
+        return None if member is None else member.account
+
+    def accounts(self, *, offset: int, limit: int) -> Page[AccountControl]:
+        self._reach()
+        newest = sorted(self.held, key=lambda one: (-one.opened, one.account))
+        return Page([self._with_holder(one) for one in newest[offset : offset + limit]], len(newest))
+
+    def shards_with(self, instruction: str, account: str | None) -> set[int]:
+        self._reach()
+        return {shard for shard, name, whose in self.taken if (name, whose) == (instruction, account)}
+
+    def set_role(self, email: str, role: str) -> bool:
+        self._reach()
+        member = self.members.get(email.lower())
+        if member is not None:
+            self.members[member.email] = replace(member, role=role)
+        return member is not None
+
+    def open_alerts(self, limit: int) -> list[Alert]:
+        self._reach()
+        return sorted(self.alerts, key=lambda a: (_WORST_FIRST.index(a.severity), a.since))[:limit]
+
+    def _with_holder(self, one: AccountControl) -> AccountControl:
+        for member in self.members.values():
+            if member.account == one.account:
+                who = {"email": member.email, "display_name": member.display_name, "role": member.role}
+                return replace(one, **who)
+        return one

@@ -1,0 +1,91 @@
+"""The way to the engine and back, in memory."""
+
+import threading
+from collections.abc import Callable
+
+from paceline.core.errors import TransientError, UnknownError
+from paceline.messages.inbound import Admin, User
+from paceline.ports.instructions import Answer, Price
+from tests.support.fakes.store import FakeStore
+
+
+class FakeInstructionLog(FakeStore):
+    """`reached` hears of each message that is on the log now.
+
+    `fails` maps shards to the error of appending there; with an `UnknownError` the message is there all
+    the same, as it may be.
+    """
+
+    def __init__(self, reached: Callable[[User | Admin], None] = lambda _: None) -> None:
+        self.appended: list[tuple[User | Admin, int]] = []
+        self.fails: dict[int, TransientError | UnknownError] = {}
+        self._reached = reached
+
+    def append(self, message: User | Admin, shard: int) -> None:
+        self._reach()
+        failure = self.fails.get(shard)
+        if isinstance(failure, TransientError):
+            raise failure
+        self.appended.append((message, shard))
+        self._reached(message)
+        if failure is not None:
+            raise failure
+
+    def ping(self) -> None:
+        self._reach()
+
+
+class FakeReplies(FakeStore):
+    def __init__(self) -> None:
+        self.pending: set[tuple[str, str]] = set()
+        self._given: list[Answer] = []
+        self._changed = threading.Condition()
+
+    def give(self, answer: Answer) -> None:
+        with self._changed:
+            self._given.append(answer)
+            self._changed.notify_all()
+
+    def wait(self, account: str, instruction: str, timeout_ms: int) -> Answer | None:
+        self._reach()
+        with self._changed:
+            answer = self._changed.wait_for(lambda: self._find(account, instruction), timeout_ms / 1000)
+            if answer is not None:
+                self._given.remove(answer)
+            return answer
+
+    def _find(self, account: str, instruction: str) -> Answer | None:
+        asked = (account, instruction)
+        return next((one for one in self._given if (one.account, one.instruction) == asked), None)
+
+    def remember_pending(self, account: str, instruction: str) -> None:
+        self._reach()
+        self.pending.add((account, instruction))
+
+    def is_pending(self, account: str, instruction: str) -> bool:
+        self._reach()
+        return (account, instruction) in self.pending
+
+
+class FakeAnswers(FakeStore):
+    """`stored` holds `(when the instruction was stamped, answer)` in the order of the log."""
+
+    def __init__(self, *stored: tuple[int, Answer]) -> None:
+        self.stored = list(stored)
+
+    def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:
+        self._reach()
+        for stamped_us, answer in reversed(self.stored):
+            asked = (answer.account, answer.instruction) == (account, instruction)
+            if asked and stamped_us >= since_us and not answer.duplicate:
+                return answer
+        return None
+
+
+class FakePrices(FakeStore):
+    def __init__(self, **known: Price) -> None:
+        self.known = known
+
+    def last(self, symbol: str) -> Price | None:
+        self._reach()
+        return self.known.get(symbol)

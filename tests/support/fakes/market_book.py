@@ -1,0 +1,16 @@
+"""The configured markets, in memory."""
+
+from paceline.messages.inbound import ConfigureMarket
+
+
+class FakeMarketBook:
+    """`configurations` as they came, `(shard, message)`."""
+
+    def __init__(self, *configurations: tuple[int, ConfigureMarket]) -> None:
+        self.configurations = list(configurations)
+
+    async def configured(self) -> dict[int, dict[str, ConfigureMarket]]:
+        found: dict[int, dict[str, ConfigureMarket]] = {}
+        for shard, market in self.configurations:
+            found.setdefault(shard, {})[market.symbol] = market
+        return found

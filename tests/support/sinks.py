@@ -1,0 +1,41 @@
+"""What an engine put out, brought to Postgres and Redis by the real writer and router, without Kafka."""
+
+import asyncio
+from collections.abc import Sequence
+
+from stream.log_service import Reopen
+from stream.router.service import Router, RouterShard
+from stream.writer.service import Writer
+from tests.support.scenario_log import Day, LogRecord, bounds_of
+
+
+async def write(url: str, records: Sequence[LogRecord], end: int, *, shard: int = 0, shards: int = 1) -> None:
+    """Bring the writer of a database up to a record."""
+    writer = Writer(url, shards)
+    opened = await writer.open(shard, bounds_of(records))
+    if opened.next_offset < end:
+        await opened.handle(list(records[opened.next_offset : end]))
+    await writer.stop()
+
+
+def write_days(url: str, *days: Day) -> None:
+    """Store a day of each shard, from shard 0 on."""
+    for shard, one in enumerate(days):
+        records = one.records(1)
+        asyncio.run(write(url, records, len(records), shard=shard, shards=len(days)))
+
+
+async def route(
+    router: Router, records: list[LogRecord], end: int | None = None, step: int = 4
+) -> RouterShard:
+    """Hand a shard its records as the service does: small batches, opened anew when it asks for it."""
+    end = len(records) if end is None else end
+    shard = await router.open(0, bounds_of(records))
+    while (at := shard.next_offset) < end:
+        try:
+            await shard.handle(records[at : min(at + step, end)])
+        except Reopen:
+            shard = await router.open(0, bounds_of(records))
+    await shard.tick()
+    await shard.close()
+    return shard
