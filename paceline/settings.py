@@ -89,6 +89,12 @@ class Settings:
         "30", _between(1, 3600), "Longest pause before a service that keeps dying is started again"
     )
 
+    worker_id: str = _setting(
+        "",
+        _text,
+        "Name by which Kafka knows a stream worker again when it is restarted; never the same for two",
+    )
+
     postgres_url: str = _setting(
         "", _url("postgresql"), "Postgres to use; empty means the local one, with the generated password"
     )

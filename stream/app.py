@@ -36,7 +36,7 @@ _WRITER_WAIT_MS: Final = 100
 def _log_service(
     name: str, topic: str, opener: ShardOpener, settings: Settings, **fetching: int
 ) -> LogService:
-    reader = LogReader(settings.brokers, topic, f"paceline-{name}", **fetching)
+    reader = LogReader(settings.brokers, topic, f"paceline-{name}", worker=settings.worker_id, **fetching)
     return LogService(name, reader, opener, topic, settings.engine_shards)
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import socket
 from pathlib import Path
+from zlib import crc32
 
 from rich.console import Console
 
@@ -45,7 +47,7 @@ def run(wishes: Wishes) -> int:
             services,
             var_dir=var_dir,
             cwd=folder,
-            environment=_environment(folder),
+            environment=_environment(folder, settings, var_dir),
             longest_pause_s=settings.restart_pause_s,
             changed=changed,
             stopping=screen.stopping,
@@ -55,11 +57,13 @@ def run(wishes: Wishes) -> int:
     return 0
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, settings: Settings, var_dir: Path) -> dict[str, str]:
     """What every service gets: our environment with the settings of the files in it."""
     found = sources(os.environ, folder)
     return {
         **found,
+        # One worker a service: Kafka gives a restarted one its shards back at once.
+        f"{PREFIX}WORKER_ID": settings.worker_id or f"{socket.gethostname()}-{crc32(bytes(var_dir)):08x}",
         "PATH": f"{stack.BIN}{os.pathsep}{found.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "MALLOC_ARENA_MAX": "2",  # each thread's arena of glibc would cost memory in every process

@@ -50,12 +50,24 @@ class LogReader:
     """Batches of one topic's records, of the shards that the group gave to this process."""
 
     def __init__(
-        self, brokers: str, topic: str, group: str, *, min_bytes: int = 1, max_wait_ms: int = 200
+        self,
+        brokers: str,
+        topic: str,
+        group: str,
+        *,
+        worker: str = "",
+        min_bytes: int = 1,
+        max_wait_ms: int = 200,
     ) -> None:
-        """Kafka answers when it has `min_bytes`, or after `max_wait_ms` with what there is."""
+        """Kafka answers when it has `min_bytes`, or after `max_wait_ms` with what there is.
+
+        A `worker` that comes back under its name within the session timeout has its shards at once, and
+        keeps them for as long when it stops; without a name they go to others when it stops.
+        """
         self._brokers = brokers
         self._topic = topic
         self._group = group
+        self._worker = worker or None
         self._min_bytes = min_bytes
         self._max_wait_ms = max_wait_ms
         self._listener = _Listener()
@@ -67,6 +79,7 @@ class LogReader:
             bootstrap_servers=self._brokers,
             group_id=self._group,
             client_id=self._group,
+            group_instance_id=self._worker,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=6000,
