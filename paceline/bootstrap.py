@@ -58,7 +58,7 @@ def open_platform(settings: Settings) -> Platform:
         initial_balance=settings.initial_balance_usd,
     )
     sight = Sight(
-        hot=RedisAccountState(redis),
+        hot=RedisAccountState(redis, settings.engine_shards),
         stored=PostgresAccountState(pool),
         prices=prices,
         records=PostgresRecords(pool),

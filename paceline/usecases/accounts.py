@@ -1,9 +1,8 @@
 """What an account has: balances, open trades at the last price, resting orders, what can be traded."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from paceline.core.errors import TransientError
 from paceline.core.money import format_decimal, parse_decimal
@@ -14,8 +13,6 @@ from paceline.ports.records import Records
 from paceline.usecases.trading import Desk, open_account
 
 T = TypeVar("T")
-
-_SETTLING_S: Final = (0.0, 0.02, 0.04, 0.08, 0.16)
 
 
 class Position(OpenTrade, frozen=True, kw_only=True):
@@ -49,11 +46,7 @@ def balance(sight: Sight, desk: Desk, account: str) -> Balance:
     found = _read(sight, lambda state: state.balance(account))
     if found is None:
         open_account(desk, account)
-        # While the hot store is rebuilt, what was just answered is in neither store for some milliseconds.
-        for pause_s in _SETTLING_S:
-            time.sleep(pause_s)
-            if found := _read(sight, lambda state: state.balance(account)):
-                break
+        found = _read(sight, lambda state: state.balance(account))
     if found is None:
         raise TransientError("Your account is being opened. Try again in a moment.", code="ACCOUNT_OPENING")
     return found

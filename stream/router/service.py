@@ -20,8 +20,8 @@ from paceline.adapters.redis.connect import AWAY, connect
 from paceline.adapters.redis.router_store import FenceBroken, RouterStore, mark_commands
 from paceline.adapters.retry import retrying
 from paceline.core.times import MINUTE_US
-from paceline.messages.log_form import decode_effects
 from paceline.messages.outbound import Effect
+from stream.effect_batches import effect_batches
 from stream.log_service import Reopen
 from stream.router.commands import (
     KEPT_US,
@@ -40,7 +40,8 @@ from stream.router.commands import (
 
 _log = structlog.get_logger()
 
-_BATCH_EFFECTS: Final = 500
+# Effects and outputs of one batch: about five hundred orders.
+_BATCH: Final = 2_000
 _NOTE_EVERY_S: Final = 1.0
 
 
@@ -75,16 +76,8 @@ class RouterShard:
         self._marks = deque(await self._store.marks(self._shard))
 
     async def handle(self, records: list[Record]) -> None:
-        effects: list[Effect] = []
-        position = self._standing.position
-        for record in records:
-            for effect in decode_effects(record.value):
-                if effect.position >= position:
-                    effects.append(effect)
-                    position = effect.position + 1
-            if len(effects) >= _BATCH_EFFECTS or record is records[-1]:
-                await self._route(effects, Standing(position, record.offset + 1))
-                effects = []
+        for effects, now in effect_batches(records, self._standing, _BATCH):
+            await self._route(effects, now)
 
     async def _route(self, effects: list[Effect], now: Standing) -> None:
         try:

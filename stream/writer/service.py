@@ -4,7 +4,6 @@ While Postgres stores a batch, the rows of the next one are made.
 """
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec import Struct
@@ -14,8 +13,8 @@ from paceline.adapters.postgres import history, installation, readers
 from paceline.adapters.postgres.readers import NotTheOwner, Standing
 from paceline.adapters.postgres.session import Connection, Session
 from paceline.domain.open_trade import OpenTrade
-from paceline.messages.log_form import decode_effects
 from paceline.messages.outbound import Effect
+from stream.effect_batches import effect_batches
 from stream.log_service import Reopen
 from stream.writer.rows import RowMaker, Rows, trades_wanted
 
@@ -56,7 +55,7 @@ class WriterShard:
     async def handle(self, records: list[Record]) -> None:
         made: Batch | None = None
         was = self._standing
-        for effects, now in _batches(records, was.position):
+        for effects, now in effect_batches(records, was, _BATCH):
             made, _ = await asyncio.gather(self._make(effects, was, now), self._store(made))
             was = now
         await self._store(made)
@@ -108,22 +107,6 @@ class WriterShard:
 
     def health(self) -> dict[str, Any]:
         return {"next_position": self._standing.position, "next_offset": self._standing.offset}
-
-
-def _batches(records: list[Record], position: int) -> Iterator[tuple[list[Effect], Standing]]:
-    """The effects of the records from a position on, in batches, and where a reader stands after each."""
-    effects: list[Effect] = []
-    size = 0
-    for record in records:
-        for effect in decode_effects(record.value):
-            # Two owners of a shard may both have put it out: the second time is skipped.
-            if effect.position >= position:
-                effects.append(effect)
-                size += 1 + len(effect.outputs)
-                position = effect.position + 1
-        if size >= _BATCH or record is records[-1]:
-            yield effects, Standing(position, record.offset + 1)
-            effects, size = [], 0
 
 
 class Writer:

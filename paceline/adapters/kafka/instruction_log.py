@@ -6,6 +6,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 import structlog
+import uvloop
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
@@ -31,7 +32,7 @@ class KafkaInstructionLog:
         self._timeout_s = timeout_ms / 1000
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="instruction-log", daemon=True)
         self._thread.start()
 

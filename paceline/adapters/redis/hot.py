@@ -13,12 +13,12 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from paceline.core.errors import TransientError
+from paceline.core.ids import shard_of
 from paceline.core.money import parse_decimal
 from paceline.ports.account_state import Balance, OpenTrade, RestingOrder
 from paceline.ports.instructions import Answer, Price
 
 PENDING_S: Final = 24 * 3600
-_balance = msgspec.json.Decoder(Balance)
 _trade = msgspec.json.Decoder(OpenTrade)
 _order = msgspec.json.Decoder(RestingOrder)
 _answer = msgspec.json.Decoder(Answer)
@@ -77,16 +77,38 @@ class RedisPrices:
         return Price(parse_decimal(bid.decode()), parse_decimal(ask.decode()), int(time_us))
 
 
-class RedisAccountState:
-    """Reads what the router keeps. Without its `router:ready` marker nothing here is known to be whole."""
+class _KeptBalance(Balance, frozen=True, kw_only=True):
+    """As the router keeps it: `position` is that of the message it came of."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    position: int
+
+
+_balance = msgspec.json.Decoder(_KeptBalance)
+
+
+class RedisAccountState:
+    """Reads what the router keeps. Without its `router:ready` marker nothing here is known to be whole.
+
+    A balance is whole in itself: one that came after the rebuilt state is the newest, marker or not, so
+    whoever was answered meanwhile reads their own writes.
+    """
+
+    def __init__(self, client: redis.Redis, shards: int) -> None:
         self._client = client
+        self._shards = shards
 
     def balance(self, account: str) -> Balance | None:
+        state_from_key = f"router:state_from:{shard_of(account, self._shards)}"
         with _away():
-            ready, text = self._client.mget(["router:ready", f"balance:{account}"])
-        return _balance.decode(text) if ready is not None and text is not None else None
+            ready, state_from, text = self._client.mget(
+                ["router:ready", state_from_key, f"balance:{account}"]
+            )
+        if text is None:
+            return None
+        kept = _balance.decode(text)
+        if ready is None and (state_from is None or kept.position < int(state_from)):
+            return None
+        return Balance(**{name: getattr(kept, name) for name in Balance.__struct_fields__})
 
     def open_trades(self, account: str) -> list[OpenTrade] | None:
         texts = self._kept(f"trades:{account}")

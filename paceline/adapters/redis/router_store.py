@@ -1,17 +1,16 @@
 """What the router keeps in Redis, and the fence that makes each effect happen there once.
 
 `router:position:{shard}` holds the position and offset up to which the data of a shard is in Redis. It
-changes in the same MULTI as the data, under WATCH: Redis and its position cannot disagree, and a wiped
-Redis has no position. `router:ready` exists once all shards have caught up.
+is compared and changed in the same script as the data: Redis and its position cannot disagree, a wiped
+Redis has no position, and a batch costs one round trip. `router:ready` exists once all shards have caught up.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError, ResponseError, WatchError
+from redis.exceptions import ResponseError
 
 from paceline.adapters.postgres.readers import Standing
 
@@ -21,13 +20,36 @@ READY: Final = "router:ready"
 _READY_SHARDS: Final = "router:ready_shards"
 _PIPELINE: Final = 5_000
 
+# ARGV: position before and after, then each command as the number of its words and they themselves. A
+# refused stream id means that the entry is there already; any other error leaves the position where it was.
+_APPLY: Final = """
+local found = redis.call('GET', KEYS[1])
+if found == ARGV[2] and ARGV[1] ~= ARGV[2] then return 'done before' end
+if found ~= ARGV[1] then return redis.error_reply('FENCE ' .. tostring(found)) end
+local at = 3
+while at <= #ARGV do
+    local last = at + tonumber(ARGV[at])
+    local answer = redis.pcall(unpack(ARGV, at + 1, last))
+    if type(answer) == 'table' and answer.err and not answer.err:find('equal or smaller', 1, true) then
+        return answer
+    end
+    at = last + 1
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return 'done'
+"""
+# The rebuilt state counts only if the token of its beginning is still there.
+_REBUILT: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[3], ARGV[3])
+return 1
+"""
+
 
 class FenceBroken(Exception):
     """Redis is not where this router left it: wiped, restored from older data, or moved by another."""
-
-
-class WatchLost(ConnectionError):
-    """The key that was watched changed, or the connection broke: what holds now must be asked again."""
 
 
 def _position_key(shard: int) -> str:
@@ -47,6 +69,8 @@ class RouterStore:
         # Its annotations speak of text or bytes; ours is made to answer bytes.
         self._client: Any = client
         self._shards = shards
+        self._apply = self._client.register_script(_APPLY)
+        self._rebuilt = self._client.register_script(_REBUILT)
 
     async def standing(self, shard: int) -> tuple[Standing, int] | None:
         """How far a shard's data goes, and the position from which on state follows effects.
@@ -74,21 +98,15 @@ class RouterStore:
         """Do all commands and move the shard's position, or nothing.
 
         Repeating a call whose answer was lost does no harm. `FenceBroken` when Redis stands neither at
-        `was` nor at `now`; `WatchLost` when that cannot be told before it is asked again.
+        `was` nor at `now`.
         """
-        async with _watching(self._client) as pipeline:
-            await pipeline.watch(_position_key(shard))
-            found = await pipeline.get(_position_key(shard))
-            if found == _text(now) and now != was:
-                return
-            if found != _text(was):
-                raise FenceBroken(f"Redis stands at {found!r}, this router at {_text(was)!r}")
-            pipeline.multi()
-            for command in commands:
-                pipeline.execute_command(*command)
-            pipeline.set(_position_key(shard), _text(now))
-            answers = await pipeline.execute(raise_on_error=False)
-        _check(answers)
+        words = [word for command in commands for word in (len(command), *command)]
+        try:
+            await self._apply(keys=[_position_key(shard)], args=[_text(was), _text(now), *words])
+        except ResponseError as error:
+            if not str(error).startswith("FENCE"):
+                raise
+            raise FenceBroken(f"Redis stands at {error}, this router at {_text(was)!r}") from error
 
     async def rebuild(
         self, shard: int, standing: Standing, state_from: int, commands: Iterable[Command]
@@ -106,21 +124,15 @@ class RouterStore:
                 await self._send(batch)
                 batch = []
         await self._send(batch)
-        async with _watching(self._client) as pipeline:
-            await pipeline.watch(token_key)
-            if await pipeline.get(token_key) != token:
-                raise FenceBroken("Redis was wiped while it was being rebuilt")
-            pipeline.multi()
-            pipeline.delete(token_key)
-            pipeline.set(_state_from_key(shard), state_from)
-            pipeline.set(_position_key(shard), _text(standing))
-            await pipeline.execute()
+        keys = [token_key, _state_from_key(shard), _position_key(shard)]
+        if not await self._rebuilt(keys=keys, args=[token, state_from, _text(standing)]):
+            raise FenceBroken("Redis was wiped while it was being rebuilt")
 
     async def _send(self, commands: list[Command]) -> None:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        _check(await pipeline.execute(raise_on_error=False))
+        await pipeline.execute()
 
     async def mark_ready(self, shard: int) -> None:
         """Note that a shard has caught up; with the last one, everything here is whole."""
@@ -138,26 +150,3 @@ def mark_commands(shard: int, time_us: int, position: int, oldest_us: int) -> li
     """Notes at which position a time was reached, and forgets what is older than the time still needed."""
     key = f"router:marks:{shard}"
     return [("ZADD", key, time_us, position), ("ZREMRANGEBYSCORE", key, "-inf", f"({oldest_us}")]
-
-
-@asynccontextmanager
-async def _watching(client: Any) -> AsyncIterator[Any]:
-    """A pipeline that watches a key.
-
-    redis-py says `WatchError` of a key that changed and also of a connection that broke while it watched: who
-    asks again learns which it was.
-    """
-    async with client.pipeline(transaction=True) as pipeline:
-        try:
-            yield pipeline
-        except WatchError as error:
-            raise WatchLost(str(error)) from error
-
-
-def _check(answers: list[Any]) -> None:
-    """A refused stream id means that the entry is there already; any other refusal is a fault."""
-    for answer in answers:
-        if isinstance(answer, ResponseError) and "equal or smaller" in str(answer):
-            continue
-        if isinstance(answer, Exception):
-            raise answer

@@ -1,0 +1,32 @@
+"""Effects of `engine.out`, each once: what makes repeats on the log harmless to its readers."""
+
+from collections.abc import Iterator
+
+from paceline.adapters.kafka.log_reader import Record
+from paceline.adapters.postgres.readers import Standing
+from paceline.messages.log_form import decode_effects
+from paceline.messages.outbound import Effect
+
+
+def effect_batches(
+    records: list[Record], standing: Standing, most: int
+) -> Iterator[tuple[list[Effect], Standing]]:
+    """Effects from `standing` on in batches of whole records, and where each batch ends.
+
+    A batch has about `most` effects and outputs: one price may have closed thousands of trades.
+
+    Two owners of a shard may both have put an effect out: the second time is skipped. The last batch may
+    be empty; it still moves the offset.
+    """
+    effects: list[Effect] = []
+    size = 0
+    position = standing.position
+    for record in records:
+        for effect in decode_effects(record.value):
+            if effect.position >= position:
+                effects.append(effect)
+                size += 1 + len(effect.outputs)
+                position = effect.position + 1
+        if size >= most or record is records[-1]:
+            yield effects, Standing(position, record.offset + 1)
+            effects, size = [], 0
