@@ -20,7 +20,7 @@ from stream.writer.rows import RowMaker, Rows, trades_wanted
 
 # A transaction writes about as many effects and outputs: large enough that its round trips do not count,
 # small enough that there is a next batch to make while Postgres has work.
-_BATCH: Final = 4_000
+_BATCH: Final = 10_000
 # After so many outputs, about a millisecond of work, Postgres and all others get their turn.
 _SLICE_OUTPUTS: Final = 100
 _TRADES_KEPT: Final = 50_000
