@@ -11,18 +11,22 @@ from paceline.messages.outbound import Effect
 def effect_batches(
     records: list[Record], standing: Standing, most: int
 ) -> Iterator[tuple[list[Effect], Standing]]:
-    """Effects from `standing` on in batches of whole records, about `most` each, and where each batch ends.
+    """Effects from `standing` on in batches of whole records, and where each batch ends.
+
+    A batch has about `most` effects and outputs: one price may have closed thousands of trades.
 
     Two owners of a shard may both have put an effect out: the second time is skipped. The last batch may
     be empty; it still moves the offset.
     """
     effects: list[Effect] = []
+    size = 0
     position = standing.position
     for record in records:
         for effect in decode_effects(record.value):
             if effect.position >= position:
                 effects.append(effect)
+                size += 1 + len(effect.outputs)
                 position = effect.position + 1
-        if len(effects) >= most or record is records[-1]:
+        if size >= most or record is records[-1]:
             yield effects, Standing(position, record.offset + 1)
-            effects = []
+            effects, size = [], 0

@@ -10,23 +10,27 @@ _REMEMBERED_US: Final = 24 * 3600 * 1_000_000
 _FORGET_AT_ONCE: Final = 4
 
 
+Key = tuple[str, str]
+"""Account and id of an instruction."""
+
+
 class Answers:
     __slots__ = ("_oldest_us", "shelf")
 
     def __init__(self) -> None:
-        self.shelf: Shelf[tuple[str, str], OrderResponse] = Shelf()
+        self.shelf: Shelf[Key, OrderResponse] = Shelf()
         self._oldest_us = 0  # no answer here is older
 
-    def recall(self, account: str, instruction: str, log_time: int) -> OrderResponse | None:
-        """The first answer to an instruction, if it was given within the last 24 h."""
-        answer = self.shelf.get((account, instruction))
-        return answer if answer is not None and is_fresh(answer, log_time) else None
+    def recall(self, key: Key, log_time: int) -> OrderResponse | None:
+        """The first answer to an instruction if it was given within the last 24 h; else it is forgotten."""
+        answer = self.shelf.get(key)
+        if answer is None or is_fresh(answer, log_time):
+            return answer
+        self.shelf.remove(key)
+        return None
 
-    def remember(self, answer: OrderResponse) -> None:
-        """Keep an answer just given; its time is the log time."""
-        key = (answer.account, answer.instruction)
-        if self.shelf.get(key) is not None:
-            self.shelf.remove(key)
+    def remember(self, key: Key, answer: OrderResponse) -> None:
+        """Keep an answer just given to an instruction that was not recalled; its time is the log time."""
         self.shelf.add(key, answer)
         if answer.time - self._oldest_us > _REMEMBERED_US:
             self._forget(answer.time)

@@ -89,14 +89,17 @@ class Books:
 
     def add_fixed(self, trade: Trade) -> None:
         """Add a trade's levels but for its trailing stop."""
-        side, id_, is_first = self.side_of(trade), trade.id, False
-        if trade.liquidation is not None:
-            is_first = side.liquidations.add(trade.liquidation, LIQUIDATION, trade.position, id_)
-        if trade.stop_loss is not None:
-            is_first |= side.worse.add(trade.stop_loss, STOP_LOSS, trade.stop_loss_set, id_)
-        if trade.take_profit is not None:
-            is_first |= side.better.add(trade.take_profit, TAKE_PROFIT, trade.take_profit_set, id_)
-        if is_first:
+        side, id_ = self._bid if trade.side == "long" else self._ask, trade.id
+        level, first = trade.liquidation, False
+        if level is not None and side.liquidations.add(level, LIQUIDATION, trade.position, id_):
+            first = True
+        level = trade.stop_loss
+        if level is not None and side.worse.add(level, STOP_LOSS, trade.stop_loss_set, id_):
+            first = True
+        level = trade.take_profit
+        if level is not None and side.better.add(level, TAKE_PROFIT, trade.take_profit_set, id_):
+            first = True
+        if first:
             self.narrow()
 
     def add_trailing(self, trade: Trade, best_price: int) -> None:

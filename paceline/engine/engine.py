@@ -10,7 +10,7 @@ from paceline.engine import accounts, ledger, markets, orders, snapshot, trades
 from paceline.engine.records import Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.state import State
-from paceline.engine.turn import Turn
+from paceline.engine.turn import Turn, begin_turn
 from paceline.messages.inbound import (
     AmendTrade,
     CancelOrder,
@@ -200,25 +200,24 @@ class Engine:
 
 def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
     """One user's instruction: answered as before if it was answered within a day, else done or refused."""
-    turn = Turn(state)
+    turn = begin_turn(state)
     account = state.accounts.get(message.account)
-    if account is not None:
-        if answer := state.answers.recall(message.account, message.id, state.log_time):
-            turn.repeat(answer)
-            return turn.outputs
-        refusal = handler(turn, message, account)
-    else:
-        refusal = _instruct_stranger(turn, message)
-    if refusal is not None:
+    if account is None:
+        return _instruct_stranger(turn, message)
+    key = (account.name, message.id)
+    if answer := state.answers.recall(key, state.log_time):
+        turn.repeat(answer)
+        return turn.outputs
+    if refusal := handler(turn, message, account):
         turn.refuse(message, refusal)
-    if account is not None:
-        state.answers.remember(turn.response)
+    state.answers.remember(key, turn.response)
     return turn.finish()
 
 
-def _instruct_stranger(turn: Turn, message: Any) -> Refusal | None:
+def _instruct_stranger(turn: Turn, message: Any) -> list[Outbound]:
     """All that can be done for an account that does not exist is to open it. Its ids are not remembered."""
     if isinstance(message, OpenAccount):
         accounts.open_account(turn, message)
-        return None
-    return "ACCOUNT_NOT_FOUND"
+    else:
+        turn.refuse(message, "ACCOUNT_NOT_FOUND")
+    return turn.finish()

@@ -25,13 +25,16 @@ def post_usd(
         raise InvariantViolation(f"the postings of {name} do not sum to zero")
     state = turn.state
     old = _account(state, name)
-    cash, margin, locked = old.cash + cash, old.margin + margin, old.locked + locked
+    cash += old.cash
+    margin += old.margin
+    locked += old.locked
     new = Account(name, cash, margin, locked, old.free, old.held, old.halted)
     if cash < 0 or margin < 0 or locked < 0:
         raise InvariantViolation(f"a balance of {name} went below zero: {new}")
     state.accounts.replace(name, new)
     ours = state.house
-    ours.fees += fees
+    if fees:
+        ours.fees += fees
     if external or insurance:
         ours.external += external
         ours.insurance += insurance

@@ -32,12 +32,12 @@ _SLACK: Final = 1024
 class LevelHeap:
     """Removed levels stay as dead entries until they come to the top or outnumber the living."""
 
-    __slots__ = ("_direction", "_entries", "_is_live", "_live", "first")
+    __slots__ = ("_dead", "_direction", "_entries", "_is_live", "first")
 
     def __init__(self, direction: int, is_live: IsLive) -> None:
         self._direction = direction
         self._entries: list[Entry] = []
-        self._live = 0
+        self._dead = 0  # entries in the heap whose level is gone
         self._is_live = is_live
         self.first: int = NEVER
         """The key that fires first; may be that of a dead entry, so it errs toward looking."""
@@ -46,7 +46,6 @@ class LevelHeap:
         """Add a level; True if it is the first to fire now."""
         key = level * self._direction
         heappush(self._entries, (key, level_class, position, id_))
-        self._live += 1
         if key >= self.first:
             return False
         self.first = key
@@ -54,18 +53,21 @@ class LevelHeap:
 
     def forget(self) -> None:
         """One entry has died: its trade or order is gone, or its level was set anew."""
-        self._live -= 1
-        if len(self._entries) > 2 * self._live + _SLACK:
-            self._entries = [entry for entry in self._entries if self._is_live(entry)]
-            heapify(self._entries)
+        self._dead += 1
+        if 2 * self._dead > len(self._entries) + _SLACK:
+            living = [entry for entry in self._entries if self._is_live(entry)]
+            self._dead -= len(self._entries) - len(living)
+            self._entries = living
+            heapify(living)
             self.first = self._entries[0][0] if self._entries else NEVER
 
     def take(self, price: int) -> list[Entry]:
-        """Take out and return the living entries that fire at a price."""
+        """Take out and return the living entries that fire at a price; each is to be forgotten after that."""
         taken: list[Entry] = []
         entries, price_key = self._entries, price * self._direction
         while entries and entries[0][0] <= price_key:
             entry = heappop(entries)
+            self._dead -= 1
             if self._is_live(entry):
                 taken.append(entry)
         self.first = entries[0][0] if entries else NEVER

@@ -8,7 +8,7 @@ from paceline.engine.levels import LIQUIDATION, ORDER, STOP_LOSS, TAKE_PROFIT, T
 from paceline.engine.orders import fire_order
 from paceline.engine.state import Market, State
 from paceline.engine.trades import close_at_level
-from paceline.engine.turn import Turn
+from paceline.engine.turn import Turn, begin_turn
 from paceline.messages.inbound import (
     ConfigureMarket,
     HaltAccount,
@@ -82,7 +82,7 @@ def _move_and_fire(state: State, market: Market) -> list[Outbound]:
     books.move_trailing(bid, ask)
     if books.bid_low < bid < books.bid_high and books.ask_low < ask < books.ask_high:
         return []
-    turn = Turn(state)
+    turn = begin_turn(state)
     for entry in books.take_falling(bid, ask):
         _fire(turn, market, entry)
     for entry in books.take_rising(bid, ask):

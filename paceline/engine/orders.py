@@ -75,7 +75,7 @@ def _order(turn: Turn, market: Market, message: PlaceOrder) -> Order:
     trailing = message.order_type == "trailing_stop"
     priced = message.order_type not in ("market", "trailing_stop")
     order = Order(
-        id=turn.next_id(),
+        id=turn.first_id,
         account=message.account,
         symbol=message.symbol,
         side=message.side,

@@ -17,7 +17,7 @@ _MASK = _SIZE - 1
 
 
 class Shelf(Generic[K, V]):
-    __slots__ = ("_blocks", "_first", "_gone", "_next", "_own", "_slots", "_values", "get")
+    __slots__ = ("_blocks", "_first", "_gone", "_next", "_own", "_slots", "_tail", "_values", "get")
 
     def __init__(self) -> None:
         self._values: dict[K, V] = {}
@@ -27,6 +27,7 @@ class Shelf(Generic[K, V]):
         self._blocks: dict[int, list[V | None]] = {}
         self._gone: dict[int, int] = {}  # how many values of a block were removed
         self._own: set[int] = set()
+        self._tail: list[V | None] = []  # the block that takes the next value, while it is ours to write
         self._first = 0
         self._next = 0
 
@@ -43,13 +44,10 @@ class Shelf(Generic[K, V]):
     def add(self, key: K, value: V) -> None:
         """Add a value under a key that is not there yet."""
         slot = self._next
+        if not slot & _MASK or not self._tail:
+            self._find_tail()
+        self._tail.append(value)
         self._next = slot + 1
-        number = slot >> _BITS
-        if not slot & _MASK:
-            self._blocks[number] = []
-            self._own.add(number)
-        block = self._blocks[number] if number in self._own else self._writable(number)
-        block.append(value)
         self._slots[key] = slot
         self._values[key] = value
 
@@ -83,7 +81,16 @@ class Shelf(Generic[K, V]):
     def capture(self) -> list[list[V | None]]:
         """The blocks as they are now (None where a value was removed); later changes do not show in them."""
         self._own.clear()
+        self._tail = []
         return list(self._blocks.values())
+
+    def _find_tail(self) -> None:
+        """The last block, or a new one where that is full."""
+        number = self._next >> _BITS
+        if not self._next & _MASK:
+            self._blocks[number] = []
+            self._own.add(number)
+        self._tail = self._writable(number)
 
     def _writable(self, number: int) -> list[V | None]:
         if number not in self._own:

@@ -40,24 +40,25 @@ def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal 
         return "MARKET_NOT_FOUND"
     if refusal := market.refusal(state.log_time):
         return refusal
-    if not 1 <= message.leverage <= market.config.max_leverage:
+    config = market.config
+    if not 1 <= message.leverage <= config.max_leverage:
         return "LEVERAGE_OUT_OF_RANGE"
     if not _stops_fit(market, message):
         return "INVALID_STOP"
-    long, config = message.side == "long", market.config
-    entry = market.ask if long else market.bid
+    long, entry = (True, market.ask) if message.side == "long" else (False, market.bid)
     if slips(long, entry, message.expected_price, message.max_slippage_bps):
         return "SLIPPAGE_EXCEEDED"
-    quantity = quantity_of(message.margin, message.leverage, entry, config.quantity_step)
+    margin = message.margin
+    quantity = quantity_of(margin, message.leverage, entry, config.quantity_step)
     if not quantity or notional_down(entry, quantity) < config.min_notional:
         return "BELOW_MINIMUM"
     notional = notional_up(entry, quantity)
     maintenance = share_of(notional, config.maintenance_rate_bps)
-    level = liquidation_level(long, entry, quantity, message.margin, maintenance)
+    level = liquidation_level(long, entry, quantity, margin, maintenance)
     if level is not None and (level >= market.bid if long else level <= market.ask):
         return "LIQUIDATES_AT_ONCE"
     fee = share_of(notional, config.taker_rate_bps)
-    if message.margin + fee > account.cash:
+    if margin + fee > account.cash:
         return "INSUFFICIENT_BALANCE"
     _open(turn, market, message, account, quantity=quantity, entry=entry, liquidation=level, fee=fee)
     return None
@@ -74,9 +75,11 @@ def _open(
     liquidation: int | None,
     fee: int,
 ) -> None:
-    position = turn.state.position
+    state, id_ = turn.state, turn.first_id
+    position = state.position
+    stop, target, distance = message.stop_loss, message.take_profit, message.trailing_stop
     trade = Trade(
-        turn.next_id(),
+        id_,
         account.name,
         market.config.symbol,
         message.side,
@@ -87,19 +90,20 @@ def _open(
         turn.time,
         position,
         liquidation,
-        message.stop_loss,
-        UNSET if message.stop_loss is None else position,
-        message.take_profit,
-        UNSET if message.take_profit is None else position,
-        message.trailing_stop,
-        UNSET if message.trailing_stop is None else position,
+        stop,
+        UNSET if stop is None else position,
+        target,
+        UNSET if target is None else position,
+        distance,
+        UNSET if distance is None else position,
     )
-    turn.state.trades.add(trade.id, trade)
+    state.trades.add(id_, trade)
     market.books.add_fixed(trade)
-    if trade.trailing_stop is not None:
+    if distance is not None:
         market.books.add_trailing(trade, _watched(market, trade.side == "long"))
-    post_usd(turn, trade.account, cash=-trade.margin - fee, margin=trade.margin, fees=fee)
-    turn.accept(message, trade=trade.id, price=entry, quantity=quantity, fee=fee, liquidation=liquidation)
+    margin = message.margin
+    post_usd(turn, account.name, cash=-margin - fee, margin=margin, fees=fee)
+    turn.accept(message, trade=id_, price=entry, quantity=quantity, fee=fee, liquidation=liquidation)
 
 
 def _watched(market: Market, long: bool) -> int:
@@ -108,16 +112,17 @@ def _watched(market: Market, long: bool) -> int:
 
 
 def _stops_fit(market: Market, message: CreateTrade) -> bool:
-    bid, ask, stop, target = market.bid, market.ask, message.stop_loss, message.take_profit
+    stop, target = message.stop_loss, message.take_profit
     if message.side == "long":
-        fit = (stop is None or stop < bid) and (target is None or target > ask)
+        fit = (stop is None or stop < market.bid) and (target is None or target > market.ask)
     else:
-        fit = (stop is None or stop > ask) and (target is None or target < bid)
-    return fit and _distance_fits(market, message.side == "long", message.trailing_stop)
+        fit = (stop is None or stop > market.ask) and (target is None or target < market.bid)
+    distance = message.trailing_stop
+    return fit and (distance is None or _distance_fits(market, message.side == "long", distance))
 
 
-def _distance_fits(market: Market, long: bool, distance: int | None) -> bool:
-    return distance is None or (distance > 0 and not (long and distance >= market.bid))
+def _distance_fits(market: Market, long: bool, distance: int) -> bool:
+    return distance > 0 and not (long and distance >= market.bid)
 
 
 def amend_trade(turn: Turn, message: AmendTrade, account: Account) -> Refusal | None:
@@ -146,7 +151,7 @@ def _amendment_fits(market: Market, long: bool, message: AmendTrade) -> bool:
         fit = (stop is None or stop < watched) and (target is None or target > watched)
     else:
         fit = (stop is None or stop > watched) and (target is None or target < watched)
-    return fit and _distance_fits(market, long, distance)
+    return fit and (distance is None or _distance_fits(market, long, distance))
 
 
 def _amended(trade: Trade, message: AmendTrade, position: int) -> Trade:

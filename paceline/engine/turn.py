@@ -1,6 +1,7 @@
 """One message's turn: its outputs with their ids, and the accounts that it changes."""
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from paceline.engine.records import Account, Order, Trade
 from paceline.engine.refusals import Refusal
@@ -9,19 +10,28 @@ from paceline.messages.inbound import User
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse, Outbound, Reason
 
 
-class Turn:
-    __slots__ = ("_prefix", "changed", "outputs", "state", "time")
+class Turn(Struct, gc=False):
+    """A struct, because one is made for every instruction: that takes a third of the time of a class."""
 
-    def __init__(self, state: State) -> None:
-        self.state = state
-        self.time = state.log_time
-        self.outputs: list[Outbound] = []
-        self.changed: dict[str, Account] = {}
-        """The accounts that this message changed, as they are now, in the order in which it first did."""
-        self._prefix = f"{state.shard}:{state.position}:"
+    state: State
+    time: int
+    prefix: str
+    """Of the ids of its outputs."""
+    first_id: str
+    """Of the first output: the answer to an instruction, whose trade or order is named after it."""
+    outputs: list[Outbound] = []
+    changed: dict[str, Account] = {}
+    """The accounts that this message changed, as they are now, in the order in which it first did."""
+
+    @property
+    def response(self) -> OrderResponse:
+        """The answer to the instruction, which is the first output."""
+        first = self.outputs[0]
+        assert type(first) is OrderResponse
+        return first
 
     def next_id(self) -> str:
-        return f"{self._prefix}{len(self.outputs)}"
+        return f"{self.prefix}{len(self.outputs)}"
 
     def accept(
         self,
@@ -36,7 +46,7 @@ class Turn:
     ) -> None:
         self.outputs.append(
             OrderResponse(
-                f"{self._prefix}0",  # always the first output
+                self.first_id,
                 self.time,
                 message.id,
                 message.account,
@@ -55,7 +65,7 @@ class Turn:
     def refuse(self, message: User, code: Refusal) -> None:
         self.outputs.append(
             OrderResponse(
-                self.next_id(),
+                self.first_id,
                 self.time,
                 message.id,
                 message.account,
@@ -71,18 +81,9 @@ class Turn:
             )
         )
 
-    @property
-    def response(self) -> OrderResponse:
-        """The answer to the instruction, which is the first output."""
-        first = self.outputs[0]
-        assert type(first) is OrderResponse
-        return first
-
     def repeat(self, answer: OrderResponse) -> None:
         """The answer that was given before, again."""
-        self.outputs.append(
-            msgspec.structs.replace(answer, id=self.next_id(), time=self.time, duplicate=True)
-        )
+        self.outputs.append(replace(answer, id=self.first_id, time=self.time, duplicate=True))
 
     def trade_closed(
         self,
@@ -154,10 +155,11 @@ class Turn:
 
     def finish(self) -> list[Outbound]:
         """Add the balances of the accounts that changed; returns all outputs."""
+        outputs = self.outputs
         for account in self.changed.values():
-            self.outputs.append(
+            outputs.append(
                 BalanceUpdate(
-                    self.next_id(),
+                    f"{self.prefix}{len(outputs)}",
                     self.time,
                     account.name,
                     account.cash,
@@ -167,4 +169,10 @@ class Turn:
                     account.held,
                 )
             )
-        return self.outputs
+        return outputs
+
+
+def begin_turn(state: State) -> Turn:
+    """The turn of the message at the state's position."""
+    prefix = f"{state.shard}:{state.position}:"
+    return Turn(state, state.log_time, prefix, prefix + "0")

@@ -40,7 +40,8 @@ from stream.router.commands import (
 
 _log = structlog.get_logger()
 
-_BATCH_EFFECTS: Final = 500
+# Effects and outputs of one batch: about five hundred orders.
+_BATCH: Final = 2_000
 _NOTE_EVERY_S: Final = 1.0
 
 
@@ -75,7 +76,7 @@ class RouterShard:
         self._marks = deque(await self._store.marks(self._shard))
 
     async def handle(self, records: list[Record]) -> None:
-        for effects, now in effect_batches(records, self._standing, _BATCH_EFFECTS):
+        for effects, now in effect_batches(records, self._standing, _BATCH):
             await self._route(effects, now)
 
     async def _route(self, effects: list[Effect], now: Standing) -> None:

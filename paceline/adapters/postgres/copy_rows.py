@@ -1,4 +1,4 @@
-"""Many rows at once: COPY into a temporary table, then INSERT … ON CONFLICT DO NOTHING."""
+"""Many rows at once: COPY into their table or, where some may be there already, by a temporary one."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -37,8 +37,8 @@ def _is_plain(text: str, rows: Sequence[Row]) -> bool:
         and "\r" not in text
         and "\x00" not in text
         and text.count("\n") == len(rows) - 1
-        and text.count("\t") == sum(len(row) - 1 for row in rows)
-        and text.count(_NULL) == sum(row.count(None) for row in rows)
+        and text.count("\t") == len(rows) * (len(rows[0]) - 1)
+        and text.count(_NULL) == sum([row.count(None) for row in rows])
     )
 
 
@@ -58,21 +58,25 @@ async def make_incoming(connection: Connection, schema: str, tables: Iterable[st
         )
 
 
+async def copy_rows(
+    connection: Connection, target: sql.Identifier, columns: Sequence[str], rows: Sequence[Row]
+) -> None:
+    """Add rows of which none is there; `UniqueViolation` if one is."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("copy {} ({}) from stdin with (null {})").format(target, names, sql.Literal(_NULL))
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        await copy.write(copy_text(rows))
+
+
 async def insert_rows(
     connection: Connection, schema: str, table: str, columns: Sequence[str], rows: Sequence[Row]
 ) -> None:
-    """Insert what is not there yet. Needs `make_incoming` on this connection and a transaction."""
-    if not rows:
-        return
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    """Add what is not there yet. Needs `make_incoming` on this connection and a transaction."""
     incoming = sql.Identifier(f"incoming_{table}")
-    async with connection.cursor() as cursor:
-        async with cursor.copy(
-            sql.SQL("copy {} ({}) from stdin with (null {})").format(incoming, names, sql.Literal(_NULL))
-        ) as copy:
-            await copy.write(copy_text(rows))
-        await cursor.execute(
-            sql.SQL("insert into {} ({}) select {} from {} on conflict do nothing").format(
-                sql.Identifier(schema, table), names, names, incoming
-            )
+    await copy_rows(connection, incoming, columns, rows)
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    await connection.execute(
+        sql.SQL("insert into {} ({}) select {} from {} on conflict do nothing").format(
+            sql.Identifier(schema, table), names, names, incoming
         )
+    )

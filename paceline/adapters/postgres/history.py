@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from paceline.adapters.postgres.copy_rows import Row, insert_rows, make_incoming
+from psycopg import sql
+from psycopg.errors import UniqueViolation
+
+from paceline.adapters.postgres.copy_rows import Row, copy_rows, insert_rows, make_incoming
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.adapters.postgres.session import Connection
 from paceline.core.ids import output_id
-from paceline.core.money import parse_decimal
+from paceline.core.money import SCALE, parse_decimal
 from paceline.domain.open_trade import OpenTrade
 from paceline.messages.inbound import PlaceOrder
 from paceline.messages.json_form import from_json
@@ -41,27 +44,36 @@ async def prepare(connection: Connection) -> None:
 
 
 async def append(connection: Connection, rows: Mapping[str, Sequence[Row]]) -> None:
-    """Add rows by table; a row whose key is there already is skipped. Needs a transaction and `prepare`."""
-    for table, columns in COLUMNS.items():
-        await insert_rows(connection, "engine", table, columns, rows.get(table, ()))
+    """Add rows by table; a row whose key is there already is skipped. Needs a transaction and `prepare`.
+
+    No row is there, except while a log is written anew: only then does it take the way that looks.
+    """
+    filled = {table: columns for table, columns in COLUMNS.items() if rows.get(table)}
+    try:
+        async with connection.transaction():
+            for table, columns in filled.items():
+                await copy_rows(connection, sql.Identifier("engine", table), columns, rows[table])
+    except UniqueViolation:
+        for table, columns in filled.items():
+            await insert_rows(connection, "engine", table, columns, rows[table])
 
 
-_TRADE_COLUMNS: Final = (
-    "e.trade, e.account, e.symbol, e.side, e.leverage, e.entry_price, e.remaining_quantity, "
-    "e.remaining_margin, o.fee, e.stop_loss, e.take_profit, e.trailing_stop, e.liquidation, "
-    "e.opened_us, e.position"
+# Numbers come as the text of their scaled integers: read as decimals they would take ten times as long.
+_NUMBERS: Final = (
+    *("e.entry_price", "e.remaining_quantity", "e.remaining_margin", "o.fee"),
+    *("e.stop_loss", "e.take_profit", "e.trailing_stop", "e.liquidation"),
 )
-_NUMERIC: Final = frozenset(
-    {"entry", "quantity", "margin", "fee", "stop_loss", "take_profit", "trailing_stop", "liquidation"}
+_TRADE_COLUMNS: Final = ", ".join(
+    ["e.trade, e.account, e.symbol, e.side, e.leverage"]
+    + [f"trunc({column} * {SCALE})::text" for column in _NUMBERS]
+    + ["e.opened_us, e.position"]
 )
 
 
 def _open_trade(row: Sequence[Any]) -> OpenTrade:
-    values = dict(zip(OpenTrade.__struct_fields__, row, strict=True))
-    for name in _NUMERIC:
-        if values[name] is not None:
-            values[name] = from_numeric(values[name])
-    return OpenTrade(**values)
+    trade, account, symbol, side, leverage, *numbers, opened_us, position = row
+    scaled = [None if number is None else int(number) for number in numbers]
+    return OpenTrade(trade, account, symbol, side, leverage, *scaled, opened_us, position)  # type: ignore[arg-type, call-arg]
 
 
 async def trades_before(connection: Connection, trades: Iterable[str], position: int) -> dict[str, OpenTrade]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from paceline.adapters.postgres.readers import Standing
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import encode_effects
-from paceline.messages.outbound import Effect
+from paceline.messages.outbound import BalanceUpdate, Effect
 from stream.effect_batches import effect_batches
 
 
@@ -40,3 +40,10 @@ def test_what_another_owner_put_out_before_is_skipped() -> None:
 
 def test_a_record_of_repeats_alone_still_moves_the_offset() -> None:
     assert batches(record(9, 1, 2), standing=Standing(3, 9)) == [([], Standing(3, 10))]
+
+
+def test_outputs_fill_a_batch_as_effects_do() -> None:
+    price = PriceUpdate("", 1, "BTC_USDC_PERP", 100, 1, 101, 1, 1)
+    update = BalanceUpdate("0:0:0", 1, "a1", 0, 0, 0, {}, {})
+    heavy = Record(0, encode_effects([Effect(0, 1, price, [update, update])]))
+    assert batches(heavy, record(1, 4)) == [([0], Standing(1, 1)), ([4], Standing(5, 2))]
