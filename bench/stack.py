@@ -1,6 +1,6 @@
 """How long the platform takes to start, what it needs, and how fast an order is answered through HTTP.
 
-    python -m bench.stack [--seconds 30] [--orders 50] [--ticks 1000] [--json]
+    python -m bench.stack [--seconds 30] [--warm-up 45] [--orders 50] [--ticks 1000] [--json]
 
 Starts a stack of its own by `paceline up`, on free ports and in a temporary folder. Orders go out at fixed
 times whether or not the ones before were answered (open loop), so a stall is counted for all who met it.
@@ -72,10 +72,11 @@ def resident_mb(stack: Stack) -> float:
     return total / 1e6
 
 
-def measure(orders_hz: float, ticks_hz: int, seconds: float) -> list[Figure]:
+def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float) -> list[Figure]:
     environment = {"PACELINE_EXCHANGE_RATE_HZ": str(ticks_hz), "PACELINE_SIGN_IN_RATE_PER_MINUTE": "600"}
     with throwaway_stack(environment=environment) as stack:
-        asyncio.run(order_latencies(stack, orders_hz, 3))
+        # Kafka's JVM takes about forty seconds under load until its code is compiled; a platform runs for days.
+        asyncio.run(order_latencies(stack, orders_hz, warm_up_s))
         latencies, failures = asyncio.run(order_latencies(stack, orders_hz, seconds))
         memory = resident_mb(stack)
         healthy_after_s = stack.healthy_after_s
@@ -99,11 +100,12 @@ def main(arguments: Sequence[str]) -> list[Figure]:
         description=__doc__.split("\n", maxsplit=1)[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=30, help="how long to send orders")
+    parser.add_argument("--warm-up", type=float, default=45, help="seconds of orders that are not counted")
     parser.add_argument("--orders", type=float, default=50, help="orders a second")
     parser.add_argument("--ticks", type=int, default=1000, help="price updates a second")
     figures_as_json(parser)
     options = parser.parse_args(arguments)
-    figures = measure(options.orders, options.ticks, options.seconds)
+    figures = measure(options.orders, options.ticks, options.seconds, options.warm_up)
     show(figures, options.json)
     return figures
 
