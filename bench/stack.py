@@ -75,7 +75,7 @@ def resident_mb(stack: Stack) -> float:
 def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float) -> list[Figure]:
     environment = {"PACELINE_EXCHANGE_RATE_HZ": str(ticks_hz), "PACELINE_SIGN_IN_RATE_PER_MINUTE": "600"}
     with throwaway_stack(environment=environment) as stack:
-        # Kafka's JVM takes about forty seconds under load until its code is compiled; a platform runs for days.
+        # Until Kafka's JVM has compiled its code it needs three times the CPU; a platform runs for days.
         asyncio.run(order_latencies(stack, orders_hz, warm_up_s))
         latencies, failures = asyncio.run(order_latencies(stack, orders_hz, seconds))
         memory = resident_mb(stack)
