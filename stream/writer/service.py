@@ -56,8 +56,15 @@ class WriterShard:
         made: Batch | None = None
         was = self._standing
         for effects, now in effect_batches(records, was, _BATCH):
-            made, _ = await asyncio.gather(self._make(effects, was, now), self._store(made))
-            was = now
+            # Both are waited for whatever becomes of one: none may work on behind a shard that is given up.
+            next_one, stored = await asyncio.gather(
+                self._make(effects, was, now), self._store(made), return_exceptions=True
+            )
+            if isinstance(stored, BaseException):
+                raise stored
+            if isinstance(next_one, BaseException):
+                raise next_one
+            made, was = next_one, now
         await self._store(made)
 
     async def _make(self, effects: list[Effect], was: Standing, now: Standing) -> Batch:
