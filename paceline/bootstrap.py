@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import EngineLog
@@ -15,7 +16,14 @@ from paceline.adapters.postgres.market_book import PostgresMarketBook
 from paceline.adapters.postgres.members import PostgresMembers
 from paceline.adapters.postgres.pool import Pool
 from paceline.adapters.postgres.records import PostgresRecords
-from paceline.adapters.redis.hot import RedisAccountState, RedisPrices, RedisReplies, connect, ping
+from paceline.adapters.redis.hot import (
+    RedisAccountState,
+    RedisPrices,
+    RedisReplies,
+    connect,
+    heartbeats,
+    ping,
+)
 from paceline.ports.control import Control
 from paceline.ports.members import Members
 from paceline.ports.notifier import Notifier
@@ -28,7 +36,10 @@ from paceline.usecases.trading import Desk
 
 @dataclass(frozen=True)
 class Platform:
-    """What the API works with. `pings` raise `TransientError` for what cannot be reached."""
+    """What the API works with. `pings` raise `TransientError` for what cannot be reached.
+
+    `heartbeats` tells what each service said of itself in the last seconds, an entry an instance.
+    """
 
     desk: Desk
     sight: Sight
@@ -36,6 +47,7 @@ class Platform:
     members: Members
     notifier: Notifier
     pings: Mapping[str, Callable[[], None]]
+    heartbeats: Callable[[], Mapping[str, Sequence[Mapping[str, Any]]]]
     close: Callable[[], None]
 
 
@@ -77,6 +89,7 @@ def open_platform(settings: Settings) -> Platform:
         members=PostgresMembers(pool),
         notifier=notifier,
         pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
+        heartbeats=lambda: heartbeats(redis),
         close=close,
     )
 

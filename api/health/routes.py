@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from flask import Blueprint
+from flask import Blueprint, Response
 from msgspec import Struct
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from api.context import platform
 from api.endpoint import Spec, endpoint
+from api.health.metrics import text_of
 from paceline.core.errors import TransientError
 from paceline.ports.control import Alert
 
@@ -75,6 +77,18 @@ def ready() -> Health:
 @endpoint(Spec(summary="Live", data=Live, example={"live": True}, signed_in=False))
 def live() -> Live:
     return Live()
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Prometheus' text, not JSON: no envelope, and no part of the OpenAPI document."""
+    up = {name: _look(name, ping).state == "up" for name, ping in platform().pings.items()}
+    try:
+        beats = platform().heartbeats()
+    except TransientError:
+        beats = {}  # without Redis nobody is heard, which `paceline_dependency_up` tells
+    text = text_of(beats, _alerts(), up, platform().desk.now_us())
+    return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _health() -> Health:

@@ -39,5 +39,6 @@ def offline_platform() -> Platform:
         members=ports,
         notifier=FakeNotifier(),
         pings={"postgres": away, "kafka": away, "redis": away},
+        heartbeats=away,
         close=lambda: None,
     )

@@ -130,3 +130,15 @@ def ping(client: redis.Redis) -> None:
     """`TransientError` when Redis cannot be reached."""
     with _away():
         client.ping()
+
+
+def heartbeats(client: redis.Redis) -> dict[str, list[dict[str, Any]]]:
+    """What each service says of itself, by service: one entry an instance. Silent ones are not there."""
+    with _away():
+        keys = sorted(client.scan_iter("health:*", count=1000))
+        values: Any = client.mget(keys) if keys else []
+    found: dict[str, list[dict[str, Any]]] = {}
+    for key, value in zip(keys, values, strict=True):
+        if value is not None:
+            found.setdefault(key.decode().split(":")[1], []).append(msgspec.json.decode(value))
+    return found

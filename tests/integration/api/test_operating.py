@@ -275,6 +275,9 @@ def test_open_alerts_are_part_of_health(app: Flask, stack: Stack) -> None:
     assert (health["ready"], health["status"]) == (True, "degraded")
     [alert] = health["alerts"]
     assert (alert["key"], alert["message"], alert["times"]) == ("k", "Something stands still.", 1)
+    metrics = client.get("/metrics").text
+    assert 'paceline_alert_open_since_seconds{key="k",severity="critical"} 1.7' in metrics
+    assert 'paceline_dependency_up{dependency="postgres"} 1.0' in metrics
     with psycopg.connect(stack.settings.database_url) as connection:
         connection.execute("update ops.alerts set recovered_at = now()")
     assert client.get("/health/ready").json["data"]["status"] == "ok"

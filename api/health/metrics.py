@@ -1,0 +1,98 @@
+"""What the services say of themselves as Prometheus metrics. Pure: heartbeats and alerts in, text out."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+
+from paceline.ports.control import Alert
+
+Beats = Mapping[str, Sequence[Mapping[str, Any]]]
+
+_GOOD: Final = ("ok", "running")
+_SHARD_GAUGES: Final = {
+    "next_offset": ("paceline_next_offset", "Offset of the record that a reader wants next"),
+    "lag": ("paceline_lag_records", "Records on a shard's log that its reader has not taken yet"),
+    "snapshot_age_s": ("paceline_snapshot_age_seconds", "Age of a shard's newest stored snapshot"),
+}
+_FEED_COUNTERS: Final = {
+    "frames": ("paceline_feed_frames", "Frames that the exchange sent"),
+    "bad_frames": ("paceline_feed_bad_frames", "Frames that were refused and kept as dead letters"),
+    "prices_sent": ("paceline_feed_prices_sent", "Prices written to the log"),
+    "prices_dropped": ("paceline_feed_prices_dropped", "Prices displaced while the log took none"),
+    "reconnects": ("paceline_feed_reconnects", "Times the exchange was connected again"),
+}
+
+
+class _Collected:
+    """What a registry is to `generate_latest`: something that collects."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+def text_of(beats: Beats, alerts: Sequence[Alert], dependencies: Mapping[str, bool], now_us: int) -> bytes:
+    """The metrics in Prometheus' text format."""
+    found = [_dependencies(dependencies), _alerts(alerts), _services(beats), *_shards(beats)]
+    found += _feed(beats.get("feed", ()), now_us)
+    return bytes(generate_latest(_Collected(found)))
+
+
+def _dependencies(dependencies: Mapping[str, bool]) -> Metric:
+    gauge = GaugeMetricFamily("paceline_dependency_up", "1 if the API reaches it", labels=["dependency"])
+    for name, up in dependencies.items():
+        gauge.add_metric([name], up)
+    return gauge
+
+
+def _alerts(alerts: Sequence[Alert]) -> Metric:
+    text = "Alerts that are open, by the time in seconds since the epoch when they were opened"
+    gauge = GaugeMetricFamily("paceline_alert_open_since_seconds", text, labels=["key", "severity"])
+    for alert in alerts:
+        gauge.add_metric([alert.key, alert.severity], alert.since / 1e6)
+    return gauge
+
+
+def _services(beats: Beats) -> Metric:
+    text = "1 if a worker of the service says that it is well; none for one that says nothing"
+    gauge = GaugeMetricFamily("paceline_service_up", text, labels=["service", "pid"])
+    for service, instances in beats.items():
+        for beat in instances:
+            gauge.add_metric([service, str(beat.get("pid"))], beat.get("state") in _GOOD)
+    return gauge
+
+
+def _shards(beats: Beats) -> Iterable[Metric]:
+    for field, (name, text) in _SHARD_GAUGES.items():
+        gauge = GaugeMetricFamily(name, text, labels=["service", "shard"])
+        for service, instances in beats.items():
+            for shard, value in _values(instances, lambda view, field=field: view.get(field)):  # type: ignore[misc]
+                gauge.add_metric([service, shard], value)
+        yield gauge
+
+
+def _values(
+    instances: Sequence[Mapping[str, Any]], of: Callable[[Mapping[str, Any]], float | None]
+) -> Iterable[tuple[str, float]]:
+    """By shard what `of` finds; while a shard changes hands the newest heartbeat counts."""
+    views: dict[str, Mapping[str, Any]] = {}
+    for beat in sorted(instances, key=lambda beat: beat.get("at_us") or 0):
+        views |= beat.get("shards", {})
+    for shard, view in sorted(views.items()):
+        if (value := of(view)) is not None:
+            yield shard, value
+
+
+def _feed(instances: Sequence[Mapping[str, Any]], now_us: int) -> Iterable[Metric]:
+    age = GaugeMetricFamily("paceline_price_age_seconds", "Time since the exchange sent a price of use")
+    counters = {field: CounterMetricFamily(*named) for field, named in _FEED_COUNTERS.items()}
+    for beat in instances:
+        if beat.get("last_price_us"):
+            age.add_metric([], max(0.0, (now_us - beat["last_price_us"]) / 1e6))
+        for field, counter in counters.items():
+            counter.add_metric([], beat.get(field, 0))
+    return [age, *counters.values()]

@@ -1,0 +1,55 @@
+"""Heartbeats and alerts as Prometheus metrics."""
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.health.metrics import text_of
+from paceline.ports.control import Alert
+
+NOW_US = 1_757_143_198_000_000
+FEED = {
+    "pid": 9, "state": "running", "last_price_us": NOW_US - 250_000, "frames": 12, "bad_frames": 2,
+    "prices_sent": 10, "prices_dropped": 0, "reconnects": 1,
+}  # fmt: skip
+
+
+def engine(pid: int, at_us: int, **shards: Any) -> dict[str, Any]:
+    return {"pid": pid, "state": "running", "at_us": at_us, "shards": shards}
+
+
+def samples(text: bytes) -> dict[tuple[str, ...], float]:
+    """Name and values of the labels in their names' order → value, read by Prometheus' own parser."""
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def test_what_services_say_is_there_in_seconds_and_records() -> None:
+    shard = {"next_offset": 7, "lag": 3, "snapshot_age_s": 4.5}
+    found = samples(text_of({"feed": [FEED], "engine": [engine(5, 1, **{"0": shard})]}, [], {}, NOW_US))
+    assert found["paceline_price_age_seconds",] == 0.25
+    assert found["paceline_feed_bad_frames_total",] == 2
+    assert found["paceline_service_up", "5", "engine"] == 1
+    assert found["paceline_next_offset", "engine", "0"] == 7
+    assert found["paceline_lag_records", "engine", "0"] == 3
+    assert found["paceline_snapshot_age_seconds", "engine", "0"] == 4.5
+
+
+def test_of_a_shard_that_changes_hands_the_newest_heartbeat_counts() -> None:
+    old, new = engine(5, 1, **{"0": {"lag": 900}}), engine(6, 2, **{"0": {"lag": 1}})
+    found = samples(text_of({"engine": [new, old]}, [], {}, NOW_US))
+    assert found["paceline_lag_records", "engine", "0"] == 1
+    assert found["paceline_service_up", "5", "engine"] == 1
+
+
+def test_trouble_is_shown_and_what_is_not_known_left_out() -> None:
+    alert = Alert(key="price:B", severity="critical", message="no prices", since=NOW_US, times=2)
+    beats = {"engine": [engine(5, 1, **{"0": {"lag": None}}) | {"state": "waiting"}]}
+    found = samples(text_of(beats, [alert], {"redis": False}, NOW_US))
+    assert found["paceline_alert_open_since_seconds", "price:B", "critical"] == NOW_US / 1e6
+    assert found["paceline_dependency_up", "redis"] == 0
+    assert found["paceline_service_up", "5", "engine"] == 0
+    assert ("paceline_lag_records", "engine", "0") not in found
