@@ -18,7 +18,7 @@ _PARTS: Mapping[str, tuple[Callable[[Sequence[str]], list[Figure]], list[str]]] 
     "core": (core.main, ["--quick"]),
     "log": (log.main, ["--quick"]),
     "feed": (feed.main, ["--seconds", "4", "--rate", "1000"]),
-    "stack": (stack.main, ["--seconds", "5", "--warm-up", "5"]),
+    "stack": (stack.main, ["--seconds", "5", "--warm-up", "5", "--orders", "50"]),
 }
 
 

@@ -237,7 +237,7 @@ async def trigger(servers: Servers, scale: int) -> list[Figure]:
                 for n in range(ticks)]  # fmt: skip
     await write(servers, ENGINE_IN, load.encoded(opening))
     with worker("engine", servers):
-        waits, hops = await stopped_by_ticks(servers, len(opening), ticks)
+        waits, hops = await stopped_by_ticks(servers, len(opening), 3_000 // scale, ticks)
     p50, p99 = (2 * quantile(hops, share) for share in (0.50, 0.99))
     return [
         Figure(
@@ -247,8 +247,13 @@ async def trigger(servers: Servers, scale: int) -> list[Figure]:
     ]  # fmt: skip
 
 
-async def stopped_by_ticks(servers: Servers, first: int, ticks: int) -> tuple[list[float], list[float]]:
-    """Milliseconds from sending each price to its trigger's output, and to the price's own record."""
+async def stopped_by_ticks(
+    servers: Servers, first: int, warm_up: int, ticks: int
+) -> tuple[list[float], list[float]]:
+    """Milliseconds from sending each price to its trigger's output, and to the price's own record.
+
+    The `warm_up` prices before them stop nothing and do not count: a JVM is slow while it compiles.
+    """
     consumer = AIOKafkaConsumer(bootstrap_servers=servers.kafka, fetch_max_wait_ms=200)
     producer = make_producer(servers.kafka, "bench-ticks")
     await consumer.start()
@@ -273,6 +278,10 @@ async def stopped_by_ticks(servers: Servers, first: int, ticks: int) -> tuple[li
                                 sent[number] = now
 
     await read(lambda: first - 1 in sent)
+    for number in range(first, first + warm_up):
+        await producer.send(ENGINE_IN, value=load.encoded([load.price(number, load.MID)])[0], partition=0)
+        await asyncio.sleep(0.005)
+    first += warm_up
     reading = asyncio.create_task(read(lambda: len(seen[ENGINE_OUT]) >= ticks))
     for number in range(first, first + ticks):
         value = load.encoded([load.price(number, load.MID - (number - first + 1) * load.TICK)])[0]

@@ -1,9 +1,9 @@
 """How long the platform takes to start, what it needs, and how fast an order is answered through HTTP.
 
-    python -m bench.stack [--seconds 30] [--warm-up 45] [--orders 50] [--ticks 1000] [--json]
+    python -m bench.stack [--seconds 20] [--warm-up 45] [--orders 50 --ticks 1000] [--json]
 
-Starts a stack of its own by `paceline up`, on free ports and in a temporary folder. Orders go out at fixed
-times whether or not the ones before were answered (open loop), so a stall is counted for all who met it.
+Starts a stack of its own by `paceline up` for each load, on free ports and in a temporary folder. Its limit
+is the empty way: the same servers and hops with nothing on them (`bench.empty_path`).
 """
 
 import argparse
@@ -11,16 +11,35 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
-from itertools import cycle
+from dataclasses import dataclass
 
 import psutil
+import uvloop
 
+from bench import empty_path
 from bench.figures import Figure, figures_as_json, quantile, show
+from bench.orders import Sender, order_latencies
 from paceline.local.throwaway import Stack, stop, throwaway_stack
-from sandbox.traders.api import Away, Member, Refused
+from sandbox.traders.api import Member
 
 _MEMBERS = 8
-_SYMBOL = "BTC_USDC_PERP"
+_BODIES = [
+    {"symbol": "BTC_USDC_PERP", "side": side, "order_type": "market", "quantity": "0.001"}
+    for side in ("buy", "sell")
+]
+
+
+@dataclass(frozen=True)
+class Load:
+    """Orders and prices a second, and what p50 and p99 of the answer must and should be, in ms."""
+
+    orders_hz: float
+    ticks_hz: int
+    musts_ms: tuple[float | None, float | None] = (None, None)
+    aims_ms: tuple[float | None, float | None] = (None, None)
+
+
+_LOADS = (Load(50, 1_000, aims_ms=(15, 50)), Load(200, 5_000, musts_ms=(8, 25), aims_ms=(4, 8)))
 
 
 async def sign_in(stack: Stack, number: int) -> Member:
@@ -33,31 +52,18 @@ async def sign_in(stack: Stack, number: int) -> Member:
     return member
 
 
-async def order_latencies(stack: Stack, orders_hz: float, seconds: float) -> tuple[list[float], int]:
-    """Latency in ms of each order from the moment it was due, and how many were not answered 200."""
+async def signed_in(stack: Stack) -> list[Sender]:
+    """The headers of so many members, each with a session and an open account."""
     members = [await sign_in(stack, number) for number in range(_MEMBERS)]
-    latencies: list[float] = []
-    failures = 0
-
-    async def order(member: Member, side: str, due: float) -> None:
-        nonlocal failures
-        body = {"symbol": _SYMBOL, "side": side, "order_type": "market", "quantity": "0.001"}
-        try:
-            await member.post("/trade/order", body)
-        except (Refused, Away):
-            failures += 1
-        latencies.append((time.perf_counter() - due) * 1e3)
-
-    turns = cycle((member, side) for side in ("buy", "sell") for member in members)
-    began = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for number in range(int(orders_hz * seconds)):
-            due = began + number / orders_hz
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            group.create_task(order(*next(turns), due))
     for member in members:
         await member.close()
-    return latencies, failures
+    return [
+        {
+            "Cookie": "; ".join(f"{name}={value}" for name, value in member.session.cookies.items()),
+            "X-CSRF-TOKEN": member.session.csrf_token,
+        }
+        for member in members
+    ]
 
 
 def resident_mb(stack: Stack) -> float:
@@ -72,26 +78,35 @@ def resident_mb(stack: Stack) -> float:
     return total / 1e6
 
 
-def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float) -> list[Figure]:
-    environment = {"PACELINE_EXCHANGE_RATE_HZ": str(ticks_hz), "PACELINE_SIGN_IN_RATE_PER_MINUTE": "600"}
+def measure(load: Load, seconds: float, warm_up_s: float) -> list[Figure]:
+    environment = {"PACELINE_EXCHANGE_RATE_HZ": str(load.ticks_hz), "PACELINE_SIGN_IN_RATE_PER_MINUTE": "600"}
     with throwaway_stack(environment=environment) as stack:
+        members = asyncio.run(signed_in(stack))
+        way = (f"{stack.settings.api_url}/api/v1/trade/order", _BODIES, members, load.orders_hz)
         # Until Kafka's JVM has compiled its code it needs three times the CPU; a platform runs for days.
-        asyncio.run(order_latencies(stack, orders_hz, warm_up_s))
-        latencies, failures = asyncio.run(order_latencies(stack, orders_hz, seconds))
+        uvloop.run(order_latencies(*way, warm_up_s))
+        latencies, failures = uvloop.run(order_latencies(*way, seconds))
         memory = resident_mb(stack)
         healthy_after_s = stack.healthy_after_s
         began = time.perf_counter()
         stop(stack.process)
         stopped_after_s = time.perf_counter() - began
-    at = f"{orders_hz:g} orders/s, {ticks_hz} ticks/s"
+    empty = empty_path.measure(load.orders_hz, load.ticks_hz, seconds, warm_up_s)
+    at = f"({load.orders_hz:g} orders/s, {load.ticks_hz} ticks/s)"
+    times = [
+        Figure(f"order to reply, {name} {at}", quantile(latencies, share), "ms", must, aim, limit.value,
+               "the empty way of an order")
+        for name, share, must, aim, limit in zip(
+            ("p50", "p99"), (0.50, 0.99), load.musts_ms, load.aims_ms, empty, strict=False
+        )
+    ]  # fmt: skip
     return [
+        *times,
+        Figure(f"orders not filled {at}", failures, "orders"),
         Figure("start until healthy, without Airflow", healthy_after_s, "s", 30),
         Figure("stop", stopped_after_s, "s", 20),
         Figure("memory of the stack, without Airflow", memory, "MB"),
-        Figure(f"order to reply, p50 ({at})", quantile(latencies, 0.50), "ms", None, 15),
-        Figure(f"order to reply, p99 ({at})", quantile(latencies, 0.99), "ms", None, 50),
-        Figure("orders sent", len(latencies), "orders"),
-        Figure("orders not filled", failures, "orders"),
+        *empty[2:],
     ]
 
 
@@ -99,13 +114,16 @@ def main(arguments: Sequence[str]) -> list[Figure]:
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n", maxsplit=1)[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=30, help="how long to send orders")
+    parser.add_argument("--seconds", type=float, default=20, help="how long to send orders")
     parser.add_argument("--warm-up", type=float, default=45, help="seconds of orders that are not counted")
-    parser.add_argument("--orders", type=float, default=50, help="orders a second")
-    parser.add_argument("--ticks", type=int, default=1000, help="price updates a second")
+    parser.add_argument("--orders", type=float, help="orders a second, instead of the usual loads")
+    parser.add_argument("--ticks", type=int, default=1000, help="price updates a second, with --orders")
     figures_as_json(parser)
     options = parser.parse_args(arguments)
-    figures = measure(options.orders, options.ticks, options.seconds, options.warm_up)
+    loads = _LOADS if options.orders is None else (Load(options.orders, options.ticks),)
+    figures: list[Figure] = []
+    for load in loads:
+        figures += measure(load, options.seconds, options.warm_up)
     show(figures, options.json)
     return figures
 
