@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.sidebyside import ticks
 from bench.sidebyside.comparison import AIMS, compare, table
 from bench.sidebyside.environments import NoEnvironment, python_of
-from bench.sidebyside.work import Measured, write_quotes
+from bench.sidebyside.work import QUOTES_PER_BRACKET, Measured, write_quotes
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -38,8 +38,9 @@ class Contender:
     whole: bool = False
 
 
+OWN = "paceline"
 CONTENDERS: Mapping[str, Contender] = {
-    "paceline": Contender("own_engine"),
+    OWN: Contender("own_engine"),
     "nautilus-stable": Contender("nautilus_stable", "requirements-nautilus-stable.txt", (3, 12), (3, 14)),
     "nautilus-next": Contender("nautilus_next", "requirements-nautilus-next.txt", (3, 13), (3, 14)),
     "lightmatching": Contender("lightmatching", "requirements-lightmatching.txt"),
@@ -69,10 +70,13 @@ def environments(names: Sequence[str], folder: Path) -> dict[str, Path]:
 
 def run(python: Path, module: str, quotes: Path) -> tuple[str, list[Measured]]:
     """Which Python the contender has, and what it measured."""
-    done = subprocess.run(
-        [str(python), "-m", f"{__package__}.{module}", str(quotes)],
-        cwd=ROOT, capture_output=True, text=True, timeout=_LONGEST_S, check=False,
-    )  # fmt: skip
+    command = [str(python), "-m", f"{__package__}.{module}", str(quotes)]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=_LONGEST_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{module} was not through after {_LONGEST_S} s") from error
     if done.returncode:
         raise Failed(f"{module} ended with code {done.returncode}:\n{done.stderr[-2000:]}")
     answer = json.loads(done.stdout)
@@ -94,8 +98,15 @@ def rounds(
             for name, python in pythons.items():
                 print(f"round {number} of {count}: {name}", flush=True)
                 contender = CONTENDERS[name]
-                versions[name], found = run(python, contender.module, whole if contender.whole else first)
-                measured += found
+                try:
+                    found = run(python, contender.module, whole if contender.whole else first)
+                except Failed as error:
+                    if name == OWN:
+                        raise
+                    print(f"{name}: {error}", flush=True)
+                    continue
+                versions[name] = found[0]
+                measured += found[1]
     return versions, measured
 
 
@@ -103,12 +114,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--quotes", type=int, default=20_000, help="how many of the quotes (Kafka: all)")
     parser.add_argument("--rounds", type=int, default=3, help="how often; the table has the medians")
-    parser.add_argument("--without", action="append", choices=[*CONTENDERS][1:], default=[])
+    parser.add_argument("--without", action="append", choices=sorted(CONTENDERS.keys() - {OWN}), default=[])
     parser.add_argument("--ticks", type=Path, default=ticks.beside_the_checkout(), help="Binance's frames")
     parser.add_argument("--json", type=Path, default=Path("var/sidebyside.json"), help="where it goes")
     options = parser.parse_args()
+    if options.quotes < QUOTES_PER_BRACKET or options.rounds < 1:
+        parser.error(f"it takes at least {QUOTES_PER_BRACKET} quotes and one round")
+    if options.ticks and not options.ticks.is_file():
+        parser.error(f"{options.ticks}: there is no such file")
     names = [name for name in CONTENDERS if name not in options.without]
-    pythons = environments(names, Path("var/sidebyside"))
+    pythons = environments(names, Path("var/sidebyside").resolve())
     versions, measured = rounds(pythons, options.rounds, options.quotes, options.ticks)
     rows = compare(measured, AIMS)
     source = options.ticks.name if options.ticks else "a seeded walk: there are no recorded ticks here"

@@ -72,9 +72,13 @@ def table(rows: Sequence[Row]) -> str:
     lines = [[*heads, "Paceline is (wall)", "Paceline is (CPU)", "aim"]]
     lines.append(["---"] * len(lines[0]))
     for row in rows:
-        ratios = ["", ""] if row.who == OURS else [f"{row.times:.2g} ×", f"{row.times_cpu:.2g} ×"]
+        ratios = ["", ""] if row.who.startswith(OURS) else [_times(row.times), _times(row.times_cpu)]
         rates = [row.quotes_per_s, row.orders_per_s, row.orders_per_s_cpu]
         closed = "" if row.closed is None else f"{row.closed:,}"
         aim = f"{row.aim:g} ×" if row.aim else ""
         lines.append([row.what, row.who, *(f"{r:,.0f}" if r else "" for r in rates), closed, *ratios, aim])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2g} ×"

@@ -21,7 +21,7 @@ from paceline.messages.log_form import encode_messages
 from stream.engine.service import Engines
 
 EVENTS, ANSWERS = "side-by-side.in", "side-by-side.out"
-_WAIT_S = 180.0
+_WAIT_S = 600.0
 
 
 async def engine(servers: Servers, first: work.Quote, records: Sequence[bytes]) -> Run:
