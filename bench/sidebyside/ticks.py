@@ -1,0 +1,35 @@
+"""The quotes that all contenders get: recorded ones where there are any, else a seeded walk."""
+
+import gzip
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bench import core_load
+from bench.sidebyside.work import Quote
+from paceline.messages.inbound import PriceUpdate
+from paceline.usecases.recorded_frames import price_of_frame
+
+_RECORDED = Path("shared", "data", "ticks", "usdm_btcusdt_20240808.gz")
+_WALK = 66_000
+
+
+def beside_the_checkout() -> Path | None:
+    """Recorded Binance frames that are no part of the project, if somebody has put them there."""
+    path = Path(__file__).resolve().parents[3] / _RECORDED
+    return path if path.is_file() else None
+
+
+def recorded(path: Path) -> list[Quote]:
+    """All `bookTicker` frames of a recording of Binance, in its order; it holds the venue's replies too."""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+        return list(_quotes(price_of_frame(line, "binance", {}) for line in lines if b"bookTicker" in line))
+
+
+def walk() -> list[Quote]:
+    return list(_quotes(core_load.prices(0, _WALK)))
+
+
+def _quotes(prices: Iterable[PriceUpdate | None]) -> Iterator[Quote]:
+    for price in prices:
+        if price is not None:
+            yield Quote(price.time, price.bid, price.bid_quantity, price.ask, price.ask_quantity)
