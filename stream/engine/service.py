@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 
 # After so many messages, about two milliseconds of work, what came of them is sent and the event loop gets
 # its turn: heartbeats, requests and the producer live there.
-_SLICE: Final = 500
+_SLICE: Final = 250
 # One price update may fire a whole book; a record holds the effects of whole messages.
 _RECORD_OUTPUTS: Final = 500
 
