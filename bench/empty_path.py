@@ -25,7 +25,7 @@ from granian.constants import Interfaces
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.orders import order_latencies
-from bench.servers import running_servers
+from bench.servers import ended_afterwards, running_servers
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
@@ -134,15 +134,8 @@ def part(environment: dict[str, str], *arguments: object) -> Iterator[None]:
         env=os.environ | environment,
         stdout=subprocess.DEVNULL,
     )
-    try:
+    with ended_afterwards(process):
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 async def _until_answered(url: str) -> None:

@@ -106,6 +106,13 @@ def worker(service: str, servers: Servers) -> Iterator[None]:
             [sys.executable, "-m", "paceline.cli", "stream", service],
             env=os.environ | servers.environment(1), stdout=log, stderr=log,
         )  # fmt: skip
+    with ended_afterwards(process):
+        yield
+
+
+@contextmanager
+def ended_afterwards(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Asked to end, and killed if it does not."""
     try:
         yield
     finally:

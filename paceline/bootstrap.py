@@ -20,8 +20,8 @@ from paceline.adapters.redis.hot import (
     RedisAccountState,
     RedisPrices,
     RedisReplies,
+    all_heartbeats,
     connect,
-    heartbeats,
     ping,
 )
 from paceline.ports.control import Control
@@ -89,7 +89,7 @@ def open_platform(settings: Settings) -> Platform:
         members=PostgresMembers(pool),
         notifier=notifier,
         pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
-        heartbeats=lambda: heartbeats(redis),
+        heartbeats=lambda: all_heartbeats(redis),
         close=close,
     )
 

@@ -1,11 +1,12 @@
 """What the services say of themselves as Prometheus metrics. Pure: heartbeats and alerts in, text out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 
+from paceline.adapters.redis.heartbeats import together
 from paceline.ports.control import Alert
 
 Beats = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -70,21 +71,10 @@ def _shards(beats: Beats) -> Iterable[Metric]:
     for field, (name, text) in _SHARD_GAUGES.items():
         gauge = GaugeMetricFamily(name, text, labels=["service", "shard"])
         for service, instances in beats.items():
-            for shard, value in _values(instances, lambda view, field=field: view.get(field)):  # type: ignore[misc]
-                gauge.add_metric([service, shard], value)
+            for shard, view in sorted(together(instances).get("shards", {}).items()):
+                if view.get(field) is not None:
+                    gauge.add_metric([service, shard], view[field])
         yield gauge
-
-
-def _values(
-    instances: Sequence[Mapping[str, Any]], of: Callable[[Mapping[str, Any]], float | None]
-) -> Iterable[tuple[str, float]]:
-    """By shard what `of` finds; while a shard changes hands the newest heartbeat counts."""
-    views: dict[str, Mapping[str, Any]] = {}
-    for beat in sorted(instances, key=lambda beat: beat.get("at_us") or 0):
-        views |= beat.get("shards", {})
-    for shard, view in sorted(views.items()):
-        if (value := of(view)) is not None:
-            yield shard, value
 
 
 def _feed(instances: Sequence[Mapping[str, Any]], now_us: int) -> Iterable[Metric]:

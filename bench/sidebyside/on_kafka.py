@@ -13,7 +13,7 @@ import uvloop
 
 from bench.core_load import encoded
 from bench.log import Run, serve, write
-from bench.servers import Servers, make_topic, running_servers
+from bench.servers import Servers, ended_afterwards, make_topic, running_servers
 from bench.sidebyside import work
 from bench.sidebyside.own_engine import opening, with_brackets
 from paceline.adapters.kafka.topics import ENGINE_IN
@@ -57,15 +57,8 @@ def faust_agent(servers: Servers, count: int) -> dict[str, float]:
         ],
         env=os.environ | {f"SIDE_BY_SIDE_{name}": value for name, value in settings.items()},
     )
-    try:
+    with ended_afterwards(process):
         return waited(process, servers.folder / "took.json")
-    finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def waited(process: subprocess.Popen[bytes], answer: Path) -> dict[str, float]:

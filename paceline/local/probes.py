@@ -2,15 +2,14 @@
 
 import socket
 import time
-from collections.abc import Iterable
 from http.client import HTTPException
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 import redis
 
+from paceline.adapters.redis.heartbeats import heartbeats
 from paceline.local.service import Probe
 
 _TIMEOUT_S = 2.0
@@ -59,38 +58,16 @@ def beats(cache_url: str, name: str) -> Probe:
 
     def ask(started_us: int) -> str | None:
         try:
-            found = heartbeats(client, name)
+            found = heartbeats(client).get(name, [])
         except redis.RedisError:
             return "Redis does not answer, so there is no heartbeat"
-        mine = [beat for beat in found.values() if (beat.get("at_us") or 0) >= started_us]
+        mine = [beat for beat in found if (beat.get("at_us") or 0) >= started_us]
         if not mine:
             return "no heartbeat yet" if time.time_ns() // 1000 - started_us < 30_000_000 else "no heartbeat"
         bad = [beat for beat in mine if beat.get("state") not in _GOOD]
         return str(bad[0].get("reason") or bad[0].get("state")) if bad else None
 
     return ask
-
-
-def heartbeats(client: "redis.Redis", name: str) -> dict[str, dict[str, Any]]:
-    """The heartbeats of a service, by instance."""
-    prefix = f"health:{name}:"
-    keys = list(client.scan_iter(f"{prefix}*", count=1000))
-    values = client.mget(keys) if keys else []
-    return {
-        key.decode().removeprefix(prefix): msgspec.json.decode(value)
-        for key, value in zip(keys, values, strict=True)
-        if value
-    }
-
-
-def together(beats: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The instances of a service as one: the newest beat with everybody's shards, each as told last."""
-    told = sorted(beats, key=lambda beat: beat.get("at_us") or 0)
-    shards: dict[str, Any] = {}
-    for beat in told:
-        shards |= beat.get("shards", {})
-    newest = told[-1] if told else {}
-    return newest | {"shards": shards} if shards else newest
 
 
 def airflow(url: str, component: str) -> Probe:

@@ -5,7 +5,8 @@ from typing import Any
 
 import redis
 
-from paceline.local import probes, state
+from paceline.adapters.redis.heartbeats import heartbeats, together
+from paceline.local import state
 from paceline.settings import Settings
 
 _TIMEOUT_S = 2.0
@@ -38,8 +39,7 @@ def _heartbeats(settings: Settings) -> dict[str, dict[str, Any]]:
         with redis.Redis.from_url(
             settings.cache_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
         ) as client:
-            names = {key.decode().split(":")[1] for key in client.scan_iter("health:*", count=1000)}
-            return {name: probes.together(probes.heartbeats(client, name).values()) for name in names}
+            return {name: together(beats) for name, beats in heartbeats(client).items()}
     except redis.RedisError:
         return {}
 

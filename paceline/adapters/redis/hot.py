@@ -12,6 +12,7 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from paceline.adapters.redis.heartbeats import heartbeats
 from paceline.core.errors import TransientError
 from paceline.core.ids import shard_of
 from paceline.core.money import parse_decimal
@@ -132,13 +133,7 @@ def ping(client: redis.Redis) -> None:
         client.ping()
 
 
-def heartbeats(client: redis.Redis) -> dict[str, list[dict[str, Any]]]:
-    """What each service says of itself, by service: one entry an instance. Silent ones are not there."""
+def all_heartbeats(client: redis.Redis) -> dict[str, list[dict[str, Any]]]:
+    """By service the heartbeats of its instances; `TransientError` when Redis cannot be reached."""
     with _away():
-        keys = sorted(client.scan_iter("health:*", count=1000))
-        values: Any = client.mget(keys) if keys else []
-    found: dict[str, list[dict[str, Any]]] = {}
-    for key, value in zip(keys, values, strict=True):
-        if value is not None:
-            found.setdefault(key.decode().split(":")[1], []).append(msgspec.json.decode(value))
-    return found
+        return heartbeats(client)

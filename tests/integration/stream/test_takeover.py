@@ -8,8 +8,8 @@ import psycopg
 import redis
 
 from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.redis.heartbeats import heartbeats, together
 from paceline.core.ids import shard_of
-from paceline.local import probes
 from paceline.messages.inbound import OpenAccount
 from tests.support.log_topics import fresh_topics
 from tests.support.stream_workers import Worker, running, stream_environment
@@ -21,7 +21,7 @@ GIVEN_BACK_WITHIN_S = 40  # the other starts anew first
 
 def shards_of(cache: redis.Redis, worker: Worker) -> set[str]:
     """What a worker says that it owns, in the last two seconds."""
-    beats = probes.heartbeats(cache, "engine").values()
+    beats = heartbeats(cache).get("engine", [])
     return {shard for beat in beats if beat["pid"] == worker.process.pid for shard in beat.get("shards", {})}
 
 
@@ -69,7 +69,7 @@ async def test_a_dead_workers_shards_move_within_ten_seconds_and_come_back(
         both = [first, second]
         wait_for(lambda: [len(shards_of(cache, worker)) for worker in both] == [2, 2], both, 60)
         all_shards = {str(shard) for shard in range(SHARDS)}
-        assert set(probes.together(probes.heartbeats(cache, "engine").values())["shards"]) == all_shards
+        assert set(together(heartbeats(cache).get("engine", []))["shards"]) == all_shards
 
         second.process.kill()
         killed = time.monotonic()

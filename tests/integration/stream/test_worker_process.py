@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from paceline.adapters.kafka.producer import EngineLog
-from paceline.local import probes
+from paceline.adapters.redis.heartbeats import heartbeats, together
 from paceline.messages.inbound import OpenAccount
 from tests.support.log_topics import fresh_topics
 from tests.support.stream_workers import Worker, running, stream_environment
@@ -55,11 +55,11 @@ async def test_an_interrupt_ends_it_cleanly_and_the_heart_told_of_it(
 
 
 def states(cache: redis.Redis, service: str) -> list[str]:
-    return [beat["state"] for beat in probes.heartbeats(cache, service).values()]
+    return [beat["state"] for beat in heartbeats(cache).get(service, [])]
 
 
 def lags(cache: redis.Redis, service: str) -> list[int]:
-    shards = probes.together(probes.heartbeats(cache, service).values()).get("shards", {})
+    shards = together(heartbeats(cache).get(service, [])).get("shards", {})
     return [shard["lag"] for shard in shards.values()]
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from paceline.adapters.redis.heartbeats import together
 from paceline.core.errors import ValidationError
-from paceline.local import airflow, doctor, jars, logs, postgres, probes, secrets, stack
+from paceline.local import airflow, doctor, jars, logs, postgres, secrets, stack
 from paceline.local.doctor import Level
 from paceline.local.ports import free_port, is_free, taken
 from paceline.local.server import ServerFailed, last_line
@@ -35,11 +36,11 @@ def settings() -> Iterator[Settings]:
 def test_the_instances_of_a_service_are_shown_as_one_with_the_shards_of_all() -> None:
     dead = {"pid": 1, "at_us": 10, "state": "running", "shards": {"0": {"lag": 9}, "1": {"lag": 9}}}
     alive = {"pid": 2, "at_us": 20, "state": "running", "shards": {"1": {"lag": 0}, "2": {"lag": 3}}}
-    together = probes.together([alive, dead])
-    assert together["pid"] == 2
-    assert together["shards"] == {"0": {"lag": 9}, "1": {"lag": 0}, "2": {"lag": 3}}
-    assert probes.together([{"pid": 3, "at_us": 1}]) == {"pid": 3, "at_us": 1}
-    assert probes.together([]) == {}
+    whole = together([alive, dead])
+    assert whole["pid"] == 2
+    assert whole["shards"] == {"0": {"lag": 9}, "1": {"lag": 0}, "2": {"lag": 3}}
+    assert together([{"pid": 3, "at_us": 1}]) == {"pid": 3, "at_us": 1}
+    assert together([]) == {}
 
 
 def test_secrets_are_made_once_and_readable_by_the_owner_only(tmp_path: Path) -> None:
