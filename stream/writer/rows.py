@@ -1,9 +1,12 @@
-"""Effects → rows of schema `engine`. Pure: what a row says follows from the effect and the trade's past."""
+"""Effects → rows of schema `engine`. Pure: what a row says follows from the effect and the trade's past.
+
+A row is a line as COPY takes it; its columns stand in the order of `history.COLUMNS`.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
 
-from paceline.adapters.postgres.copy_rows import Row
+from paceline.adapters.postgres.copy_rows import NULL, Line, cell
 from paceline.domain.open_trade import OpenTrade, amended, opened, reduced
 from paceline.messages.inbound import (
     KINDS,
@@ -18,7 +21,7 @@ from paceline.messages.inbound import (
 from paceline.messages.json_form import encode_line, output_to_json, to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, Effect, OrderResponse
 
-Rows = defaultdict[str, list[Row]]
+Rows = defaultdict[str, list[Line]]
 
 
 def trades_wanted(effects: Iterable[Effect]) -> set[str]:
@@ -64,157 +67,106 @@ class RowMaker:
             elif type(output) is OrderResponse and _did_something(output):
                 self._accepted(effect, output)
 
-    def _market(self, effect: Effect, message: ConfigureMarket) -> None:
+    def _market(self, effect: Effect, market: ConfigureMarket) -> None:
         self.rows["markets"].append(
-            (
-                self._shard,
-                effect.position,
-                effect.time,
-                message.symbol,
-                message.base,
-                _numeric(message.quantity_step),
-                _numeric(message.min_notional),
-                message.max_leverage,
-                message.maker_rate_bps,
-                message.taker_rate_bps,
-                message.maintenance_rate_bps,
-                message.max_price_age_us,
-            )
+            f"{self._shard}\t{effect.position}\t{effect.time}\t{cell(market.symbol)}\t{cell(market.base)}\t"
+            f"{_units(market.quantity_step)}\t{_units(market.min_notional)}\t{market.max_leverage}\t"
+            f"{market.maker_rate_bps}\t{market.taker_rate_bps}\t{market.maintenance_rate_bps}\t"
+            f"{market.max_price_age_us}"
         )
 
     def _instruction(self, effect: Effect) -> None:
         message = effect.message
         response = effect.outputs[0] if effect.outputs else None
-        answer: Row = (None, None, False, None)
+        answer = f"{NULL}\t{NULL}\tFalse\t{NULL}"
         if type(response) is OrderResponse:
             text = encode_line(output_to_json(response)).decode()
-            answer = (response.status, response.code, response.duplicate, text)
+            answer = f"{response.status}\t{cell(response.code)}\t{response.duplicate}\t{cell(text)}"
+        text = encode_line(to_json(message)).decode()
         self.rows["instructions"].append(
-            (
-                self._shard,
-                effect.position,
-                effect.time,
-                message.time,
-                message.id,
-                KINDS[type(message)],
-                getattr(message, "account", None),
-                getattr(message, "symbol", None),
-                encode_line(to_json(message)).decode(),
-                *answer,
-            )
+            f"{self._shard}\t{effect.position}\t{effect.time}\t{message.time}\t{cell(message.id)}\t"
+            f"{KINDS[type(message)]}\t{cell(getattr(message, 'account', None))}\t"
+            f"{cell(getattr(message, 'symbol', None))}\t{cell(text)}\t{answer}"
         )
 
     def _accepted(self, effect: Effect, response: OrderResponse) -> None:
         message = effect.message
-        at = (self._shard, effect.position, effect.time)
         if type(message) is OpenAccount:
-            amount = _numeric(message.initial_balance)
-            self.rows["accounts"].append((message.account, self._shard, effect.position, effect.time, amount))
-            self.rows["deposits"].append((*at, message.account, "initial", amount))
+            self.rows["accounts"].append(
+                f"{cell(message.account)}\t{self._shard}\t{effect.position}\t{effect.time}\t"
+                f"{_units(message.initial_balance)}"
+            )
+            self._deposit(effect, message.account, "initial", message.initial_balance)
         elif type(message) is Deposit:
-            self.rows["deposits"].append((*at, message.account, "deposit", _numeric(message.amount)))
+            self._deposit(effect, message.account, "deposit", message.amount)
         elif type(message) is Withdraw:
-            self.rows["deposits"].append((*at, message.account, "withdraw", _numeric(-message.amount)))
+            self._deposit(effect, message.account, "withdraw", -message.amount)
         elif type(message) is CreateTrade:
             trade = opened(message, response, effect.position)
-            self._event(effect, "opened", trade, _sums(trade.entry, trade.quantity, trade.margin, trade.fee))
+            amounts = _amounts(trade.entry, trade.quantity, trade.margin, trade.fee)
+            self._event(effect, "opened", trade, amounts)
         elif type(message) is AmendTrade:
             trade = amended(self.trades[message.trade], message, effect.position)
-            self._event(effect, "amended", trade, _sums(None, 0, 0, 0))
+            self._event(effect, "amended", trade, _amounts(None, 0, 0, 0))
+
+    def _deposit(self, effect: Effect, account: str, kind: str, amount: int) -> None:
+        self.rows["deposits"].append(
+            f"{self._shard}\t{effect.position}\t{effect.time}\t{cell(account)}\t{kind}\t{_units(amount)}"
+        )
 
     def _closed_order(self, effect: Effect, ordinal: int, closed: ClosedOrder) -> None:
-        numbers = (closed.quantity, closed.entry, closed.exit, closed.profit, closed.fee, closed.margin)
+        leverage = NULL if closed.leverage is None else closed.leverage
         self.rows["closed_orders"].append(
-            (
-                self._shard,
-                effect.position,
-                ordinal,
-                effect.time,
-                closed.account,
-                closed.trade,
-                closed.order,
-                closed.symbol,
-                closed.side,
-                *map(_numeric, numbers),
-                closed.leverage,
-                closed.reason,
-                closed.code,
-                _numeric(closed.remaining),
-                closed.opened,
-                closed.closed,
-            )
+            f"{self._shard}\t{effect.position}\t{ordinal}\t{effect.time}\t{cell(closed.account)}\t"
+            f"{cell(closed.trade)}\t{cell(closed.order)}\t{cell(closed.symbol)}\t{closed.side}\t"
+            f"{closed.quantity}e-8\t{_units(closed.entry)}\t{_units(closed.exit)}\t{_units(closed.profit)}\t"
+            f"{_units(closed.fee)}\t{_units(closed.margin)}\t{leverage}\t{closed.reason}\t{cell(closed.code)}\t"
+            f"{closed.remaining}e-8\t{closed.opened}\t{closed.closed}"
         )
         if closed.trade is None:
             return
         trade = reduced(self.trades[closed.trade], closed, effect.position)
-        sums = _sums(closed.exit, closed.quantity, closed.margin, closed.fee)
+        amounts = _amounts(closed.exit, closed.quantity, closed.margin, closed.fee)
         event = "reduced" if closed.remaining else "closed"
-        self._event(effect, event, trade, sums, ordinal=ordinal, closed=closed)
+        self._event(effect, event, trade, amounts, ordinal=ordinal, closed=closed)
 
     def _event(
         self,
         effect: Effect,
         event: str,
         trade: OpenTrade,
-        sums: tuple[str | None, ...],
+        amounts: tuple[str, str, str, str],
         *,
         ordinal: int = 0,
         closed: ClosedOrder | None = None,
     ) -> None:
-        profit, reason = (_numeric(closed.profit), closed.reason) if closed else (None, None)
         self.trades[trade.trade] = trade
-        price, quantity, margin, fee = sums
-        levels = (trade.stop_loss, trade.take_profit, trade.trailing_stop, trade.liquidation)
+        price, quantity, margin, fee = amounts
+        gain = f"{_units(closed.profit)}\t{closed.reason}" if closed else f"{NULL}\t{NULL}"
         self.rows["trade_events"].append(
-            (
-                self._shard,
-                effect.position,
-                ordinal,
-                effect.time,
-                trade.account,
-                trade.trade,
-                event,
-                trade.symbol,
-                trade.side,
-                trade.leverage,
-                _numeric(trade.entry),
-                price,
-                quantity,
-                _numeric(trade.quantity),
-                margin,
-                _numeric(trade.margin),
-                fee,
-                profit,
-                reason,
-                *map(_numeric, levels),
-                trade.opened,
-            )
+            f"{self._shard}\t{effect.position}\t{ordinal}\t{effect.time}\t{cell(trade.account)}\t"
+            f"{cell(trade.trade)}\t{event}\t{cell(trade.symbol)}\t{trade.side}\t{trade.leverage}\t"
+            f"{trade.entry}e-8\t{price}\t{quantity}\t{trade.quantity}e-8\t{margin}\t{trade.margin}e-8\t{fee}\t"
+            f"{gain}\t{_units(trade.stop_loss)}\t{_units(trade.take_profit)}\t{_units(trade.trailing_stop)}\t"
+            f"{_units(trade.liquidation)}\t{trade.opened}"
         )
 
     def _balance(self, effect: Effect, ordinal: int, update: BalanceUpdate) -> None:
         data = output_to_json(update) if update.balances or update.locked_balances else None
-        free = encode_line(data["balances"]).decode() if data else "{}"
-        locked = encode_line(data["locked_balances"]).decode() if data else "{}"
+        free = cell(encode_line(data["balances"]).decode()) if data else "{}"
+        held = cell(encode_line(data["locked_balances"]).decode()) if data else "{}"
         self.rows["balances"].append(
-            (
-                self._shard,
-                effect.position,
-                ordinal,
-                effect.time,
-                update.account,
-                _numeric(update.cash),
-                _numeric(update.margin),
-                _numeric(update.locked),
-                free,
-                locked,
-            )
+            f"{self._shard}\t{effect.position}\t{ordinal}\t{effect.time}\t{cell(update.account)}\t"
+            f"{update.cash}e-8\t{update.margin}e-8\t{update.locked}e-8\t{free}\t{held}"
         )
 
 
-def _numeric(value: int | None) -> str | None:
-    """Text that Postgres reads as the exact number of units of a scaled integer."""
-    return None if value is None else f"{value}e-8"
+def _units(value: int | None) -> str:
+    """A scaled integer as text that Postgres reads as the exact number of units."""
+    return NULL if value is None else f"{value}e-8"
 
 
-def _sums(price: int | None, quantity: int, margin: int | None, fee: int | None) -> tuple[str | None, ...]:
-    return (_numeric(price), _numeric(quantity), _numeric(margin), _numeric(fee))
+def _amounts(
+    price: int | None, quantity: int, margin: int | None, fee: int | None
+) -> tuple[str, str, str, str]:
+    return _units(price), _units(quantity), _units(margin), _units(fee)

@@ -8,47 +8,27 @@ from psycopg import sql
 
 from paceline.adapters.postgres.session import Connection
 
-# Numbers come as text already, formatted where their unit is known.
-Value = str | int | bool | None
-Row = Sequence[Value]
+Line = str
+"""A row in COPY's text format: its columns between tabs, each a number, a `cell`, or `NULL`.
 
-# How null is written. A control character, so that plain values need no escaping and no second look.
-_NULL: Final = "\x01"
-# After so many rows, about two milliseconds of work, Postgres and all others get their turn.
+Whoever knows the columns formats the line in one go: done cell by cell it would take three times as long.
+"""
+
+# How null is written. A control character, so that no plain value is taken for it.
+NULL: Final = "\x01"
+# After so many rows, about a millisecond of work, Postgres and all others get their turn.
 _SLICE_ROWS: Final = 500
 # Postgres cannot hold a NUL in text; its picture takes the place, and that of what means null here.
-_ESCAPES: Final = str.maketrans(
-    {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "␀", _NULL: "␁"}
-)
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "␀", NULL: "␁"})
 
 
-def copy_text(rows: Sequence[Row]) -> bytes:
-    """The rows in COPY's text format, with `_NULL` for null."""
-    lines = [
-        "\t".join([_NULL if v is None else v if type(v) is str else str(v) for v in row]) for row in rows
-    ]
-    text = "\n".join(lines)
-    if not _is_plain(text, rows):
-        text = "\n".join(["\t".join([_escaped(value) for value in row]) for row in rows])
-    return text.encode() + b"\n"
-
-
-def _is_plain(text: str, rows: Sequence[Row]) -> bool:
-    """No value holds what separates values, means null or would be read as an escape."""
-    return (
-        "\\" not in text
-        and "\r" not in text
-        and "\x00" not in text
-        and text.count("\n") == len(rows) - 1
-        and text.count("\t") == len(rows) * (len(rows[0]) - 1)
-        and text.count(_NULL) == sum([row.count(None) for row in rows])
-    )
-
-
-def _escaped(value: Value) -> str:
+def cell(value: str | None) -> str:
+    """Text as a column of a `Line`: what it holds can never be taken for structure."""
     if value is None:
-        return _NULL
-    return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
+        return NULL
+    if value.isprintable() and "\\" not in value:  # no tab, no end of line, no control character
+        return value
+    return value.translate(_ESCAPES)
 
 
 async def make_incoming(connection: Connection, schema: str, tables: Iterable[str]) -> None:
@@ -62,19 +42,19 @@ async def make_incoming(connection: Connection, schema: str, tables: Iterable[st
 
 
 async def copy_rows(
-    connection: Connection, target: sql.Identifier, columns: Sequence[str], rows: Sequence[Row]
+    connection: Connection, target: sql.Identifier, columns: Sequence[str], rows: Sequence[Line]
 ) -> None:
     """Add rows of which none is there; `UniqueViolation` if one is."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    statement = sql.SQL("copy {} ({}) from stdin with (null {})").format(target, names, sql.Literal(_NULL))
+    statement = sql.SQL("copy {} ({}) from stdin with (null {})").format(target, names, sql.Literal(NULL))
     async with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for first in range(0, len(rows), _SLICE_ROWS):
-            await copy.write(copy_text(rows[first : first + _SLICE_ROWS]))
+            await copy.write("".join([f"{line}\n" for line in rows[first : first + _SLICE_ROWS]]).encode())
             await asyncio.sleep(0)
 
 
 async def insert_rows(
-    connection: Connection, schema: str, table: str, columns: Sequence[str], rows: Sequence[Row]
+    connection: Connection, schema: str, table: str, columns: Sequence[str], rows: Sequence[Line]
 ) -> None:
     """Add what is not there yet. Needs `make_incoming` on this connection and a transaction."""
     incoming = sql.Identifier(f"incoming_{table}")

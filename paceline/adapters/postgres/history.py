@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from psycopg import sql
 from psycopg.errors import UniqueViolation
 
-from paceline.adapters.postgres.copy_rows import Row, copy_rows, insert_rows, make_incoming
+from paceline.adapters.postgres.copy_rows import Line, copy_rows, insert_rows, make_incoming
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.adapters.postgres.session import Connection
 from paceline.core.ids import output_id
@@ -43,7 +43,7 @@ async def prepare(connection: Connection) -> None:
     await make_incoming(connection, "engine", COLUMNS)
 
 
-async def append(connection: Connection, rows: Mapping[str, Sequence[Row]]) -> None:
+async def append(connection: Connection, rows: Mapping[str, Sequence[Line]]) -> None:
     """Add rows by table; a row whose key is there already is skipped. Needs a transaction and `prepare`.
 
     No row is there, except while a log is written anew: only then does it take the way that looks.

@@ -1,21 +1,26 @@
 """COPY's text form: what a value holds can never be taken for structure."""
 
-from paceline.adapters.postgres.copy_rows import copy_text
+import pytest
+
+from paceline.adapters.postgres.copy_rows import NULL, cell
 
 
-def test_plain_values() -> None:
-    assert copy_text([("a", 1, True, None), ("b", 2, False, "5e-8")]) == (
-        b"a\t1\tTrue\t\x01\nb\t2\tFalse\t5e-8\n"
-    )
+@pytest.mark.parametrize("text", ["a", "", "0:3:0", "Ünïcode", "two words", '{"a": "b"}', "NULL", "None"])
+def test_plain_text_stays_as_it_is(text: str) -> None:
+    assert cell(text) == text
 
 
-def test_separators_and_escapes_inside_values() -> None:
-    assert copy_text([("a\tb", "c\nd"), ("e\\f", "g\rh")]) == b"a\\tb\tc\\nd\ne\\\\f\tg\\rh\n"
+def test_separators_and_escapes_are_escaped() -> None:
+    assert cell("a\tb\nc\\d\re") == "a\\tb\\nc\\\\d\\re"
 
 
 def test_a_value_that_looks_like_null_stays_a_value() -> None:
-    assert copy_text([("\x01", None)]) == "␁\t\x01\n".encode()
+    assert (cell(None), cell(NULL)) == (NULL, "␁")
 
 
 def test_nul_has_its_picture() -> None:
-    assert copy_text([("a\x00b",)]) == "a␀b\n".encode()
+    assert cell("a\x00b") == "a␀b"
+
+
+def test_what_cannot_be_printed_is_kept() -> None:
+    assert cell("a\u200bb\x7f") == "a\u200bb\x7f"

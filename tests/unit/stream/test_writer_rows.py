@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from paceline.adapters.postgres.copy_rows import NULL
 from paceline.adapters.postgres.history import COLUMNS
 from paceline.core.money import SCALE
 from paceline.domain.open_trade import OpenTrade
@@ -33,14 +34,18 @@ def effects_of(*messages: Inbound) -> list[Effect]:
 
 
 def rows_of(effects: list[Effect], trades: dict[str, OpenTrade] | None = None) -> dict[str, list[Any]]:
-    """Rows as mappings from column to value, by table."""
+    """Rows as mappings from column to text, or None for null, by table."""
     maker = RowMaker(0, trades or {})
     for effect in effects:
         maker.add(effect)
     return {
-        table: [dict(zip(COLUMNS[table], row, strict=True)) for row in rows]
+        table: [dict(zip(COLUMNS[table], map(_value, row.split("\t")), strict=True)) for row in rows]
         for table, rows in maker.rows.items()
     }
+
+
+def _value(text: str) -> str | None:
+    return None if text == NULL else text
 
 
 def test_a_price_without_outputs_leaves_no_row() -> None:
@@ -52,7 +57,7 @@ def test_a_market_is_kept_with_its_units() -> None:
     assert (row["quantity_step"], row["min_notional"], row["max_leverage"]) == (
         "1000e-8",
         "500000000e-8",
-        100,
+        "100",
     )
 
 
@@ -66,13 +71,13 @@ def test_a_refused_instruction_has_its_answer_and_nothing_else() -> None:
     rows = rows_of(effects_of(Deposit("d", 4, "nobody", 7)))
     assert rows.keys() == {"instructions"}
     [row] = rows["instructions"]
-    assert (row["status"], row["code"], row["duplicate"]) == ("rejected", "ACCOUNT_NOT_FOUND", False)
+    assert (row["status"], row["code"], row["duplicate"]) == ("rejected", "ACCOUNT_NOT_FOUND", "False")
 
 
 def test_a_repeated_instruction_does_nothing_again() -> None:
     rows = rows_of(effects_of(MARKET, PRICE, ACCOUNT, TRADE, TRADE))
     assert len(rows["trade_events"]) == 1
-    assert [row["duplicate"] for row in rows["instructions"][-2:]] == [False, True]
+    assert [row["duplicate"] for row in rows["instructions"][-2:]] == ["False", "True"]
 
 
 def test_an_admin_instruction_has_no_account_and_no_answer() -> None:
@@ -118,3 +123,11 @@ def test_the_past_is_wanted_of_trades_that_a_batch_does_not_open() -> None:
     effects = effects_of(MARKET, PRICE, ACCOUNT, TRADE, CloseTrade("c", 6, "a", "0:3:0"))
     assert trades_wanted(effects) == set()
     assert trades_wanted(effects[4:]) == {"0:3:0"}
+
+
+def test_what_an_instruction_says_stays_inside_its_columns() -> None:
+    odd = 'tab\tline\nreturn\rback\\slash "quote" \x01'
+    [row] = rows_of(effects_of(Deposit(odd, 4, "no\tbody", 7)))["instructions"]
+    assert row["instruction"] == 'tab\\tline\\nreturn\\rback\\\\slash "quote" ␁'
+    assert row["account"] == "no\\tbody"
+    assert row["message"].count("\\\\t") == 2  # JSON's own escape, escaped again for COPY
