@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 # Nobody waits for the writer: a transaction for what came within some time costs everybody less than many.
 _WRITER_MIN_BYTES: Final = 64 * 1024
-_WRITER_WAIT_MS: Final = 100
+_WRITER_WAIT_MS: Final = 250
 
 
 def _log_service(

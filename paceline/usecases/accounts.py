@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from paceline.core.errors import TransientError
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.engine.numbers import profit_of
@@ -64,9 +66,13 @@ def positions(sight: Sight, account: str) -> list[Position]:
 
 
 def orders(sight: Sight, account: str) -> list[RestingOrder]:
-    """Resting orders, oldest first."""
+    """Resting orders, oldest first. Of a pair each names the other, also the one that was there before."""
     found = _read(sight, lambda state: state.resting_orders(account)) or []
-    return sorted(found, key=lambda order: order.opened)
+    partners = {order.oco_with: order.order for order in found if order.oco_with is not None}
+    return [
+        replace(order, oco_with=order.oco_with or partners.get(order.order))
+        for order in sorted(found, key=lambda order: order.opened)
+    ]
 
 
 def assets(sight: Sight) -> list[Asset]:

@@ -7,7 +7,7 @@ import pytest
 from paceline.core.errors import TransientError
 from paceline.core.money import SCALE
 from paceline.messages.inbound import OpenAccount
-from paceline.ports.account_state import Balance, Market, OpenTrade
+from paceline.ports.account_state import Balance, Market, OpenTrade, RestingOrder
 from paceline.ports.instructions import Price
 from paceline.usecases import accounts
 from paceline.usecases.accounts import Sight
@@ -29,6 +29,18 @@ MARKET = Market(
 def trade(name: str, side: str, opened: int) -> OpenTrade:
     return OpenTrade(
         trade=name, symbol="S", side=side, leverage=2, entry="100", quantity="1.5", margin="75", opened=opened
+    )
+
+
+def order(name: str, opened: int, oco_with: str | None = None) -> RestingOrder:
+    return RestingOrder(
+        order=name,
+        symbol="S",
+        side="sell",
+        order_type="limit",
+        quantity="1",
+        opened=opened,
+        oco_with=oco_with,
     )
 
 
@@ -79,6 +91,12 @@ def test_without_prices_there_is_no_guess(sight: Sight) -> None:
         blind = replace(sight, prices=prices)
         assert {one.unrealised_profit for one in accounts.positions(blind, "ada")} == {None}
         assert [one.bid for one in accounts.assets(blind)] == [None]
+
+
+def test_of_a_pair_of_orders_each_names_the_other(sight: Sight) -> None:
+    sight.hot.orders["ada"] = [order("stop", 6, "target"), order("alone", 5), order("target", 4)]  # type: ignore[attr-defined]
+    found = [(one.order, one.oco_with) for one in accounts.orders(sight, "ada")]
+    assert found == [("target", "stop"), ("alone", None), ("stop", "target")]
 
 
 def test_markets_come_with_their_prices(sight: Sight) -> None:
