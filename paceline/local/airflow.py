@@ -11,12 +11,10 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from paceline.local import probes
-from paceline.local.service import Service
+from paceline.local.service import POLITELY, Service
 from paceline.settings import Settings
 
 USER = "admin"
-# Airflow starts with much work for the processor and then waits; orders and prices go first.
-_POLITELY = ("nice", "-n", "5")
 
 
 def home(settings: Settings) -> Path:
@@ -94,7 +92,7 @@ def services(settings: Settings, root: Path, program: Path) -> list[Service]:
     def component(name: str, *arguments: str, health: str) -> Service:
         return Service(
             name=f"airflow-{name}",
-            command=(*_POLITELY, str(program), *arguments),
+            command=(*POLITELY, str(program), *arguments),
             needs=("airflow-migrate",),
             environment=have,
             probe=probes.airflow(at, health),
@@ -104,14 +102,14 @@ def services(settings: Settings, root: Path, program: Path) -> list[Service]:
     return [
         Service(
             name="airflow-migrate",
-            command=(*_POLITELY, str(program), "db", "migrate"),
+            command=(*POLITELY, str(program), "db", "migrate"),
             needs=("postgres", "api"),
             once=True,
             environment=have,
         ),
         Service(
             name="airflow-api",
-            command=(*_POLITELY, str(program), "api-server"),
+            command=(*POLITELY, str(program), "api-server"),
             needs=("airflow-migrate",),
             environment=have,
             address=at,

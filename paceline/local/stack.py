@@ -12,7 +12,7 @@ from paceline.local.kafka import LocalKafka
 from paceline.local.postgres import LocalPostgres
 from paceline.local.redis import LocalRedis
 from paceline.local.server import LocalServer
-from paceline.local.service import Service
+from paceline.local.service import POLITELY, Service
 from paceline.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -147,7 +147,7 @@ def _stream(settings: Settings) -> list[Service]:
     return [
         Service(
             name=name,
-            command=_ours(name),
+            command=(*POLITELY, *_ours(name)) if name == "writer" else _ours(name),
             needs=needs.get(name, ("markets",)),
             probe=probes.beats(settings.cache_url, name),
             stop_phase=0 if name == "feed" else 1,
@@ -170,7 +170,7 @@ def _front(settings: Settings) -> list[Service]:
         ),
         Service(
             name="docs",
-            command=_ours("docs"),
+            command=(*POLITELY, *_ours("docs")),
             needs=("api",),
             address=docs,
             ports={"docs_port": settings.docs_port},
