@@ -13,6 +13,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.figures import Figure, figures_as_json, show
@@ -54,19 +55,27 @@ def _feed_process(settings: Settings) -> None:
     _run(_feed(settings))
 
 
-async def measure(settings: Settings, seconds: float) -> dict[str, float]:
-    """Read shard 0 for so long, after a warm-up, and sum up."""
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+async def measure(settings: Settings, seconds: float, pids: dict[str, int]) -> dict[str, float]:
+    """Read shard 0 for so long, after a warm-up, and sum up; of `pids` the CPU time is taken."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers, fetch_max_wait_ms=100)
     await consumer.start()
     consumer.assign([TopicPartition(ENGINE_IN, 0)])
     waits_us: list[int] = []
     stamps_us: list[int] = []
     records = 0
+    processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+    cpu_s: dict[str, float] = {}
     start = time.monotonic() + WARM_UP_S
     while (now := time.monotonic()) < start + seconds:
         for batch in (await consumer.getmany(timeout_ms=50)).values():
             if now < start:
                 continue
+            cpu_s = cpu_s or {name: _cpu_s(process) for name, process in processes.items()}
             records += len(batch)
             for record in batch:
                 read_us = time.time_ns() // 1000
@@ -75,9 +84,11 @@ async def measure(settings: Settings, seconds: float) -> dict[str, float]:
                     assert update.venue_time_us is not None
                     waits_us.append(read_us - update.venue_time_us)
                     stamps_us.append(update.time - update.venue_time_us)
+    spent_s = {name: _cpu_s(process) - cpu_s[name] for name, process in processes.items()}
     await consumer.stop()
     waits, stamps = statistics.quantiles(waits_us, n=100), statistics.quantiles(stamps_us, n=100)
-    return {
+    per_100_000 = 100_000 / len(waits_us)
+    return {f"{name}_cpu_s": round(spent * per_100_000, 2) for name, spent in spent_s.items()} | {
         "frames_per_s": round(len(waits_us) / seconds),
         "frames_per_record": round(len(waits_us) / max(records, 1), 1),
         "frame_to_stamp_p50_ms": round(stamps[49] / 1000, 2),
@@ -95,6 +106,8 @@ def figures_of(found: dict[str, float], rate: float) -> list[Figure]:
         Figure(f"feed: frame to reader, p99 ({at})", found["frame_to_reader_p99_ms"], "ms"),
         Figure(f"feed: frame to stamp, p99 ({at})", found["frame_to_stamp_p99_ms"], "ms"),
         Figure("feed: frames in a record", found["frames_per_record"], "frames"),
+        Figure(f"feed: CPU time of the feed for 100,000 frames ({at})", found["feed_cpu_s"], "s"),
+        Figure(f"feed: CPU time of the exchange for 100,000 frames ({at})", found["exchange_cpu_s"], "s"),
     ]
 
 
@@ -116,16 +129,17 @@ def _with_feed(
     servers: Servers, port: int, more: dict[str, str], wanted: argparse.Namespace
 ) -> dict[str, float]:
     settings = load(servers.environment(SHARDS) | more, servers.folder)
-    children = [
-        multiprocessing.Process(target=_exchange_process, args=(port, wanted.rate)),
-        multiprocessing.Process(target=_feed_process, args=(settings,)),
-    ]
+    children = {
+        "exchange": multiprocessing.Process(target=_exchange_process, args=(port, wanted.rate)),
+        "feed": multiprocessing.Process(target=_feed_process, args=(settings,)),
+    }
     try:
-        for child in children:
+        for child in children.values():
             child.start()
-        return asyncio.run(measure(settings, wanted.seconds))
+        pids = {name: child.pid for name, child in children.items() if child.pid is not None}
+        return asyncio.run(measure(settings, wanted.seconds, pids))
     finally:
-        for child in children:
+        for child in children.values():
             if child.pid is not None:
                 child.terminate()
                 child.join()

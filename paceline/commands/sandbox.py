@@ -53,6 +53,8 @@ def exchange(
     ] = 120.0,
 ) -> None:
     """The exchange: Backpack's WebSocket protocol with a seeded random walk or recorded frames."""
+    import uvloop
+
     from paceline.core.errors import ConflictError
     from paceline.settings import settings
     from sandbox.exchange.server import Exchange, Options
@@ -77,7 +79,7 @@ def exchange(
             silence_s=silence,
             misbehave=tuple(_order(text) for text in misbehave or ()),
         )
-        asyncio.run(run())
+        uvloop.run(run())
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     except OSError as error:

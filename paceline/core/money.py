@@ -4,21 +4,21 @@ The wire form is a decimal string (`"4303.93"`). Nothing is ever rounded on the 
 that cannot be held exactly is refused.
 """
 
-import re
-
 DECIMALS = 8
 SCALE: int = 10**DECIMALS
 BPS = 10**4
 
-_FORM = re.compile(r"[0-9]+(?:\.[0-9]{1,8})?", re.ASCII)
+_MISSING: tuple[int, ...] = tuple(10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1))
 
 
 def parse_decimal(text: str) -> int:
     """Scaled integer of an unsigned decimal string; `ValueError` in words for any other form."""
-    if _FORM.fullmatch(text) is None:
+    whole, point, fraction = text.partition(".")
+    digits = whole + fraction
+    plain = digits.isdecimal() and digits.isascii() and whole and (fraction or not point)
+    if not plain or len(fraction) > DECIMALS:
         raise ValueError(f"{text[:40]!r} is not a plain decimal number with at most {DECIMALS} decimals")
-    whole, _, fraction = text.partition(".")
-    return int(whole + fraction.ljust(DECIMALS, "0"))
+    return int(digits) * _MISSING[len(fraction)]
 
 
 def format_decimal(value: int) -> str:

@@ -23,8 +23,10 @@ class Side:
     close: int
 
     def add(self, price: int) -> None:
-        self.high = max(self.high, price)
-        self.low = min(self.low, price)
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
         self.close = price
 
 

@@ -2,29 +2,23 @@
 
 `POST /misbehave?what=garbage&count=5` (no body) orders misbehaviour (see `mischief`). The server pings
 every `ping_interval_s` and drops a client it has not heard of for `silence_s`. A client that does not
-read is dropped once `_MAX_UNSENT` bytes wait for it.
+read is dropped once `MAX_UNSENT` bytes wait for it.
 """
 
 import asyncio
-import http
-import logging
 import time
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import structlog
-from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from sandbox.exchange import memory as memories
 from sandbox.exchange import recorded
+from sandbox.exchange.clients import Client, framed
 from sandbox.exchange.mischief import Mischief, Order, parse_order
 from sandbox.exchange.player import play_recording, play_walks
 from sandbox.exchange.protocol import ProtocolError, Quote, parse_command
@@ -32,13 +26,9 @@ from sandbox.exchange.walk import MARKETS, Walk
 
 log = structlog.get_logger("exchange")
 
-# A probe that connects and leaves is no error worth a stack trace.
-_sockets = logging.getLogger("sandbox.exchange.sockets")
-_sockets.setLevel(logging.CRITICAL)
-
-_MAX_UNSENT: Final = 8 << 20
 _BUSY_UNSENT: Final = 256 << 10  # as fast as possible means: as long as less than this waits to be sent
 _MAX_CLIENTS: Final = 256
+_MAX_COMMAND: Final = 64 << 10
 _SAVE_EVERY_S: Final = 5.0
 
 
@@ -66,7 +56,8 @@ class Exchange:
         self._options = options
         self._memory = memories.load(options.memory_path)
         self._mischief = Mischief()
-        self._clients: dict[ServerConnection, set[str]] = {}
+        self._clients: set[Client] = set()
+        self._flush_is_due = False
         self._frames = 0
         self._feeds = _claims(options.feeds, options.renamed)
         claimed = frozenset().union(*self._feeds.values()) if self._feeds else frozenset()
@@ -77,13 +68,12 @@ class Exchange:
         }
         self._symbols = claimed | frozenset(self._walks)
         self._tasks: list[asyncio.Task[None]] = []
-        self._server: Server | None = None
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=1)
 
     @property
     def port(self) -> int:
         """The port it listens on, also where 0 was asked for."""
-        assert self._server is not None
-        return int(next(iter(self._server.sockets)).getsockname()[1])
+        return int(self._runner.addresses[0][1])
 
     @property
     def url(self) -> str:
@@ -91,18 +81,8 @@ class Exchange:
 
     async def __aenter__(self) -> "Exchange":
         options = self._options
-        self._server = await serve(
-            self._handle,
-            options.host,
-            options.port,
-            process_request=self._http,
-            compression=None,
-            ping_interval=options.ping_interval_s,
-            ping_timeout=max(options.silence_s - options.ping_interval_s, 0.01),
-            close_timeout=1,
-            max_size=64 << 10,
-            logger=_sockets,
-        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, options.host, options.port).start()
         for order in options.misbehave:
             self.misbehave(order)
         self._tasks = [asyncio.create_task(work) for work in self._works()]
@@ -113,9 +93,8 @@ class Exchange:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
+        await asyncio.gather(*(client.close(WSCloseCode.GOING_AWAY, "") for client in self._clients))
+        await self._runner.cleanup()
         self._remember()
 
     async def run(self) -> None:
@@ -141,76 +120,101 @@ class Exchange:
         log.warning("misbehaving", what=order.what, count=order.count, seconds=order.seconds)
         self._mischief.add(order, time.monotonic())
         if order.what == "disconnect" and self._clients and self._mischief.takes("disconnect"):
-            for client in list(self._clients):
-                client.transport.abort()
+            for client in self._clients:
+                client.cut()
 
     def _publish(self, quote: Quote) -> None:
-        """Send a quote to whoever subscribed to its market; never waits."""
+        """Queue a quote for whoever subscribed to its market. What is due in one turn of the event loop
+        leaves together at its end."""
         update_id = self._memory.next_update_id()
         if self._mischief.stalls(time.monotonic()):
             return
-        listeners = [client for client, symbols in self._clients.items() if quote.symbol in symbols]
+        listeners = [client for client in self._clients if quote.symbol in client.symbols]
         if not listeners:
             return
-        for text in self._mischief.frames(quote, update_id, time.time_ns() // 1000):
+        for message in self._mischief.frames(quote, update_id, time.time_ns() // 1000):
             self._frames += 1
+            frame = framed(message)
             for client in listeners:
-                _send(client, text)
+                client.queue(frame)
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        for client in self._clients:
+            client.flush()
 
     async def _ready(self) -> None:
         """Wait until somebody listens and nobody lags: the pace of a recording played without pauses."""
         while True:
             await asyncio.sleep(0)
-            unsent = [
-                client.transport.get_write_buffer_size()
-                for client, symbols in self._clients.items()
-                if symbols
-            ]
+            unsent = [client.unsent for client in self._clients if client.symbols]
             if unsent and max(unsent) < _BUSY_UNSENT:
                 return
             await asyncio.sleep(0.001)
 
-    async def _handle(self, client: ServerConnection) -> None:
+    def _app(self) -> web.Application:
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/", self._serve_client),
+                web.get("/health", self._serve_health),
+                web.post("/misbehave", self._serve_misbehaviour),
+            ]
+        )
+        return app
+
+    async def _serve_client(self, request: web.Request) -> web.WebSocketResponse[bool]:
+        # Pings and pongs are ours to see, for they tell that the client is there.
+        socket = web.WebSocketResponse[bool](autoping=False, compress=False, max_msg_size=_MAX_COMMAND)
+        await socket.prepare(request)
         if len(self._clients) >= _MAX_CLIENTS:
-            await client.close(1013, "too many clients")
-            return
-        symbols = self._clients[client] = set()
+            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many clients")
+            return socket
+        assert request.transport is not None
+        client = Client(socket, request.transport)
+        options = self._options
+        pings = asyncio.create_task(client.keep_alive(options.ping_interval_s, options.silence_s))
+        self._clients.add(client)
         try:
-            async for text in client:
-                await self._command(client, symbols, text)
-        except ConnectionClosed:
+            async for message in socket:
+                client.heard_s = asyncio.get_running_loop().time()
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    await self._command(client, message.data)
+                elif message.type is WSMsgType.PING:
+                    await socket.pong(message.data)
+        except ConnectionError:
             pass  # however a client leaves, it is gone
         finally:
-            del self._clients[client]
+            self._clients.discard(client)
+            pings.cancel()
+        return socket
 
-    async def _command(self, client: ServerConnection, symbols: set[str], text: str | bytes) -> None:
+    async def _command(self, client: Client, text: str | bytes) -> None:
         try:
             subscription = parse_command(text, self._symbols)
         except ProtocolError as error:
-            await client.send(error.reply)
+            await client.socket.send_str(error.reply)
             return
         if subscription.action == "UNSUBSCRIBE":
-            symbols.difference_update(subscription.symbols)
+            client.symbols.difference_update(subscription.symbols)
             return
-        symbols.update(subscription.symbols)
+        client.symbols.update(subscription.symbols)
         if self._mischief.takes("disconnect"):
-            client.transport.abort()
+            client.cut()
 
-    def _http(self, _: ServerConnection, request: Request) -> Response | None:
-        """Answer plain HTTP; `None` goes on with the WebSocket handshake."""
-        url = urlsplit(request.path)
-        if url.path == "/health" and request.method == "GET":
-            return _json(http.HTTPStatus.OK, self._health())
-        if url.path != "/misbehave":
-            return None
-        if request.method != "POST":
-            return _json(http.HTTPStatus.METHOD_NOT_ALLOWED, {"error": "POST it"})
+    async def _serve_health(self, _: web.Request) -> web.Response:
+        return _json(200, self._health())
+
+    async def _serve_misbehaviour(self, request: web.Request) -> web.Response:
         try:
-            order = parse_order(dict(parse_qsl(url.query, keep_blank_values=True, max_num_fields=8)))
+            order = parse_order(dict(request.query))
         except ValueError as error:
-            return _json(http.HTTPStatus.BAD_REQUEST, {"error": str(error)})
+            return _json(400, {"error": str(error)})
         self.misbehave(order)
-        return _json(http.HTTPStatus.OK, asdict(order))
+        return _json(200, asdict(order))
 
     def _health(self) -> dict[str, object]:
         return {
@@ -247,19 +251,6 @@ def _claims(feeds: tuple[Path, ...], renamed: Mapping[str, str]) -> dict[Path, f
     return claims
 
 
-def _send(client: ServerConnection, text: str | bytes) -> None:
-    """Queue a message without waiting; a client that does not read is cut off instead of filling memory."""
-    if client.transport.get_write_buffer_size() > _MAX_UNSENT:
-        log.warning("client does not read, dropped", client=str(client.remote_address))
-        client.transport.abort()
-        return
-    with suppress(ConnectionClosed):
-        broadcast((client,), text)
-
-
-def _json(status: http.HTTPStatus, body: object) -> Response:
+def _json(status: int, body: object) -> web.Response:
     content = msgspec.json.encode(body) + b"\n"
-    headers = Headers(
-        {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close"}
-    )
-    return Response(status.value, status.phrase, headers, content)
+    return web.Response(status=status, body=content, content_type="application/json")

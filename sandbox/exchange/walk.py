@@ -59,26 +59,26 @@ class Walk:
         pull = (self._anchor - self._level) / _PULL_S
         noise = draw.gauss(0, _VOLATILITY_BPS * _BPS) * math.sqrt(elapsed_s)
         self._level += (self._drift + pull) * elapsed_s + noise
-        digits = self.market.price_digits
-        bid_ticks = max(1, round(self.price * 10**digits))
+        digits, price = self.market.price_digits, self.price
+        bid_ticks = max(1, round(price * 10**digits))
         ask_ticks = bid_ticks + draw.choice((1, 1, 2, 3))
         return Quote(
             self.market.symbol,
             _decimal(bid_ticks, digits),
-            self._quantity(),
+            self._quantity(price),
             _decimal(ask_ticks, digits),
-            self._quantity(),
+            self._quantity(price),
         )
 
-    def _quantity(self) -> str:
+    def _quantity(self, price: float) -> str:
         """Worth about 1,000 to 50,000 USD, in the market's precision."""
         digits = self.market.quantity_digits
         worth_usd = self._random.uniform(1_000, 50_000)
-        return _decimal(max(1, round(worth_usd / self.price * 10**digits)), digits)
+        return _decimal(max(1, round(worth_usd / price * 10**digits)), digits)
 
 
 def _decimal(ticks: int, digits: int) -> str:
     if digits == 0:
         return str(ticks)
-    whole, part = divmod(ticks, 10**digits)
-    return f"{whole}.{part:0{digits}d}"
+    text = str(ticks).zfill(digits + 1)
+    return f"{text[:-digits]}.{text[-digits:]}"

@@ -2,14 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType
 
 from stream.feed.stats import Stats
 
@@ -19,13 +19,20 @@ FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 15.0
 STABLE_S: Final = 10.0
 _PING_S: Final = 20.0
+_OPEN_S: Final = 10.0
+_CLOSE_S: Final = 1.0
 _MAX_MESSAGE: Final = 1 << 20
+_FRAMES: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 
 TakeFrame = Callable[[bytes], bool]
 
 
 class Silence(Exception):
     """The exchange is connected and says nothing of use."""
+
+
+class Closed(Exception):
+    """The connection ended, by the exchange's word or without one."""
 
 
 def pause_s(attempt: int, draw: float) -> float:
@@ -57,7 +64,7 @@ class Link:
             began_s = loop.time()
             try:
                 await self._session()
-            except (OSError, WebSocketException, Silence) as error:
+            except (OSError, ClientError, Silence, Closed) as error:
                 why = str(error) or type(error).__name__
             finally:
                 self._stats.connected = False
@@ -68,34 +75,65 @@ class Link:
 
     async def _session(self) -> None:
         """One connection, until it breaks; never returns without an error."""
-        local = urlsplit(self._url).hostname in ("127.0.0.1", "localhost", "::1")
-        async with connect(
-            self._url,
-            compression=None,
-            proxy=None if local else True,
-            open_timeout=10,
-            ping_interval=_PING_S,
-            ping_timeout=_PING_S,
-            close_timeout=1,
-            max_size=_MAX_MESSAGE,
-        ) as socket:
-            await socket.send(self._subscribe)
+        async with _open(self._url) as socket:
+            await socket.send_str(self._subscribe)
             self._stats.connected = True
             self._stats.connections += 1
             self._heard_s = asyncio.get_running_loop().time()
             log.info("exchange connected", url=self._url, connection=self._stats.connections)
             await self._listen(socket)
 
-    async def _listen(self, socket: ClientConnection) -> None:
-        """Take frames. One timer a silence, not one a frame: when it ends, look who was heard meanwhile."""
+    async def _listen(self, socket: ClientWebSocketResponse[bool]) -> None:
+        """Take frames. One timer a silence, not one a frame: when it ends, look who was heard meanwhile.
+
+        `receive` waits only where none has arrived: frames that came in one read are taken in one turn of
+        the event loop.
+        """
         loop = asyncio.get_running_loop()
         while True:
             try:
                 async with asyncio.timeout_at(self._heard_s + self._silence_s):
                     while True:
-                        if self._take(await socket.recv(decode=False)):
+                        message = await socket.receive()
+                        if message.type not in _FRAMES:
+                            raise Closed(_farewell(*message))
+                        if self._take(message.data):
                             self._heard_s = loop.time()
             except TimeoutError:
                 if loop.time() - self._heard_s >= self._silence_s:
                     self._stats.silences += 1
                     raise Silence(f"no usable frame for {self._silence_s:g} s") from None
+
+
+@asynccontextmanager
+async def _open(url: str) -> AsyncIterator[ClientWebSocketResponse[bool]]:
+    """A WebSocket whose frames are bytes, text or not. It pings after `_PING_S` in which nothing came, and
+    gives up when nothing comes for half as long again."""
+    local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    # By the names of HTTP, because aiohttp looks for the proxy of `wss` in `wss_proxy`, which nobody sets.
+    http_url = "http" + url.removeprefix("ws")
+    session = ClientSession(trust_env=not local)
+    async with AsyncExitStack() as goodbyes:
+        goodbyes.push_async_callback(_in_time, session.close)
+        async with asyncio.timeout(_OPEN_S):
+            socket = await session.ws_connect(
+                http_url, heartbeat=_PING_S, max_msg_size=_MAX_MESSAGE, decode_text=False
+            )
+        goodbyes.push_async_callback(_in_time, socket.close)
+        yield socket
+
+
+async def _in_time(close: Callable[[], Awaitable[object]]) -> None:
+    """aiohttp waits for the answer to a goodbye as long as frames come before it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_S):
+            await close()
+
+
+def _farewell(kind: WSMsgType, said: object, reason: object) -> str:
+    """Why a connection ended, from the message that came in place of a frame."""
+    if kind is WSMsgType.CLOSE:
+        return f"closed by the exchange: {said} {reason}".rstrip()
+    if kind is WSMsgType.ERROR:
+        return str(said)
+    return "the connection broke off"

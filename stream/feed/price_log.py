@@ -91,10 +91,9 @@ class PriceLog:
             pause = last_s + MAX_WAIT_S - loop.time()
             if pause > 0 and len(self._buffer) < MAX_BATCH:
                 self._full.clear()
-                # Not `wait_for`, which in Python 3.11 can swallow the cancellation that is to stop us.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await self._full.wait()
+                at_the_latest = loop.call_later(pause, self._full.set)
+                await self._full.wait()
+                at_the_latest.cancel()
             if self._failure is not None:
                 raise self._failure
             last_s = loop.time()

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
@@ -9,10 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from aiohttp import ClientSession, ClientWebSocketResponse
 
 from paceline.messages.inbound import PriceUpdate
+from sandbox.exchange import clients, server
 from sandbox.exchange.server import Exchange, Options
 from stream.feed import link as links
 from stream.feed.decoding import Refusal, decode
@@ -22,6 +24,10 @@ from tests.support.waiting import until
 
 SYMBOLS = ("BTC_USDC_PERP", "ETH_USDC_PERP", "SOL_USDC_PERP", "ADA_USDC_PERP")
 RECORDING = Path(__file__).parents[2] / "fixtures" / "feed" / "binance.jsonl"
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 SUBSCRIBE = json.dumps({"method": "SUBSCRIBE", "params": [f"bookTicker.{symbol}" for symbol in SYMBOLS]})
 
 
@@ -54,6 +60,22 @@ class Listener:
                 await task
 
 
+@asynccontextmanager
+async def connect(url: str) -> AsyncIterator[ClientWebSocketResponse]:
+    async with ClientSession() as session, session.ws_connect(url) as client:
+        yield client
+
+
+async def until_clients(exchange: Exchange, number: int) -> None:
+    health = f"{exchange.url.replace('ws://', 'http://')}/health"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for _ in range(500):
+            if (await client.get(health)).json()["clients"] == number:
+                return
+            await asyncio.sleep(0.02)
+    pytest.fail(f"the exchange does not come to {number} clients")
+
+
 async def misbehave(exchange: Exchange, **order: object) -> None:
     url = f"{exchange.url.replace('ws://', 'http://')}/misbehave"
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -76,30 +98,27 @@ async def test_a_subscription_brings_prices_of_every_market_with_rising_ids() ->
 
 
 async def test_an_unsubscription_ends_the_prices_of_that_market_only() -> None:
-    async with Exchange(Options(rate_hz=400)) as exchange, connect(exchange.url) as socket:
-        await socket.send(SUBSCRIBE)
-        await socket.send('{"method":"UNSUBSCRIBE","params":["bookTicker.BTC_USDC_PERP"]}')
+    async with Exchange(Options(rate_hz=400)) as exchange, connect(exchange.url) as client:
+        await client.send_str(SUBSCRIBE)
+        await client.send_str('{"method":"UNSUBSCRIBE","params":["bookTicker.BTC_USDC_PERP"]}')
         for _ in range(40):  # what was under way when the second request arrived
-            await socket.recv()
-        seen = {json.loads(await socket.recv())["data"]["s"] for _ in range(100)}
+            await client.receive_str()
+        seen = {(await client.receive_json())["data"]["s"] for _ in range(100)}
     assert seen == set(SYMBOLS) - {"BTC_USDC_PERP"}
 
 
 async def test_an_unknown_stream_is_answered_with_an_error_and_the_connection_goes_on() -> None:
-    async with Exchange(Options(rate_hz=400)) as exchange, connect(exchange.url) as socket:
-        await socket.send('{"method":"SUBSCRIBE","params":["bookTicker.DOGE"]}')
-        assert json.loads(await socket.recv())["error"]["code"] == 4006
-        await socket.send(SUBSCRIBE)
-        assert json.loads(await socket.recv())["stream"].startswith("bookTicker.")
+    async with Exchange(Options(rate_hz=400)) as exchange, connect(exchange.url) as client:
+        await client.send_str('{"method":"SUBSCRIBE","params":["bookTicker.DOGE"]}')
+        assert (await client.receive_json())["error"]["code"] == 4006
+        await client.send_str(SUBSCRIBE)
+        assert (await client.receive_json())["stream"].startswith("bookTicker.")
 
 
 async def test_a_client_that_never_answers_pings_is_dropped() -> None:
     async with Exchange(Options(ping_interval_s=0.1, silence_s=0.3)) as exchange:
         reader, writer = await asyncio.open_connection("127.0.0.1", exchange.port)
-        writer.write(
-            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+        writer.write(HANDSHAKE)
         assert b"101" in await reader.readuntil(b"\r\n\r\n")
         received = await asyncio.wait_for(reader.read(), 3)
         assert received[0] == 0x89  # a ping
@@ -220,17 +239,41 @@ async def test_health_and_misbehaviour_over_plain_http() -> None:
 
 
 async def test_a_client_that_goes_away_is_forgotten() -> None:
-    async with Exchange(Options(rate_hz=400)) as exchange, httpx.AsyncClient(trust_env=False) as client:
-        async with connect(exchange.url) as socket:
-            await socket.send(SUBSCRIBE)
-            await socket.recv()
-        health = f"{exchange.url.replace('ws://', 'http://')}/health"
+    async with Exchange(Options(rate_hz=400)) as exchange:
+        async with connect(exchange.url) as client:
+            await client.send_str(SUBSCRIBE)
+            await client.receive_str()
+        await until_clients(exchange, 0)
 
-        for _ in range(200):
-            if (await client.get(health)).json()["clients"] == 0:
-                break
-            await asyncio.sleep(0.02)
-        else:
-            pytest.fail("the client is still counted")
-        with pytest.raises(ConnectionClosed):
-            await socket.recv()
+
+async def test_a_client_that_does_not_read_is_cut_off_and_the_others_are_served_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clients, "MAX_UNSENT", 64 << 10)
+    async with Exchange(Options(rate_hz=10_000)) as exchange, Listener(exchange.url).listening() as listener:
+        await until(lambda: len(listener.prices) > 0)
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(("127.0.0.1", exchange.port))
+            deaf.sendall(HANDSHAKE + b"\x81\xfe" + struct.pack("!HI", len(SUBSCRIBE), 0) + SUBSCRIBE.encode())
+            await until_clients(exchange, 2)
+            await until_clients(exchange, 1)
+        before = len(listener.prices)
+        await until(lambda: len(listener.prices) > before + 20)
+        assert listener.stats.reconnects == 0
+
+
+async def test_a_client_too_many_is_told_to_come_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_MAX_CLIENTS", 1)
+    async with Exchange(Options()) as exchange, connect(exchange.url) as first:
+        async with connect(exchange.url) as second:
+            goodbye = await second.receive()
+        assert (goodbye.data, goodbye.extra) == (1013, "too many clients")
+        await first.send_str("what")
+        assert "error" in await first.receive_json()
+
+
+async def test_an_exchange_that_stops_says_so_to_its_clients() -> None:
+    async with Exchange(Options()) as exchange, connect(exchange.url) as client:
+        await exchange.__aexit__()
+        assert (await client.receive()).data == 1001

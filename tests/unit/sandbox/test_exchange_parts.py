@@ -8,6 +8,7 @@ import pytest
 
 from paceline.messages.inbound import PriceUpdate
 from sandbox.exchange import memory
+from sandbox.exchange.clients import framed
 from sandbox.exchange.mischief import GARBAGE, KINDS, Mischief, Order, parse_order
 from sandbox.exchange.protocol import ProtocolError, Quote, Subscription, frame, parse_command
 from sandbox.exchange.recorded import market_of, read, symbols_in
@@ -58,6 +59,15 @@ def test_frames_are_what_the_feed_takes() -> None:
         7,
         99,
     )
+
+
+def test_messages_are_framed_as_the_rfc_shows() -> None:
+    """RFC 6455, 5.7: "Hello" as text, 256 bytes as binary; and both sides of the limit between the forms."""
+    assert framed("Hello") == b"\x81\x05Hello"
+    assert framed(bytes(256)) == b"\x82\x7e\x01\x00" + bytes(256)
+    assert framed("") == b"\x81\x00"
+    assert framed("é" * 62 + "x")[:2] == b"\x81\x7d"
+    assert framed("é" * 63)[:4] == b"\x81\x7e\x00\x7e"
 
 
 def test_a_walk_is_repeated_by_its_seed_and_is_never_crossed() -> None:
