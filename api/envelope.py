@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Response, g
+from flask import Response, request
+
+from api.front import REQUEST_ID
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -49,10 +51,8 @@ def failure(problem: Problem, status: int, headers: Mapping[str, str] | None = N
 
 def _meta() -> Meta:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Meta(now, g.get("request_id", ""))
+    return Meta(now, request.environ[REQUEST_ID])
 
 
 def _response(body: Any, status: int, headers: Mapping[str, str] | None) -> Response:
-    answer = Response(msgspec.json.encode(body), status, mimetype="application/json")
-    answer.headers.update(headers or {})
-    return answer
+    return Response(msgspec.json.encode(body), status, headers, content_type="application/json")
