@@ -16,7 +16,6 @@ import pytest
 from paceline.local.ports import free_port
 from tests.support.api_stack import BTC, Stack, eventually, start_command, stop
 
-
 _PLACES = 3
 
 
