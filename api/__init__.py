@@ -4,10 +4,12 @@ from typing import Final
 
 from flask import Flask
 
-from api import errors, limits, logs, openapi, security, session
+from api import errors, limits, openapi, session
 from api.account.routes import blueprint as account
 from api.admin.routes import blueprint as admin
 from api.auth.routes import blueprint as auth
+from api.bound import Bound
+from api.front import Front
 from api.health.routes import blueprint as health
 from api.leaderboard.routes import blueprint as leaderboard
 from api.pages.routes import blueprint as pages
@@ -26,11 +28,9 @@ def create_app(settings: Settings | None = None, platform: Platform | None = Non
     app = Flask("api")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.merge_slashes = False  # an instruction id may hold any visible character
-    logs.install(app)
     app.extensions["paceline"] = platform or open_platform(settings)
     app.extensions["paceline.settings"] = settings
     errors.install(app)
-    security.install(app)
     session.install(app, settings)
     limits.install(app, settings)
     app.register_blueprint(pages)
@@ -41,4 +41,5 @@ def create_app(settings: Settings | None = None, platform: Platform | None = Non
     app.register_blueprint(admin, url_prefix=f"{BASE}/admin")
     app.register_blueprint(leaderboard, url_prefix=f"{BASE}/leaderboard")
     openapi.install(app, BASE)
+    app.wsgi_app = Front(Bound(app.wsgi_app, settings.api_threads))  # type: ignore[method-assign]
     return app

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Response, g
+from flask import Response, request
+
+from api.front import REQUEST_ID
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -40,19 +42,21 @@ class Success(msgspec.Struct, frozen=True):
 
 
 def success(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return _response(Success(True, data, _meta()), status, headers)
+    return _response(msgspec.json.encode(Success(True, data, _meta(request.environ))), status, headers)
 
 
 def failure(problem: Problem, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    return _response(Failure(False, problem, _meta()), status, headers)
+    return _response(failure_body(problem, request.environ), status, headers)
 
 
-def _meta() -> Meta:
+def failure_body(problem: Problem, environ: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode(Failure(False, problem, _meta(environ)))
+
+
+def _meta(environ: Mapping[str, Any]) -> Meta:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Meta(now, g.get("request_id", ""))
+    return Meta(now, environ[REQUEST_ID])
 
 
-def _response(body: Any, status: int, headers: Mapping[str, str] | None) -> Response:
-    answer = Response(msgspec.json.encode(body), status, mimetype="application/json")
-    answer.headers.update(headers or {})
-    return answer
+def _response(body: bytes, status: int, headers: Mapping[str, str] | None) -> Response:
+    return Response(body, status, headers, content_type="application/json")

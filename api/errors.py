@@ -7,7 +7,6 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from api.envelope import Problem, failure
-from api.limits import wait_s
 from paceline.core.errors import AppError, TransientError
 
 _log = structlog.get_logger()
@@ -43,9 +42,7 @@ def _of_http(error: HTTPException) -> HTTPException | Response:
     if status >= 500:
         return _of_nobody(error)
     code, message = _OF_HTTP.get(status, ("BAD_REQUEST", error.name))
-    headers = {name: value for name, value in error.get_headers() if name == "Allow"}
-    if status == 429:
-        headers["Retry-After"] = str(wait_s())
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     return failure(Problem(code, message, {}), status, headers)
 
 

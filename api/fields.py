@@ -1,6 +1,7 @@
 """Reading what a request says: every field checked, every problem told, nothing guessed."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
@@ -72,8 +73,13 @@ def read_body(cls: type[S], *, form: bool = False) -> S:
         return _checked(cls, request.form.to_dict(), strict=False)
     if request.mimetype != "application/json":
         raise UnsupportedMediaType
+    raw = request.get_data()
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # what is wrong is told below
+        body: S = _decoder(cls).decode(raw)
+        if _printable(body):
+            return body
     try:
-        data = msgspec.json.decode(request.get_data())
+        data = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValidationError("The body is not JSON.", details={"body": str(error)}) from error
     if not isinstance(data, dict):
@@ -112,6 +118,16 @@ def _checked(cls: type[S], data: dict[str, Any], *, strict: bool) -> S:
     except ValueError as error:  # what a schema checks over several fields: "field: what is wrong"
         name, _, problem = str(error).partition(": ")
         raise _wrong({name: problem}) from error
+
+
+@cache
+def _decoder(cls: type[S]) -> msgspec.json.Decoder[S]:
+    return msgspec.json.Decoder(cls)
+
+
+def _printable(body: Struct) -> bool:
+    values = msgspec.structs.astuple(body)
+    return all(value.isprintable() for value in values if isinstance(value, str))
 
 
 @cache

@@ -1,48 +1,67 @@
-"""How often something may be asked for. Counted in Redis; in this process while Redis is away."""
+"""How often a sign-in link may be asked for. Counted in Redis; in this process while Redis is away."""
 
 import time
-from typing import Final
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, cast
 
-from flask import Flask, request
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
+from flask import Flask, current_app, request
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import FixedWindowRateLimiter
+from werkzeug.exceptions import TooManyRequests
 
 from api.context import settings as settings_of_app
 from paceline.settings import Settings
 
-PER_EMAIL: Final = "5 per 10 minutes"
+_PER_EMAIL: Final = RateLimitItemPerMinute(5, 10)
+_EXTENSION: Final = "paceline.limits"
 
-limiter = Limiter(
-    get_remote_address,
-    default_limits=[],
-    in_memory_fallback_enabled=True,
-    key_prefix="limits",
-)
+
+class Limits:
+    def __init__(self, cache_url: str) -> None:
+        shared = RedisStorage(cache_url, wrap_exceptions=True, socket_connect_timeout=1, socket_timeout=1)
+        self._shared = FixedWindowRateLimiter(shared)
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+
+    def spend(self, limit: RateLimitItem, *whose: str) -> None:
+        """Use up one of what somebody may do; `TooManyRequests` when nothing is left."""
+        try:
+            wait_s = _spend(self._shared, limit, whose)
+        except StorageError:
+            wait_s = _spend(self._own, limit, whose)
+        if wait_s:
+            raise TooManyRequests(retry_after=wait_s)
+
+
+def _spend(limiter: FixedWindowRateLimiter, limit: RateLimitItem, whose: tuple[str, ...]) -> int:
+    """Seconds until there is room again, 0 if there was."""
+    if limiter.hit(limit, *whose):
+        return 0
+    return max(1, int(limiter.get_window_stats(limit, *whose).reset_time - time.time()))
 
 
 def install(app: Flask, settings: Settings) -> None:
-    app.config["RATELIMIT_STORAGE_URI"] = settings.cache_url
-    app.config["RATELIMIT_STORAGE_OPTIONS"] = {"socket_connect_timeout": 1, "socket_timeout": 1}
-    limiter.init_app(app)
+    app.extensions[_EXTENSION] = Limits(settings.cache_url)
 
 
-def wait_s() -> int:
-    """Seconds until the limit that this request ran into has room again."""
-    limit = limiter.current_limit
-    return 1 if limit is None else max(1, limit.reset_at - int(time.time()))
+def _limits() -> Limits:
+    return cast(Limits, current_app.extensions[_EXTENSION])
 
 
-def per_address() -> str:
-    return f"{settings_of_app().sign_in_rate_per_minute} per minute"
+def per_address(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A view that one network address may ask for so often a minute, in whatever form."""
+
+    @wraps(view)
+    def limited(**given: Any) -> Any:
+        often = RateLimitItemPerMinute(settings_of_app().sign_in_rate_per_minute)
+        _limits().spend(often, "sign-in", request.remote_addr or "")
+        return view(**given)
+
+    return limited
 
 
-def email_asked_for() -> str:
-    """The address that the body names, as one key however it is spelled; empty if it names none."""
-    body = request.get_json(silent=True)
-    email = body.get("email") if isinstance(body, dict) else None
-    return email.strip().lower()[:254] if isinstance(email, str) else ""
-
-
-def no_email() -> bool:
-    """A request that will be refused for its form does not use up anybody's mails."""
-    return not email_asked_for()
+def spend_mail(email: str) -> None:
+    """Use up one of the mails that an address gets, however it is spelled."""
+    _limits().spend(_PER_EMAIL, "mail", email.lower())

@@ -24,7 +24,8 @@ _MEANINGS: Final = {
     422: "The engine refused: `code` is the engine's, `message` says it in words.",
     429: "Too many requests of this kind; `Retry-After` says when to try again.",
     502: "A service beside us refused.",
-    503: "What is needed cannot be reached; nothing was done. `Retry-After` says when to try again.",
+    503: "What is needed cannot be reached, or too many ask at once; nothing was done. `Retry-After` "
+    "says when to try again.",
     504: "It may have been done in part. Sending it again does no harm.",
 }
 _CODES: Final = {

@@ -18,6 +18,8 @@ from paceline.settings import Settings
 
 _STOP_S: Final = 8
 _LOOK_S: Final = 0.2
+# They tell those for whom there is no place, and how we are.
+_DOORKEEPERS: Final = 4
 
 
 def serve(settings: Settings) -> None:
@@ -29,7 +31,7 @@ def serve(settings: Settings) -> None:
         address=settings.bind_host,
         port=settings.api_port,
         workers=1,
-        blocking_threads=settings.api_threads,
+        blocking_threads=settings.api_threads + _DOORKEEPERS,
         backlog=1024,
         websockets=False,
         respawn_failed_workers=True,

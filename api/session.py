@@ -1,11 +1,12 @@
 """Who is asking: a signed cookie, whose `jti` is a row in Postgres that is looked at on every request."""
 
 import hmac
+import re
 import time
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,17 +19,28 @@ from flask_jwt_extended import (
     set_access_cookies,
     unset_jwt_cookies,
 )
-from flask_jwt_extended.config import config as jwt_config
 from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
 from jwt.exceptions import PyJWTError
+from msgspec import Struct
 
 from api.context import platform, settings
+from api.front import ACCOUNT
 from paceline.core.errors import AuthenticationError, AuthorizationError, ValidationError
 from paceline.ports.members import Member
 from paceline.settings import Settings
 
 _SECRET_LENGTH: Final = 32
 _TOKENS_REMEMBERED: Final = 4096
+_COOKIE: Final = "access_token_cookie"
+# A token has no character that would have to be quoted.
+_TOKEN: Final = re.compile(rf"(?:^|;)\s*{_COOKIE}=([A-Za-z0-9_.-]*)", re.ASCII)
+_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+
+class _Claims(Struct, frozen=True):
+    session: UUID
+    ends_s: float
+    csrf: str
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -40,6 +52,7 @@ def install(app: Flask, settings: Settings) -> None:
         JWT_SECRET_KEY=settings.jwt_secret,
         JWT_ALGORITHM="HS256",
         JWT_TOKEN_LOCATION=["cookies"],
+        JWT_ACCESS_COOKIE_NAME=_COOKIE,
         JWT_COOKIE_SECURE=not is_loopback(settings.api_url),
         JWT_COOKIE_SAMESITE="Lax",
         JWT_COOKIE_CSRF_PROTECT=True,
@@ -65,37 +78,35 @@ def lifetime_s(settings: Settings) -> int:
 
 def authenticate() -> Member:
     """The member who asks; 401 without a living session, 403 without its CSRF token."""
+    environ = request.environ
+    found = _TOKEN.search(environ.get("HTTP_COOKIE", ""))
     try:
-        claims = _claims(request.cookies.get(jwt_config.access_cookie_name, ""), settings().jwt_secret)
-        session = UUID(claims["jti"])
+        claims = _claims(found[1] if found else "", settings().jwt_secret)
     except (JWTExtendedException, PyJWTError, ValueError) as error:
         raise AuthenticationError("Sign in first.") from error
-    if claims["exp"] <= time.time():
+    if claims.ends_s <= time.time():
         raise AuthenticationError("Sign in first.")
-    if request.method in jwt_config.csrf_request_methods and not _proves(claims["csrf"]):
+    csrf = environ.get("HTTP_X_CSRF_TOKEN", "")
+    if request.method not in _SAFE_METHODS and not hmac.compare_digest(csrf.encode(), claims.csrf.encode()):
         raise AuthorizationError(
             "Send the value of the cookie csrf_access_token in the header X-CSRF-TOKEN.", code="CSRF_FAILED"
         )
-    member = platform().members.of_session(session)
+    member = platform().members.of_session(claims.session)
     if member is None:
         raise AuthenticationError("This session has ended. Sign in again.", code="SESSION_ENDED")
-    g.member, g.session = member, session
+    environ[ACCOUNT] = member.account
+    g.session = claims.session
     return member
 
 
 @lru_cache(maxsize=_TOKENS_REMEMBERED)
-def _claims(token: str, _secret: str) -> dict[str, Any]:
+def _claims(token: str, _secret: str) -> _Claims:
     """What a token says, if it is ours. Verifying one costs more than the rest of a request, so it is done
     once for each; whether it still holds is for the caller and the session's row to say."""
-    claims: dict[str, Any] = decode_token(token)
+    claims = decode_token(token)
     if claims["type"] != "access":
         raise WrongTokenError("not a session's token")
-    return claims
-
-
-def _proves(csrf: str) -> bool:
-    given = request.headers.get(jwt_config.access_csrf_header_name, "")
-    return hmac.compare_digest(given.encode(), csrf.encode())
+    return _Claims(UUID(claims["jti"]), claims["exp"], claims["csrf"])
 
 
 def start(response: Response, member: Member, token: str) -> Response:

@@ -53,7 +53,7 @@ class Platform:
 
 def open_platform(settings: Settings) -> Platform:
     """The API's platform on real servers, which need not be there yet."""
-    pool = Pool(settings.database_url, connections=max(2, settings.api_threads // 2))
+    pool = Pool(settings.database_url, connections=max(2, settings.api_threads // 4))
     redis = connect(settings.cache_url, settings.api_threads + 4, settings.reply_timeout_ms)
     log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
     notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key, settings.mail_from)

@@ -144,7 +144,9 @@ class Settings:
     sign_in_rate_per_minute: int = _setting(
         "60", _between(1, 10_000), "Sign-in links that one network address may ask for in a minute"
     )
-    api_threads: int = _setting("32", _between(1, 512), "Requests the API handles at once")
+    api_threads: int = _setting(
+        "128", _between(1, 512), "Requests the API handles at once; what comes beyond is answered 503"
+    )
 
     resend_url: str = _setting(
         "", _url("http", "https"), "Resend API for mail; empty means the sandbox mailbox"

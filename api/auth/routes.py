@@ -8,7 +8,7 @@ from api.auth import schemas
 from api.context import platform, settings
 from api.endpoint import Spec, endpoint
 from api.envelope import success
-from api.limits import PER_EMAIL, email_asked_for, limiter, no_email, per_address
+from api.limits import per_address, spend_mail
 from paceline.core.errors import AppError, AuthorizationError
 from paceline.ports.members import Member
 from paceline.usecases import accounts, sign_in, trading
@@ -18,8 +18,7 @@ _log = structlog.get_logger()
 
 
 @blueprint.post("")
-@limiter.limit(per_address)
-@limiter.limit(PER_EMAIL, key_func=email_asked_for, exempt_when=no_email)
+@per_address
 @endpoint(
     Spec(
         summary="Send a sign-in link by mail",
@@ -33,6 +32,7 @@ _log = structlog.get_logger()
     )
 )
 def ask(body: schemas.AskForLink) -> schemas.LinkSent:
+    spend_mail(body.email)
     sign_in.send_link(
         platform().members,
         platform().notifier,

@@ -1,8 +1,8 @@
 """The id of an instruction, as the sender of a request may choose it."""
 
 import re
+from secrets import token_hex
 from typing import Final
-from uuid import uuid4
 
 from flask import request
 
@@ -16,8 +16,8 @@ _KEY_FORM: Final = re.compile(r"(?!\.{1,2}$)[\x21-\x7e]{1,64}", re.ASCII)
 
 def request_key() -> str:
     """The request's Idempotency-Key, made if absent."""
-    given = request.headers.get(KEY)
-    return uuid4().hex if given is None else valid_key(given)
+    given = request.environ.get("HTTP_IDEMPOTENCY_KEY")
+    return token_hex(16) if given is None else valid_key(given)
 
 
 def valid_key(key: str) -> str:

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
@@ -32,6 +34,7 @@ class KafkaInstructionLog:
         self._timeout_s = timeout_ms / 1000
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
+        self._under_way: set[asyncio.Task[None]] = set()
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="instruction-log", daemon=True)
         self._thread.start()
@@ -40,7 +43,7 @@ class KafkaInstructionLog:
         self._run(self._append(encode_messages([message]), shard), uncertain=True)
 
     def ping(self) -> None:
-        self._run(self._reach(0), uncertain=False)
+        self._run(self._ping(), uncertain=False)
 
     def close(self) -> None:
         """Deliver what is under way, within the time that sending may take, and stop the thread."""
@@ -53,44 +56,51 @@ class KafkaInstructionLog:
         self._thread.join()
         self._loop.close()
 
-    def _run(self, work: Any, *, uncertain: bool) -> None:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+    def _run(self, work: Coroutine[Any, Any, None], *, uncertain: bool) -> None:
+        """Have the loop do it, with a turn and two futures less than `run_coroutine_threadsafe`."""
+        outcome: Future[None] = Future()
+        self._loop.call_soon_threadsafe(self._begin, work, outcome)
         try:
-            future.result(timeout=3 * self._timeout_s + _GRACE_S)
+            outcome.result(timeout=2 * self._timeout_s + _GRACE_S)
         except FutureTimeoutError as error:
-            future.cancel()
             failure = UnknownError if uncertain else TransientError
             raise failure("The instruction log did not answer in time.") from error
 
+    def _begin(self, work: Coroutine[Any, Any, None], outcome: "Future[None]") -> None:
+        task = self._loop.create_task(_told(work, outcome))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
     async def _append(self, value: bytes, shard: int) -> None:
-        producer = await self._reach(shard)
         try:
             # Cancelling `send` itself takes the record back; once it has returned, nothing does.
             async with asyncio.timeout(self._timeout_s):
+                producer = await self._reach(shard)
                 delivery = await producer.send(ENGINE_IN, value=value, partition=shard)
-        except (TimeoutError, KafkaError) as error:
+        except (TimeoutError, KafkaError, OSError) as error:
             raise TransientError("The instruction log takes nothing at the moment.") from error
+        await asyncio.wait((delivery,), timeout=self._timeout_s)
+        if not delivery.done() or delivery.exception():
+            raise UnknownError("The instruction may be on its way to the log.")
+
+    async def _ping(self) -> None:
         try:
             async with asyncio.timeout(self._timeout_s):
-                await asyncio.shield(delivery)
-        except (TimeoutError, KafkaError) as error:
-            raise UnknownError("The instruction may be on its way to the log.") from error
+                await self._reach(0)
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise TransientError("The instruction log cannot be reached.") from error
 
     async def _reach(self, shard: int) -> AIOKafkaProducer:
         """The producer, once the partition's broker is certainly connected; else `TransientError`."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                producer = await self._started()
-                client = producer.client
-                leader = client.cluster.leader_for_partition(TopicPartition(ENGINE_IN, shard))
-                if leader is None:
-                    await client._wait_on_metadata(ENGINE_IN)
-                    leader = client.cluster.leader_for_partition(TopicPartition(ENGINE_IN, shard))
-                if leader not in (None, -1) and await client.ready(leader):
-                    return producer
-                await client.force_metadata_update()
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise TransientError("The instruction log cannot be reached.") from error
+        producer = self._producer or await self._started()
+        client = producer.client
+        leader = client.cluster.leader_for_partition(TopicPartition(ENGINE_IN, shard))
+        if leader is None:
+            await client._wait_on_metadata(ENGINE_IN)
+            leader = client.cluster.leader_for_partition(TopicPartition(ENGINE_IN, shard))
+        if leader not in (None, -1) and await client.ready(leader):
+            return producer
+        await client.force_metadata_update()
         raise TransientError("The instruction log cannot be reached.")
 
     async def _started(self) -> AIOKafkaProducer:
@@ -104,3 +114,13 @@ class KafkaInstructionLog:
                     raise
                 self._producer = producer
             return self._producer
+
+
+async def _told(work: Coroutine[Any, Any, None], outcome: "Future[None]") -> None:
+    """Do it, and tell the thread that waits how it went."""
+    try:
+        await work
+    except BaseException as error:  # whatever it is, it is the waiting thread's
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(None)

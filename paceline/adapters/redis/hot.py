@@ -3,6 +3,7 @@
 Every call raises `TransientError` while Redis is away; the caller has somewhere else to look.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -25,7 +26,32 @@ _order = msgspec.json.Decoder(RestingOrder)
 _answer = msgspec.json.Decoder(Answer)
 
 
-def connect(url: str, connections: int, longest_wait_ms: int) -> redis.Redis:
+class HotClient(redis.Redis):
+    """A client whose `ask` is the short way to a command: half the CPU time.
+
+    It has connections of its own, as many as threads asked at once; the one used last is taken first.
+    """
+
+    def __init__(self, pool: redis.ConnectionPool) -> None:
+        super().__init__(connection_pool=pool)
+        self._idle: deque[Any] = deque()  # its ends need no lock
+
+    def ask(self, *words: str | float) -> Any:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            pool = self.connection_pool
+            connection = pool.connection_class(**pool.connection_kwargs)
+        with _away():
+            try:
+                answer = _asked(connection, words)
+            except redis.ConnectionError:  # it may have been a dead one, and connects again
+                answer = _asked(connection, words)
+        self._idle.append(connection)
+        return answer
+
+
+def connect(url: str, connections: int, longest_wait_ms: int) -> HotClient:
     """A client for threads; `longest_wait_ms` is the longest that one blocking call waits."""
     pool = redis.BlockingConnectionPool.from_url(
         url,
@@ -36,7 +62,7 @@ def connect(url: str, connections: int, longest_wait_ms: int) -> redis.Redis:
         retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 1),
         health_check_interval=0,
     )
-    return redis.Redis(connection_pool=pool)
+    return HotClient(pool)
 
 
 @contextmanager
@@ -47,13 +73,17 @@ def _away() -> Iterator[None]:
         raise TransientError("Redis cannot be reached.") from error
 
 
+def _asked(connection: Any, words: tuple[str | float, ...]) -> Any:
+    connection.send_command(*words)
+    return connection.read_response()
+
+
 class RedisReplies:
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: HotClient) -> None:
         self._client = client
 
     def wait(self, account: str, instruction: str, timeout_ms: int) -> Answer | None:
-        with _away():
-            found: Any = self._client.blpop([f"reply:{account}:{instruction}"], timeout=timeout_ms / 1000)
+        found = self._client.ask("BLPOP", f"reply:{account}:{instruction}", timeout_ms / 1000)
         return None if found is None else _answer.decode(found[1])
 
     def remember_pending(self, account: str, instruction: str) -> None:
@@ -66,13 +96,11 @@ class RedisReplies:
 
 
 class RedisPrices:
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: HotClient) -> None:
         self._client = client
 
     def last(self, symbol: str) -> Price | None:
-        with _away():
-            found: Any = self._client.hmget(f"price:{symbol}", ["bid", "ask", "time_us"])
-        bid, ask, time_us = found
+        bid, ask, time_us = self._client.ask("HMGET", f"price:{symbol}", "bid", "ask", "time_us")
         if bid is None or ask is None or time_us is None:
             return None
         return Price(parse_decimal(bid.decode()), parse_decimal(ask.decode()), int(time_us))

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,11 +16,14 @@ import pytest
 from paceline.local.ports import free_port
 from tests.support.api_stack import BTC, Stack, eventually, start_command, stop
 
+_PLACES = 3
+
 
 @pytest.fixture
 def served(stack: Stack, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     port = free_port()
-    child = start_command("api:api", "", stack.environ | {"PACELINE_API_PORT": str(port)}, tmp_path)
+    changes = {"PACELINE_API_PORT": str(port), "PACELINE_API_THREADS": str(_PLACES)}
+    child = start_command("api:api", "", stack.environ | changes, tmp_path)
     url = f"http://127.0.0.1:{port}"
     eventually(lambda: healthy(url), within_s=30)
     [log] = tmp_path.glob("api-*.log")
@@ -69,6 +73,35 @@ def test_a_whole_visit_over_real_http(
         session["account"],
     )
     assert "token=" not in log.read_text()
+
+
+def test_who_finds_no_place_is_told_at_once(
+    served: tuple[subprocess.Popen[bytes], str, Path], stack: Stack
+) -> None:
+    """With a silent engine requests stay as long as they may; the others do not wait for their places."""
+    _, url, _ = served
+    email = "many@example.com"
+    trade = {"symbol": BTC, "side": "long", "margin": "1", "leverage": 10}
+    bound = {"expected_price": "69000", "max_slippage_bps": 100}
+    with httpx.Client(base_url=f"{url}/api/v1", headers={"Accept": "application/json"}) as client:
+        assert client.post("/auth", json={"email": email}).status_code == 200
+        [link] = [word for word in stack.mail_to(email)[0]["text"].split() if word.startswith("http")]
+        client.headers["X-CSRF-TOKEN"] = client.get(link).json()["data"]["csrf_token"]
+        assert client.post("/trade/close", json={"trade": "0:0:0"}).status_code == 422
+        os.kill(stack.workers[0].pid, signal.SIGSTOP)
+        try:
+            with ThreadPoolExecutor(2 * _PLACES) as pool:
+                asked = [
+                    pool.submit(client.post, "/trade/create", json=trade | bound) for _ in range(2 * _PLACES)
+                ]
+                answers = [future.result(10) for future in asked]
+        finally:
+            os.kill(stack.workers[0].pid, signal.SIGCONT)
+    assert sorted(answer.status_code for answer in answers) == [202] * _PLACES + [503] * _PLACES
+    for answer in answers:
+        if answer.status_code == 503:
+            assert (answer.json()["error"]["code"], answer.headers["Retry-After"]) == ("BUSY", "1")
+            assert answer.elapsed.total_seconds() < stack.settings.reply_timeout_ms / 1000
 
 
 def test_a_killed_parent_leaves_no_process_and_frees_the_port(

@@ -18,6 +18,7 @@ structlog.contextvars.bind_contextvars(request_id="r-1")
 ours.debug("too quiet")
 ours.info("request", status=200)
 structlog.contextvars.clear_contextvars()
+ours.warning("odd", half="\\ud800", large=10**30, what={1, 2}.__class__)
 logging.getLogger("aiokafka").info("too quiet")
 logging.getLogger("aiokafka").warning("a %s\\nof two lines", "text")
 try:
@@ -38,6 +39,7 @@ def lines() -> list[dict[str, Any]]:
 def test_each_line_says_who_what_and_when(lines: list[dict[str, Any]]) -> None:
     assert [(line["event"], line["level"]) for line in lines] == [
         ("request", "info"),
+        ("odd", "warning"),
         ("a text\nof two lines", "warning"),
         ("ours failed", "error"),
         ("theirs failed", "error"),
@@ -53,5 +55,16 @@ def test_what_is_bound_to_a_request_is_in_its_lines_only(lines: list[dict[str, A
 
 
 def test_a_library_is_named_and_a_failure_has_its_traceback(lines: list[dict[str, Any]]) -> None:
-    assert [line.get("logger") for line in lines] == [None, "aiokafka", None, "aiokafka"]
-    assert ["ZeroDivisionError" in line.get("exception", "") for line in lines] == [False, False, True, True]
+    assert [line.get("logger") for line in lines] == [None, None, "aiokafka", None, "aiokafka"]
+    assert ["ZeroDivisionError" in line.get("exception", "") for line in lines] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_nothing_that_is_logged_is_too_odd_for_a_line(lines: list[dict[str, Any]]) -> None:
+    odd = lines[1]
+    assert (odd["half"], odd["large"], odd["what"]) == ("\ud800", 10**30, "<class 'set'>")
