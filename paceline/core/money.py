@@ -5,10 +5,11 @@ that cannot be held exactly is refused.
 """
 
 import re
+from typing import Final
 
-DECIMALS = 8
-SCALE: int = 10**DECIMALS
-BPS = 10**4
+DECIMALS: Final = 8
+SCALE: Final = 10**DECIMALS
+BPS: Final = 10**4
 
 _FORM = re.compile(r"[0-9]+(?:\.[0-9]{1,8})?", re.ASCII)
 

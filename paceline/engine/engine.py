@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -10,7 +10,7 @@ from paceline.engine import accounts, ledger, markets, orders, snapshot, trades
 from paceline.engine.records import Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.state import State
-from paceline.engine.turn import Turn, begin_turn
+from paceline.engine.turn import Turn
 from paceline.messages.inbound import (
     AmendTrade,
     CancelOrder,
@@ -51,7 +51,7 @@ _ADMIN: Final[dict[type[Struct], Callable[[State, Any], None]]] = {
 }
 
 
-class EngineStats(Struct, frozen=True):
+class EngineStats(NamedTuple):
     """`dropped` counts price updates by the reason why they were not accepted."""
 
     accounts: int
@@ -92,13 +92,13 @@ class Engine:
         It ends early after the message with which `most_outputs` are reached; `position` tells where.
         """
         room = -1 if most_outputs is None else most_outputs
-        state, apply = self._state, self.apply
+        state = self._state
         effects: list[Effect] = []
         for message in messages:
             if type(message) is Undecodable:
                 self.apply_undecodable()
                 continue
-            outputs = apply(message)
+            outputs = self.apply(message)
             if outputs or type(message) is not PriceUpdate:
                 effects.append(Effect(state.position - 1, state.log_time, message, outputs))
                 if room >= 0 and (room := room - len(outputs)) <= 0:
@@ -200,7 +200,7 @@ class Engine:
 
 def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
     """One user's instruction: answered as before if it was answered within a day, else done or refused."""
-    turn = begin_turn(state)
+    turn = Turn(state)
     account = state.accounts.get(message.account)
     if account is None:
         return _instruct_stranger(turn, message)

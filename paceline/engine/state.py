@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from msgspec import Struct
-
 from paceline.engine.answers import Answers
 from paceline.engine.books import Books
 from paceline.engine.levels import ORDER, Entry, IsLive
@@ -16,13 +14,16 @@ from paceline.messages.inbound import ConfigureMarket
 DROP_REASONS: Final = ("market_not_configured", "update_id_not_above_last", "price_zero", "bid_not_below_ask")
 
 
-class House(Struct):
+class House:
     """The house's side of every posting: USD, and `house` per asset (the other side of profits and fills)."""
 
-    external: int = 0
-    fees: int = 0
-    insurance: int = 0
-    house: dict[str, int] = {}
+    __slots__ = ("external", "fees", "house", "insurance")
+
+    def __init__(self, external: int, fees: int, insurance: int, house: dict[str, int]) -> None:
+        self.external = external
+        self.fees = fees
+        self.insurance = insurance
+        self.house = house
 
 
 class Market:
@@ -71,7 +72,7 @@ class State:
         self.trades: Shelf[str, Trade] = Shelf()
         self.orders: Shelf[str, Order] = Shelf()
         self.answers = Answers()
-        self.house = House()
+        self.house = House(0, 0, 0, {})
         self.dropped = dict.fromkeys(DROP_REASONS, 0)
         self.undecodable = 0
 
