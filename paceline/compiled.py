@@ -23,6 +23,9 @@ from paceline.settings import one
 PACKAGE = Path(__file__).parent
 COMPILER = PACKAGE / "local" / "engine_compiler.py"
 COMPILER_LOCK = PACKAGE / "local" / "engine-compiler.lock"
+LIBRARY = "paceline_engine"
+"""Of mypyc's: one library holds all the code, and each module is a small front to it."""
+_COMPILED = ("paceline.engine.", f"{LIBRARY}__mypyc")
 
 
 def key(package: Path = PACKAGE) -> str:
@@ -65,6 +68,6 @@ class Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname.startswith("paceline.engine.") and (build := in_use()) is not None:
-            return PathFinder.find_spec(fullname, [str(build / "paceline" / "engine")])
-        return None
+        if not fullname.startswith(_COMPILED) or (build := in_use()) is None:
+            return None
+        return PathFinder.find_spec(fullname, [str(build.joinpath(*fullname.split(".")[:-1]))])

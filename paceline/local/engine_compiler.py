@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from paceline.compiled import LIBRARY
+
 # The package's front stays Python, and so do the rows of snapshots: they are msgspec's structs.
 _NOT_COMPILED = ("__init__.py", "snapshot.py")
 
@@ -25,7 +27,7 @@ def compile_engine(folder: Path) -> None:
             opt_level="2",
             debug_level="0",
             target_dir=f"{work}/c",
-            group_name="paceline.engine.compiled",
+            group_name=LIBRARY,
         )
         options = {"build_ext": {"build_lib": f"{work}/lib", "build_temp": f"{work}/objects"}}
         Distribution({"ext_modules": extensions, "options": options}).run_command("build_ext")
