@@ -24,7 +24,7 @@ def install() -> str:
     if not build.is_dir():
         try:
             _build(build)
-        except BuildFailed as why:
+        except (BuildFailed, OSError) as why:
             return f"plain Python, with the same results at half the speed: {why}"
     return f"compiled, in {build}"
 
