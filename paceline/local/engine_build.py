@@ -65,7 +65,7 @@ def check_machine() -> None:
 
 
 def _run(failure: str, module: str, *arguments: str, path: str = "") -> None:
-    """Runs a module of Python's, beside the package; `BuildFailed` with the last of what it said."""
+    """Runs a module of Python's, beside the package; `BuildFailed` with the last line of what it said."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
@@ -81,4 +81,7 @@ def _run(failure: str, module: str, *arguments: str, path: str = "") -> None:
     except subprocess.TimeoutExpired as error:
         raise BuildFailed(f"{failure}: it took longer than {_LONGEST_S} s") from error
     if done.returncode:
-        raise BuildFailed(f"{failure}: {done.stdout.strip()[-1500:]}")
+        log = compiled.builds() / ".failed.log"
+        log.write_text(done.stdout, encoding="utf-8")
+        last = (done.stdout.splitlines() or [""])[-1]
+        raise BuildFailed(f"{failure}: {last[:200]} (the rest is in {log})")

@@ -126,7 +126,7 @@ def test_without_a_compiler_it_stays_plain(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @needs_compiler
-def test_a_build_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_build_that_fails_leaves_only_its_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     lock.write_text("no requirement at all\n")
     monkeypatch.setattr(compiled, "builds", lambda: tmp_path / "builds")
@@ -134,7 +134,8 @@ def test_a_build_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_
     said = engine_build.install()
     assert said.startswith("plain Python")
     assert "the compiler could not be fetched: " in said
-    assert list((tmp_path / "builds").iterdir()) == []
+    assert "no requirement at all" in (tmp_path / "builds" / ".failed.log").read_text(encoding="utf-8")
+    assert [path.name for path in (tmp_path / "builds").iterdir()] == [".failed.log"]
 
 
 def test_doctor_tells_the_form() -> None:
