@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from paceline.engine import accounts, ledger, markets, orders, snapshot, trades
-from paceline.engine.records import Account, Order, Trade
+from paceline.engine.records import UNSET, Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.state import State
 from paceline.engine.turn import Turn
@@ -50,6 +50,9 @@ _ADMIN: Final[dict[type[Struct], Callable[[State, Any], None]]] = {
     ResumeAccount: markets.halt_account,
 }
 
+# Asked at every tick: compiled, a `Final` name is a C variable, while an imported one is looked up.
+_PRICE_UPDATE: Final = PriceUpdate
+
 
 class EngineStats(NamedTuple):
     """`dropped` counts price updates by the reason why they were not accepted."""
@@ -73,7 +76,7 @@ class Engine:
         time: int = message.time
         if time > state.log_time:  # noqa: PLR1730  (max() is a call, and this is once a tick)
             state.log_time = time
-        if type(message) is PriceUpdate:
+        if type(message) is _PRICE_UPDATE:
             outputs = markets.update_price(state, message)
         elif handler := _INSTRUCTIONS.get(type(message)):
             outputs = _instruct(state, message, handler)
@@ -95,14 +98,18 @@ class Engine:
         state = self._state
         effects: list[Effect] = []
         for message in messages:
-            if type(message) is Undecodable:
+            if type(message) is _PRICE_UPDATE:
+                outputs = self.apply(message)
+                if not outputs:
+                    continue
+            elif type(message) is Undecodable:
                 self.apply_undecodable()
                 continue
-            outputs = self.apply(message)
-            if outputs or type(message) is not PriceUpdate:
-                effects.append(Effect(state.position - 1, state.log_time, message, outputs))
-                if room >= 0 and (room := room - len(outputs)) <= 0:
-                    break
+            else:
+                outputs = self.apply(message)
+            effects.append(Effect(state.position - 1, state.log_time, message, outputs))
+            if room >= 0 and (room := room - len(outputs)) <= 0:
+                break
         return effects
 
     def apply_undecodable(self) -> None:
@@ -195,7 +202,7 @@ class Engine:
     def price_of(self, symbol: str) -> tuple[int, int] | None:
         """Latest accepted `(bid, ask)`; None before the first."""
         market = self._state.markets.get(symbol)
-        return None if market is None or market.accepted_us is None else (market.bid, market.ask)
+        return None if market is None or market.accepted_us == UNSET else (market.bid, market.ask)
 
 
 def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from paceline.core.errors import InvariantViolation
 from paceline.engine.answers import is_fresh
 from paceline.engine.ledger import Totals
-from paceline.engine.records import Account, AccountFields, Order, OrderFields, Trade, TradeFields
+from paceline.engine.records import UNSET, Account, AccountFields, Order, OrderFields, Trade, TradeFields
 from paceline.engine.state import House, Market, State
 from paceline.messages.inbound import ConfigureMarket
 from paceline.messages.outbound import OrderResponse
@@ -185,9 +185,8 @@ def _header(state: State) -> Header:
 
 
 def _market_row(market: Market) -> MarketRow:
-    return MarketRow(
-        market.config, market.halted, market.bid, market.ask, market.update_id, market.accepted_us
-    )
+    accepted_us = None if market.accepted_us == UNSET else market.accepted_us
+    return MarketRow(market.config, market.halted, market.bid, market.ask, market.update_id, accepted_us)
 
 
 def load(chunks: Iterable[bytes]) -> State:
@@ -238,7 +237,7 @@ def _load_rest(state: State, chunk: MarketsChunk | AccountsChunk | AnswersChunk)
             market = Market(row.config, state.is_live)
             market.halted = row.halted
             market.bid, market.ask, market.update_id = row.bid, row.ask, row.update_id
-            market.accepted_us = row.accepted_us
+            market.accepted_us = UNSET if row.accepted_us is None else row.accepted_us
             state.markets[row.config.symbol] = market
     elif isinstance(chunk, AccountsChunk):
         for fields in chunk.rows:

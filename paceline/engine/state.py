@@ -5,7 +5,7 @@ from typing import Final
 from paceline.engine.answers import Answers
 from paceline.engine.books import Books
 from paceline.engine.levels import ORDER, Entry, IsLive
-from paceline.engine.records import Account, Order, Trade
+from paceline.engine.records import UNSET, Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.shelf import Shelf
 from paceline.messages.inbound import ConfigureMarket
@@ -35,15 +35,15 @@ class Market:
         self.bid = 0
         self.ask = 0
         self.update_id = -1
-        self.accepted_us: int | None = None
-        """Log time at which the latest price was accepted; None before the first."""
+        self.accepted_us = UNSET
+        """Log time at which the latest price was accepted; `UNSET` before the first."""
         self.books = Books(is_live)
 
     def refusal(self, log_time: int) -> Refusal | None:
         """Why nothing can be traded here now."""
         if self.halted:
             return "MARKET_HALTED"
-        if self.accepted_us is None or log_time - self.accepted_us > self.config.max_price_age_us:
+        if self.accepted_us == UNSET or log_time - self.accepted_us > self.config.max_price_age_us:
             return "PRICE_STALE"
         return None
 
