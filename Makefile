@@ -51,7 +51,8 @@ $(VENV)/.python: requirements.txt
 	  $(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt; \
 	touch $@
 
-$(VENV)/.installed: $(VENV)/.python pyproject.toml paceline/local/kafka-jars.lock $(shell find dbt/models dbt/macros dbt/dbt_project.yml -type f 2>/dev/null)
+$(VENV)/.installed: $(VENV)/.python pyproject.toml paceline/local/kafka-jars.lock paceline/local/engine-compiler.lock \
+  $(wildcard paceline/core/*.py paceline/engine/*.py paceline/messages/*.py paceline/local/engine_*.py) $(shell find dbt/models dbt/macros dbt/dbt_project.yml -type f 2>/dev/null)
 	@set -e; \
 	if ! [ -x $(BIN)/paceline ] || [ pyproject.toml -nt $@ ]; then \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; fi; \

@@ -1,13 +1,17 @@
 """How fast the pure engine is, with no server: throughput, snapshot pauses, loading, memory.
 
-    python -m bench.core [--quick] [--json]
+    python -m bench.core [--quick] [--json] [--mixed]
 
 Each figure stands beside a limit taken in the same run, so that a noisy machine can be told from a
-slow engine. `--json` prints a line a figure.
+slow engine. `--json` prints a line a figure. Where the engine is compiled, the mixed load is applied by its
+plain form too, in a process of its own.
 """
 
 import argparse
 import gc
+import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,6 +20,7 @@ from time import perf_counter
 
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, show
+from paceline import compiled
 from paceline.core.money import SCALE
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound
@@ -80,6 +85,18 @@ def mixed_load(scale: int) -> Figure:
     engine = fresh(accounts)
     messages = load.mixed(engine.position, 600_000 // scale, accounts)
     return rate_figure("mixed load", engine, messages, 200_000, 500_000)
+
+
+def mixed_load_uncompiled(scale: int) -> Figure:
+    """The same load, in a process that runs the engine as plain Python."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.core", "--mixed", "--json", *(["--quick"] if scale > 1 else [])],
+        env={**os.environ, "PACELINE_ENGINE": "python"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    measured = json.loads(done.stdout)
+    return Figure("mixed load, plain Python", measured["value"], measured["unit"])
 
 
 def prices_only(scale: int) -> list[Figure]:
@@ -178,15 +195,24 @@ def reference_loop(scale: int) -> Figure:
 def main(arguments: Sequence[str]) -> list[Figure]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a first look")
+    parser.add_argument("--mixed", action="store_true", help="nothing but the mixed load")
     figures_as_json(parser)
     options = parser.parse_args(arguments)
     scale = 10 if options.quick else 1
-    figures: list[Figure] = [memory(scale), reference_loop(scale)]
-    figures.append(mixed_load(scale))
+    if not options.json:
+        print(f"engine: {compiled.form()}", flush=True)
+    figures = [mixed_load(scale)] if options.mixed else all_figures(scale)
+    show(figures, options.json)
+    return figures
+
+
+def all_figures(scale: int) -> list[Figure]:
+    figures = [memory(scale), reference_loop(scale), mixed_load(scale)]
+    if compiled.in_use():
+        figures.append(mixed_load_uncompiled(scale))
     figures.extend(prices_only(scale))
     figures.append(trailing_rising(scale))
     figures.extend(snapshots(scale))
-    show(figures, options.json)
     return figures
 
 

@@ -44,6 +44,15 @@ def _between(low: int, high: int) -> Callable[[str], int]:
 _port = _between(1, 65535)
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return value
+
+    return parse
+
+
 def _names(value: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in value.split(",") if name.strip())
     if not names:
@@ -104,6 +113,9 @@ class Settings:
     analyst_password: str = _setting("", _text, "Password of the read-only role; generated if empty")
     jwt_secret: str = _setting("", _text, "Signs sessions, at least 32 characters; generated if empty")
 
+    engine: str = _setting(
+        "auto", _one_of("auto", "compiled", "python"), "Form of the engine: compiled where that is installed"
+    )
     engine_shards: int = _setting("4", _between(1, 256), "Number of shards, fixed at installation")
     snapshot_interval_s: int = _setting("10", _between(1, 3600), "Seconds between snapshots of a shard")
 
@@ -192,6 +204,17 @@ def sources(environ: Mapping[str, str], folder: Path = Path()) -> dict[str, str]
     found = _read_env_file(folder / ".env") | dict(environ)
     var_dir = Path(found.get(f"{PREFIX}VAR_DIR") or "var")
     return _read_env_file(folder / var_dir / "secrets.env") | found
+
+
+def one(name: str, environ: Mapping[str, str], folder: Path = Path()) -> Any:
+    """A single setting, for what is loaded before the others matter."""
+    item = next(item for item in fields(Settings) if item.name == name)
+    variable = PREFIX + name.upper()
+    text = sources(environ, folder).get(variable) or item.metadata["default"]
+    try:
+        return item.metadata["parse"](text)
+    except ValueError as error:
+        raise ValidationError(f"{variable}: {text[:40]!r}: {error}") from error
 
 
 def load(environ: Mapping[str, str], folder: Path = Path()) -> Settings:

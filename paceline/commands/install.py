@@ -7,14 +7,15 @@ import typer
 
 
 def install() -> None:
-    """Fetch Kafka's jars (by SHA-256) and let Java prepare them; write dbt's manifest and documentation."""
-    from paceline.local import dbt, jars, kafka_cache
+    """Fetch Kafka's jars (by SHA-256), prepare them, compile the engine; write dbt's manifest and pages."""
+    from paceline.local import dbt, engine_build, jars, kafka_cache
 
     count = jars.install(lambda line: print(f"  {line}", flush=True))
     print(f"Kafka's jars: {count} fetched, {len(jars.locked())} in {jars.folder()}", flush=True)
-    with ThreadPoolExecutor(1) as pool:
-        cached = pool.submit(kafka_cache.install)
+    with ThreadPoolExecutor(2) as pool:
+        built, cached = pool.submit(engine_build.install), pool.submit(kafka_cache.install)
         parsed = dbt.install()
+        print(f"engine: {built.result()}", flush=True)
         problem = cached.result()
     quick = f"as they are, which starts slower ({problem})" if problem else "prepared for a quick start"
     print(f"Kafka's classes: {quick}")

@@ -48,6 +48,7 @@ def _show(found: dict[str, Any]) -> None:
     for subject, key in (("last price", "last_price_age_s"), ("oldest snapshot", "last_snapshot_age_s")):
         age = found[key]
         console.print(f"{subject}: {'none yet' if age is None else f'{age} s ago'}", highlight=False)
+    console.print(f"engine: {found['engine_form'] or 'no shard is open'}", highlight=False)
     for alert in found["alerts"]:
         console.print(f"[red]{alert['severity']}[/]: {escape(alert['message'])}", highlight=False)
     console.print("[green]healthy[/]" if found["healthy"] else "[red]not healthy[/]")

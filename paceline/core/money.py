@@ -4,11 +4,13 @@ The wire form is a decimal string (`"4303.93"`). Nothing is ever rounded on the 
 that cannot be held exactly is refused.
 """
 
-DECIMALS = 8
-SCALE: int = 10**DECIMALS
-BPS = 10**4
+from typing import Final
 
-_MISSING: tuple[int, ...] = tuple(10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1))
+DECIMALS: Final = 8
+SCALE: Final = 10**DECIMALS
+BPS: Final = 10**4
+
+_MISSING: Final = tuple(10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1))
 
 
 def parse_decimal(text: str) -> int:

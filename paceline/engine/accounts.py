@@ -9,7 +9,7 @@ from paceline.messages.inbound import Deposit, OpenAccount, Withdraw
 
 def open_account(turn: Turn, message: OpenAccount) -> None:
     name = message.account
-    turn.state.accounts.add(name, Account(name, 0, 0, 0, {}, {}, halted=False))
+    turn.state.accounts.add(name, Account(name, 0, 0, 0, {}, {}, False))
     post_usd(turn, name, cash=message.initial_balance, external=-message.initial_balance)
     turn.accept(message)
 

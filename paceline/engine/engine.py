@@ -2,15 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
 from paceline.engine import accounts, ledger, markets, orders, snapshot, trades
-from paceline.engine.records import Account, Order, Trade
+from paceline.engine.records import UNSET, Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.state import State
-from paceline.engine.turn import Turn, begin_turn
+from paceline.engine.turn import Turn
 from paceline.messages.inbound import (
     AmendTrade,
     CancelOrder,
@@ -50,8 +50,11 @@ _ADMIN: Final[dict[type[Struct], Callable[[State, Any], None]]] = {
     ResumeAccount: markets.halt_account,
 }
 
+# Asked at every tick: compiled, a `Final` name is a C variable, while an imported one is looked up.
+_PRICE_UPDATE: Final = PriceUpdate
 
-class EngineStats(Struct, frozen=True):
+
+class EngineStats(NamedTuple):
     """`dropped` counts price updates by the reason why they were not accepted."""
 
     accounts: int
@@ -73,7 +76,7 @@ class Engine:
         time: int = message.time
         if time > state.log_time:  # noqa: PLR1730  (max() is a call, and this is once a tick)
             state.log_time = time
-        if type(message) is PriceUpdate:
+        if type(message) is _PRICE_UPDATE:
             outputs = markets.update_price(state, message)
         elif handler := _INSTRUCTIONS.get(type(message)):
             outputs = _instruct(state, message, handler)
@@ -92,17 +95,21 @@ class Engine:
         It ends early after the message with which `most_outputs` are reached; `position` tells where.
         """
         room = -1 if most_outputs is None else most_outputs
-        state, apply = self._state, self.apply
+        state = self._state
         effects: list[Effect] = []
         for message in messages:
-            if type(message) is Undecodable:
+            if type(message) is _PRICE_UPDATE:
+                outputs = self.apply(message)
+                if not outputs:
+                    continue
+            elif type(message) is Undecodable:
                 self.apply_undecodable()
                 continue
-            outputs = apply(message)
-            if outputs or type(message) is not PriceUpdate:
-                effects.append(Effect(state.position - 1, state.log_time, message, outputs))
-                if room >= 0 and (room := room - len(outputs)) <= 0:
-                    break
+            else:
+                outputs = self.apply(message)
+            effects.append(Effect(state.position - 1, state.log_time, message, outputs))
+            if room >= 0 and (room := room - len(outputs)) <= 0:
+                break
         return effects
 
     def apply_undecodable(self) -> None:
@@ -195,12 +202,12 @@ class Engine:
     def price_of(self, symbol: str) -> tuple[int, int] | None:
         """Latest accepted `(bid, ask)`; None before the first."""
         market = self._state.markets.get(symbol)
-        return None if market is None or market.accepted_us is None else (market.bid, market.ask)
+        return None if market is None or market.accepted_us == UNSET else (market.bid, market.ask)
 
 
 def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
     """One user's instruction: answered as before if it was answered within a day, else done or refused."""
-    turn = begin_turn(state)
+    turn = Turn(state)
     account = state.accounts.get(message.account)
     if account is None:
         return _instruct_stranger(turn, message)

@@ -23,10 +23,15 @@ IsLive = Callable[[Entry], bool]
 FALLING: Final = -1
 RISING: Final = 1
 
-# The key of no level. Were there ever one beyond it, we would only look in vain more often.
-NEVER: Final = 1 << 200
+# The key of no level. Were there ever one beyond it, we would only look in vain more often. It fits into a
+# machine word, as prices do: comparing those costs nothing.
+NEVER: Final = 1 << 61
 
 _SLACK: Final = 1024
+
+
+def key_of(price: int, direction: int) -> int:
+    return price if direction == RISING else -price
 
 
 class LevelHeap:
@@ -44,7 +49,7 @@ class LevelHeap:
 
     def add(self, level: int, level_class: int, position: int, id_: str) -> bool:
         """Add a level; True if it is the first to fire now."""
-        key = level * self._direction
+        key = key_of(level, self._direction)
         heappush(self._entries, (key, level_class, position, id_))
         if key >= self.first:
             return False
@@ -64,7 +69,7 @@ class LevelHeap:
     def take(self, price: int) -> list[Entry]:
         """Take out and return the living entries that fire at a price; each is to be forgotten after that."""
         taken: list[Entry] = []
-        entries, price_key = self._entries, price * self._direction
+        entries, price_key = self._entries, key_of(price, self._direction)
         while entries and entries[0][0] <= price_key:
             entry = heappop(entries)
             self._dead -= 1

@@ -8,7 +8,7 @@ from paceline.engine.levels import LIQUIDATION, ORDER, STOP_LOSS, TAKE_PROFIT, T
 from paceline.engine.orders import fire_order
 from paceline.engine.state import Market, State
 from paceline.engine.trades import close_at_level
-from paceline.engine.turn import Turn, begin_turn
+from paceline.engine.turn import Turn
 from paceline.messages.inbound import (
     ConfigureMarket,
     HaltAccount,
@@ -45,7 +45,9 @@ def halt_market(state: State, message: HaltMarket | ResumeMarket) -> None:
 def halt_account(state: State, message: HaltAccount | ResumeAccount) -> None:
     account = state.accounts.get(message.account)
     if account is not None:
-        state.accounts.replace(account.name, replace(account, halted=isinstance(message, HaltAccount)))
+        changed = account.copy()
+        changed.halted = isinstance(message, HaltAccount)
+        state.accounts.replace(account.name, changed)
 
 
 def update_price(state: State, message: PriceUpdate) -> list[Outbound]:
@@ -82,7 +84,7 @@ def _move_and_fire(state: State, market: Market) -> list[Outbound]:
     books.move_trailing(bid, ask)
     if books.bid_low < bid < books.bid_high and books.ask_low < ask < books.ask_high:
         return []
-    turn = begin_turn(state)
+    turn = Turn(state)
     for entry in books.take_falling(bid, ask):
         _fire(turn, market, entry)
     for entry in books.take_rising(bid, ask):

@@ -36,7 +36,7 @@ def down_to_step(quantity: int, step: int) -> int:
 
 def quantity_of(margin: int, leverage: int, entry: int, step: int) -> int:
     """What a margin buys at a leverage, down to the market's step."""
-    return down_to_step(margin * leverage * SCALE // entry, step)
+    return down_to_step(leverage * SCALE * margin // entry, step)
 
 
 def liquidation_level(long: bool, entry: int, quantity: int, margin: int, maintenance: int) -> int | None:

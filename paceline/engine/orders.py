@@ -1,7 +1,5 @@
 """Orders: spot, against balances. Place, fill, cancel, and pairs of which one cancels the other (OCO)."""
 
-from msgspec.structs import replace
-
 from paceline.engine.ledger import post_asset, post_usd
 from paceline.engine.numbers import fee_on, notional_down, notional_up, slips
 from paceline.engine.records import Account, Order
@@ -88,7 +86,8 @@ def _order(turn: Turn, market: Market, message: PlaceOrder) -> Order:
         opened=turn.time,
         position=turn.state.position,
     )
-    return replace(order, lock=_lock(market, order))
+    order.lock = _lock(market, order)
+    return order
 
 
 def _first_level(market: Market, order: Order) -> int:
@@ -127,7 +126,8 @@ def _execute_at_once(turn: Turn, market: Market, message: PlaceOrder, order: Ord
     price = _execution_price(market, order.side)
     fee = _fill_fee(market, order, price, market.config.taker_rate_bps)
     turn.accept(message, order=order.id, price=price, quantity=order.quantity, fee=fee)
-    _fill(turn, market, replace(order, lock=0), price, fee)
+    order.lock = 0
+    _fill(turn, market, order, price, fee)
     _cancel_partner(turn, order)
 
 
@@ -141,7 +141,9 @@ def _rest(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None
         post_asset(turn, order.account, market.config.base, free=-order.lock, held=order.lock)
     market.books.add_order(order, _watched(market, order.side))
     if partner := _free_partner(state, message):
-        state.orders.replace(partner.id, replace(partner, partner=order.id))
+        paired = partner.copy()
+        paired.partner = order.id
+        state.orders.replace(partner.id, paired)
 
 
 def fire_order(turn: Turn, market: Market, order: Order) -> None:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from paceline.core.errors import InvariantViolation
 from paceline.engine.answers import is_fresh
 from paceline.engine.ledger import Totals
-from paceline.engine.records import Account, Order, Trade
+from paceline.engine.records import UNSET, Account, AccountFields, Order, OrderFields, Trade, TradeFields
 from paceline.engine.state import House, Market, State
 from paceline.messages.inbound import ConfigureMarket
 from paceline.messages.outbound import OrderResponse
@@ -47,8 +47,8 @@ class MarketRow(Struct, array_like=True):
 
 
 # A trade or order with the best price that its trailing stop has seen, None where it has none.
-TradeRow = tuple[Trade, int | None]
-OrderRow = tuple[Order, int | None]
+TradeRow = tuple[TradeFields, int | None]
+OrderRow = tuple[OrderFields, int | None]
 # On loading: position at which a trailing stop was set, whose it is, the best price it has seen.
 Trailing = list[tuple[int, Trade | Order, int]]
 
@@ -62,7 +62,7 @@ class MarketsChunk(Struct, tag_field="part", tag="markets"):
 
 
 class AccountsChunk(Struct, tag_field="part", tag="accounts"):
-    rows: list[Account]
+    rows: list[AccountFields]
 
 
 class TradesChunk(Struct, tag_field="part", tag="trades"):
@@ -138,24 +138,24 @@ class Capture:
         self._digest.update(b"\n".join(lines) + b"\n")
         return b'{"part":"' + part.encode() + b'","rows":[' + b",".join(lines) + b"]}"
 
-    def _account_rows(self) -> Iterator[Account]:
+    def _account_rows(self) -> Iterator[AccountFields]:
         for block in self._accounts:
             for account in block:
                 if account is not None:
                     self._totals.take_up(account)
-                    yield account
+                    yield account.fields()
 
     def _trade_rows(self) -> Iterator[TradeRow]:
         for block in self._trades:
             for trade in block:
                 if trade is not None:
-                    yield trade, self._best[trade.symbol].of_trade(trade)
+                    yield trade.fields(), self._best[trade.symbol].of_trade(trade)
 
     def _order_rows(self) -> Iterator[OrderRow]:
         for block in self._orders:
             for order in block:
                 if order is not None:
-                    yield order, self._best[order.symbol].of_order(order)
+                    yield order.fields(), self._best[order.symbol].of_order(order)
 
     def _answer_rows(self) -> Iterator[OrderResponse]:
         for block in self._answers:
@@ -185,9 +185,8 @@ def _header(state: State) -> Header:
 
 
 def _market_row(market: Market) -> MarketRow:
-    return MarketRow(
-        market.config, market.halted, market.bid, market.ask, market.update_id, market.accepted_us
-    )
+    accepted_us = None if market.accepted_us == UNSET else market.accepted_us
+    return MarketRow(market.config, market.halted, market.bid, market.ask, market.update_id, accepted_us)
 
 
 def load(chunks: Iterable[bytes]) -> State:
@@ -238,20 +237,23 @@ def _load_rest(state: State, chunk: MarketsChunk | AccountsChunk | AnswersChunk)
             market = Market(row.config, state.is_live)
             market.halted = row.halted
             market.bid, market.ask, market.update_id = row.bid, row.ask, row.update_id
-            market.accepted_us = row.accepted_us
+            market.accepted_us = UNSET if row.accepted_us is None else row.accepted_us
             state.markets[row.config.symbol] = market
     elif isinstance(chunk, AccountsChunk):
-        for account in chunk.rows:
+        for fields in chunk.rows:
+            account = Account(*fields)
             # A store may have put the assets in another order.
-            free, held = dict(sorted(account.free.items())), dict(sorted(account.held.items()))
-            state.accounts.add(account.name, msgspec.structs.replace(account, free=free, held=held))
+            account.free = dict(sorted(account.free.items()))
+            account.held = dict(sorted(account.held.items()))
+            state.accounts.add(account.name, account)
     else:
         for answer in chunk.rows:
             state.answers.shelf.add((answer.account, answer.instruction), answer)
 
 
 def _load_trades(state: State, rows: list[TradeRow], trailing: Trailing) -> None:
-    for trade, best_price in rows:
+    for fields, best_price in rows:
+        trade = Trade(*fields)
         state.trades.add(trade.id, trade)
         state.markets[trade.symbol].books.add_fixed(trade)
         if best_price is not None:
@@ -259,7 +261,8 @@ def _load_trades(state: State, rows: list[TradeRow], trailing: Trailing) -> None
 
 
 def _load_orders(state: State, rows: list[OrderRow], trailing: Trailing) -> None:
-    for order, best_price in rows:
+    for fields, best_price in rows:
+        order = Order(*fields)
         state.orders.add(order.id, order)
         if best_price is not None:
             trailing.append((order.position, order, best_price))

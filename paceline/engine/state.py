@@ -2,12 +2,10 @@
 
 from typing import Final
 
-from msgspec import Struct
-
 from paceline.engine.answers import Answers
 from paceline.engine.books import Books
 from paceline.engine.levels import ORDER, Entry, IsLive
-from paceline.engine.records import Account, Order, Trade
+from paceline.engine.records import UNSET, Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.shelf import Shelf
 from paceline.messages.inbound import ConfigureMarket
@@ -16,13 +14,16 @@ from paceline.messages.inbound import ConfigureMarket
 DROP_REASONS: Final = ("market_not_configured", "update_id_not_above_last", "price_zero", "bid_not_below_ask")
 
 
-class House(Struct):
+class House:
     """The house's side of every posting: USD, and `house` per asset (the other side of profits and fills)."""
 
-    external: int = 0
-    fees: int = 0
-    insurance: int = 0
-    house: dict[str, int] = {}
+    __slots__ = ("external", "fees", "house", "insurance")
+
+    def __init__(self, external: int, fees: int, insurance: int, house: dict[str, int]) -> None:
+        self.external = external
+        self.fees = fees
+        self.insurance = insurance
+        self.house = house
 
 
 class Market:
@@ -34,15 +35,15 @@ class Market:
         self.bid = 0
         self.ask = 0
         self.update_id = -1
-        self.accepted_us: int | None = None
-        """Log time at which the latest price was accepted; None before the first."""
+        self.accepted_us = UNSET
+        """Log time at which the latest price was accepted; `UNSET` before the first."""
         self.books = Books(is_live)
 
     def refusal(self, log_time: int) -> Refusal | None:
         """Why nothing can be traded here now."""
         if self.halted:
             return "MARKET_HALTED"
-        if self.accepted_us is None or log_time - self.accepted_us > self.config.max_price_age_us:
+        if self.accepted_us == UNSET or log_time - self.accepted_us > self.config.max_price_age_us:
             return "PRICE_STALE"
         return None
 
@@ -71,7 +72,7 @@ class State:
         self.trades: Shelf[str, Trade] = Shelf()
         self.orders: Shelf[str, Order] = Shelf()
         self.answers = Answers()
-        self.house = House()
+        self.house = House(0, 0, 0, {})
         self.dropped = dict.fromkeys(DROP_REASONS, 0)
         self.undecodable = 0
 

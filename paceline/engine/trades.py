@@ -1,9 +1,5 @@
 """Trades: leveraged, isolated margin. Open, amend, close."""
 
-from typing import NamedTuple
-
-from msgspec.structs import replace
-
 from paceline.engine.ledger import post_usd
 from paceline.engine.numbers import (
     down_to_step,
@@ -30,6 +26,9 @@ from paceline.messages.inbound import (
 )
 from paceline.messages.outbound import Reason
 
+# What closing a part of a trade comes to: price, profit before the fee, fee, its share of the margin.
+Settlement = tuple[int, int, int, int]
+
 
 def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal | None:  # noqa: PLR0911  (one for each refusal)
     state = turn.state
@@ -40,16 +39,15 @@ def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal 
         return "MARKET_NOT_FOUND"
     if refusal := market.refusal(state.log_time):
         return refusal
-    config = market.config
-    if not 1 <= message.leverage <= config.max_leverage:
+    config, leverage, margin = market.config, message.leverage, message.margin
+    if not 1 <= leverage <= config.max_leverage:
         return "LEVERAGE_OUT_OF_RANGE"
-    if not _stops_fit(market, message):
-        return "INVALID_STOP"
     long, entry = (True, market.ask) if message.side == "long" else (False, market.bid)
+    if not _stops_fit(market, long, message):
+        return "INVALID_STOP"
     if slips(long, entry, message.expected_price, message.max_slippage_bps):
         return "SLIPPAGE_EXCEEDED"
-    margin = message.margin
-    quantity = quantity_of(margin, message.leverage, entry, config.quantity_step)
+    quantity = quantity_of(margin, leverage, entry, config.quantity_step)
     if not quantity or notional_down(entry, quantity) < config.min_notional:
         return "BELOW_MINIMUM"
     notional = notional_up(entry, quantity)
@@ -60,7 +58,7 @@ def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal 
     fee = share_of(notional, config.taker_rate_bps)
     if margin + fee > account.cash:
         return "INSUFFICIENT_BALANCE"
-    _open(turn, market, message, account, quantity=quantity, entry=entry, liquidation=level, fee=fee)
+    _open(turn, market, message, quantity=quantity, entry=entry, liquidation=level, fee=fee)
     return None
 
 
@@ -68,24 +66,23 @@ def _open(
     turn: Turn,
     market: Market,
     message: CreateTrade,
-    account: Account,
     *,
     quantity: int,
     entry: int,
     liquidation: int | None,
     fee: int,
 ) -> None:
-    state, id_ = turn.state, turn.first_id
+    state, id_, account, margin = turn.state, turn.first_id, message.account, message.margin
     position = state.position
     stop, target, distance = message.stop_loss, message.take_profit, message.trailing_stop
     trade = Trade(
         id_,
-        account.name,
+        account,
         market.config.symbol,
         message.side,
         quantity,
         entry,
-        message.margin,
+        margin,
         message.leverage,
         turn.time,
         position,
@@ -101,8 +98,7 @@ def _open(
     market.books.add_fixed(trade)
     if distance is not None:
         market.books.add_trailing(trade, _watched(market, trade.side == "long"))
-    margin = message.margin
-    post_usd(turn, account.name, cash=-margin - fee, margin=margin, fees=fee)
+    post_usd(turn, account, cash=-margin - fee, margin=margin, fees=fee)
     turn.accept(message, trade=id_, price=entry, quantity=quantity, fee=fee, liquidation=liquidation)
 
 
@@ -111,14 +107,13 @@ def _watched(market: Market, long: bool) -> int:
     return market.bid if long else market.ask
 
 
-def _stops_fit(market: Market, message: CreateTrade) -> bool:
-    stop, target = message.stop_loss, message.take_profit
-    if message.side == "long":
+def _stops_fit(market: Market, long: bool, message: CreateTrade) -> bool:
+    stop, target, distance = message.stop_loss, message.take_profit, message.trailing_stop
+    if long:
         fit = (stop is None or stop < market.bid) and (target is None or target > market.ask)
     else:
         fit = (stop is None or stop > market.ask) and (target is None or target < market.bid)
-    distance = message.trailing_stop
-    return fit and (distance is None or _distance_fits(market, message.side == "long", distance))
+    return fit and (distance is None or _distance_fits(market, long, distance))
 
 
 def _distance_fits(market: Market, long: bool, distance: int) -> bool:
@@ -156,16 +151,17 @@ def _amendment_fits(market: Market, long: bool, message: AmendTrade) -> bool:
 
 def _amended(trade: Trade, message: AmendTrade, position: int) -> Trade:
     """The trade with the levels that the message names set anew, even to the same value, or removed."""
+    amended = trade.copy()
     if message.sets & SETS_STOP_LOSS:
-        set_at = UNSET if message.stop_loss is None else position
-        trade = replace(trade, stop_loss=message.stop_loss, stop_loss_set=set_at)
+        amended.stop_loss = message.stop_loss
+        amended.stop_loss_set = UNSET if message.stop_loss is None else position
     if message.sets & SETS_TAKE_PROFIT:
-        set_at = UNSET if message.take_profit is None else position
-        trade = replace(trade, take_profit=message.take_profit, take_profit_set=set_at)
+        amended.take_profit = message.take_profit
+        amended.take_profit_set = UNSET if message.take_profit is None else position
     if message.sets & SETS_TRAILING_STOP:
-        set_at = UNSET if message.trailing_stop is None else position
-        trade = replace(trade, trailing_stop=message.trailing_stop, trailing_stop_set=set_at)
-    return trade
+        amended.trailing_stop = message.trailing_stop
+        amended.trailing_stop_set = UNSET if message.trailing_stop is None else position
+    return amended
 
 
 def close_trade(turn: Turn, message: CloseTrade, account: Account) -> Refusal | None:
@@ -182,7 +178,8 @@ def close_trade(turn: Turn, message: CloseTrade, account: Account) -> Refusal | 
         if not part:
             return "BELOW_MINIMUM"
     terms = _settlement(market, trade, part)
-    turn.accept(message, trade=trade.id, price=terms.price, quantity=part, fee=terms.fee)
+    price, _, fee, _ = terms
+    turn.accept(message, trade=trade.id, price=price, quantity=part, fee=fee)
     _settle(turn, trade, part, terms, "user")
     return None
 
@@ -193,15 +190,6 @@ def close_at_level(turn: Turn, market: Market, trade: Trade, reason: Reason) -> 
     _settle(turn, trade, part, _settlement(market, trade, part), reason)
 
 
-class Settlement(NamedTuple):
-    """What closing a part of a trade comes to: profit before the fee, and the part's share of the margin."""
-
-    price: int
-    profit: int
-    fee: int
-    share: int
-
-
 def _settle(turn: Turn, trade: Trade, part: int, terms: Settlement, reason: Reason) -> None:
     state = turn.state
     price, profit, fee, share = terms
@@ -210,7 +198,9 @@ def _settle(turn: Turn, trade: Trade, part: int, terms: Settlement, reason: Reas
         state.trades.remove(trade.id)
         state.markets[trade.symbol].books.forget_trade(trade)
     else:
-        rest = replace(trade, quantity=trade.quantity - part, margin=trade.margin - share)
+        rest = trade.copy()
+        rest.quantity -= part
+        rest.margin -= share
         state.trades.replace(trade.id, rest)
     # What the margin cannot bear of a loss, the insurance pays: nobody owes more than the margin.
     post_usd(
@@ -231,4 +221,4 @@ def _settlement(market: Market, trade: Trade, part: int) -> Settlement:
     share = trade.margin * part // trade.quantity
     profit = profit_of(long, trade.entry, price, part)
     fee = fee_on(price, part, market.config.taker_rate_bps)
-    return Settlement(price, profit, min(fee, max(0, share + profit)), share)
+    return price, profit, min(fee, max(0, share + profit)), share

@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import Final
 
-from paceline.engine.levels import NEVER, Entry, IsLive
+from paceline.engine.levels import NEVER, Entry, IsLive, key_of
 
 _SLACK: Final = 1024
 
@@ -52,7 +52,7 @@ class TrailingBook:
         """Set a stop, its distance in the place of the key. `best_price`: the best that it has seen; at first
         the present one. On loading, stops come in order of position.
         """
-        lowest = best_price * self._direction
+        lowest = key_of(best_price, self._direction)
         if not self._groups or self._groups[-1].lowest != lowest:
             # Older groups have seen better prices, except where the market was halted when they came.
             if self._groups and self._groups[-1].lowest > lowest:
@@ -68,7 +68,7 @@ class TrailingBook:
 
     def move(self, price: int) -> None:
         """The watched price is this now: levels whose best price it beats move."""
-        price_key = price * self._direction
+        price_key = key_of(price, self._direction)
         if price_key >= self.mark or not self._groups:
             return
         if not self._in_order:
@@ -86,7 +86,7 @@ class TrailingBook:
 
     def take(self, price: int) -> list[Entry]:
         """Take out and return the living entries that fire, with their levels' keys in place of distances."""
-        price_key = price * self._direction
+        price_key = key_of(price, self._direction)
         if price_key < self.first:
             return []
         taken: list[Entry] = []
@@ -113,7 +113,7 @@ class TrailingBook:
     def best_prices(self) -> "BestPrices":
         """A copy, for a snapshot."""
         starts = [group.start for group in self._groups]
-        return BestPrices(starts, [group.lowest * self._direction for group in self._groups])
+        return BestPrices(starts, [key_of(group.lowest, self._direction) for group in self._groups])
 
     def _move_each(self, price_key: int) -> None:
         for group in self._groups:

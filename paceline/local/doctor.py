@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from paceline import compiled
 from paceline.core.errors import AppError
 from paceline.local import jars, ports, postgres
 from paceline.local.service import Service
@@ -42,6 +43,7 @@ def check(settings: Settings, services: Sequence[Service]) -> list[Finding]:
         python(sys.version_info[:2]),
         wheels(),
         kafka_jars(),
+        engine(),
         *free_ports(services),
         disk(settings.var_dir),
         memory(psutil.virtual_memory().available, any(s.name.startswith("airflow") for s in services)),
@@ -71,6 +73,16 @@ def kafka_jars() -> Finding:
             "Kafka's jars", Level.ERROR, f"{len(missing)} are not installed: run `paceline install`"
         )
     return Finding("Kafka's jars", Level.OK, str(jars.folder()))
+
+
+def engine() -> Finding:
+    try:
+        build = compiled.in_use()
+    except AppError as error:
+        return Finding("engine", Level.ERROR, error.message)
+    if build is not None:
+        return Finding("engine", Level.OK, f"compiled, in {build}")
+    return Finding("engine", Level.OK, "plain Python, half as fast as compiled: `paceline install` says why")
 
 
 def free_ports(services: Iterable[Service]) -> list[Finding]:

@@ -28,6 +28,7 @@ def collect(settings: Settings) -> dict[str, Any]:
         "supervisor_pid": running["pid"],
         "last_price_age_s": _price_age_s(beats),
         "last_snapshot_age_s": _snapshot_age_s(beats),
+        "engine_form": engine_form(beats),
         "consumer_lag": _lags(beats),
         "alerts": beats.get("watchdog", {}).get("alerts", []),
         "services": services,
@@ -47,6 +48,12 @@ def _heartbeats(settings: Settings) -> dict[str, dict[str, Any]]:
 def _price_age_s(beats: dict[str, dict[str, Any]]) -> float | None:
     last_us = beats.get("feed", {}).get("last_price_us")
     return round(time.time() - last_us / 1e6, 1) if last_us else None
+
+
+def engine_form(beats: dict[str, dict[str, Any]]) -> str | None:
+    """`compiled` or `plain Python`; None while no shard is open."""
+    forms = {shard["form"] for shard in beats.get("engine", {}).get("shards", {}).values() if "form" in shard}
+    return ", ".join(sorted(forms)) or None
 
 
 def _snapshot_age_s(beats: dict[str, dict[str, Any]]) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaProducer
 
+from paceline import compiled
 from paceline.adapters.kafka.log_reader import LogBounds, Record
 from paceline.adapters.kafka.log_scan import last_position_out
 from paceline.adapters.kafka.producer import Outlet, make_producer
@@ -113,6 +114,7 @@ class EngineShard:
             "snapshot_age_s": round(self._keeper.age_s, 1),
             "snapshot_position": stored.position if stored else None,
             "snapshot_hash": stored.state_hash if stored else None,
+            "form": compiled.form(),
         }
 
 

@@ -12,6 +12,7 @@ the ledger is checked.
 from typing import Any
 
 from paceline.engine import Engine
+from paceline.engine.records import Account, Trade
 from paceline.messages.inbound import Inbound
 from paceline.messages.json_form import from_json, output_to_json
 
@@ -97,6 +98,12 @@ def ready(balance: str = "1000", bid: str = "100", ask: str = "101", **config: A
     desk.price(bid, ask)
     desk.open("a", balance)
     return desk
+
+
+def noted(record: Account | Trade | None) -> tuple[Any, ...]:
+    """What an account or a trade is now, for comparing it with what it is later."""
+    assert record is not None
+    return record.fields()
 
 
 def code(outputs: list[Json]) -> str | None:

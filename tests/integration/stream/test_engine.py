@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from paceline import compiled
 from paceline.adapters.kafka.log_reader import LogBounds
 from paceline.adapters.kafka.log_scan import last_position_out, scan
 from paceline.adapters.kafka.producer import make_producer
@@ -134,6 +135,7 @@ async def test_after_a_crash_nothing_is_said_twice(bench: Bench, busy: Day) -> N
     second = await bench.open()
     await bench.run(second, end=20)
     await second._outlet.flush()
+    assert second.health()["form"] == compiled.form()
     assert second.health()["position"] > query(bench.database, "select position from engine.snapshots")[0][0]
     third = await bench.open()
     assert third.health()["replaying"]

@@ -34,9 +34,9 @@ def run(engine: Engine, lines: Sequence[str]) -> list[list[Json]]:
 def holdings(engine: Engine) -> list[Any]:
     """Everything that an instruction can change."""
     return [
-        list(engine.accounts()),
-        list(engine.open_trades()),
-        list(engine.resting_orders()),
+        [account.fields() for account in engine.accounts()],
+        [trade.fields() for trade in engine.open_trades()],
+        [order.fields() for order in engine.resting_orders()],
         engine.ledger(),
     ]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.scenario import Scenario, code, endings, of_type, ready
+from tests.support.scenario import Scenario, code, endings, noted, of_type, ready
 
 
 def test_a_long_enters_at_the_ask_and_pays_the_taker_fee_on_the_notional_rounded_up() -> None:
@@ -103,10 +103,10 @@ REFUSED_TRADES = [
 @pytest.mark.parametrize(("fields", "expected"), REFUSED_TRADES)
 def test_refused_trades(fields: dict[str, object], expected: str) -> None:
     desk = ready()
-    before = desk.engine.account_view("a")
+    before = noted(desk.engine.account_view("a"))
     asked = {"account": "a", "side": "long", "margin": "10", "leverage": 10} | fields
     assert code(desk.send("create_trade", **asked)) == expected
-    assert desk.engine.account_view("a") == before
+    assert noted(desk.engine.account_view("a")) == before
     assert desk.engine.stats().open_trades == 0
 
 
@@ -228,7 +228,7 @@ def test_a_halted_account_may_still_close_and_its_levels_fire() -> None:
 def test_rates_are_those_of_the_moment_and_liquidation_levels_stay() -> None:
     desk = ready()
     trade = desk.trade()
-    before = desk.engine.open_trade(trade)
+    before = noted(desk.engine.open_trade(trade))
     config = {
         "symbol": "BTC_USD",
         "base": "ETH",
@@ -243,7 +243,7 @@ def test_rates_are_those_of_the_moment_and_liquidation_levels_stay() -> None:
         "max_price_age_us": 5_000_000,
     }
     desk.send("configure_market", **config, **rates)
-    assert desk.engine.open_trade(trade) == before
+    assert noted(desk.engine.open_trade(trade)) == before
     assert (
         code(desk.send("create_trade", account="a", side="long", margin="10", leverage=6))
         == "LEVERAGE_OUT_OF_RANGE"

@@ -14,7 +14,7 @@ import pytest
 
 from paceline.adapters.redis.heartbeats import together
 from paceline.core.errors import ValidationError
-from paceline.local import airflow, doctor, jars, logs, postgres, secrets, stack
+from paceline.local import airflow, doctor, jars, logs, postgres, secrets, stack, status
 from paceline.local.doctor import Level
 from paceline.local.ports import free_port, is_free, taken
 from paceline.local.server import ServerFailed, last_line
@@ -213,3 +213,11 @@ def test_airflow_gets_secrets_of_its_own(settings: Settings) -> None:
     assert len(derived) == 2
     assert settings.jwt_secret not in "".join(have.values())
     assert have["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] == "False"
+
+
+def test_status_tells_the_form_of_the_engine() -> None:
+    shards = {"0": {"form": "compiled"}, "1": {"form": "compiled"}, "2": {"lag": 0}}
+    assert status.engine_form({"engine": {"shards": shards}}) == "compiled"
+    shards["1"] = {"form": "plain Python"}
+    assert status.engine_form({"engine": {"shards": shards}}) == "compiled, plain Python"
+    assert status.engine_form({}) is None

@@ -1,0 +1,23 @@
+"""All that an engine says of a seeded scenario, as JSON: for comparing processes that run it in two forms."""
+
+import json
+import sys
+
+from paceline import compiled
+from paceline.engine import Engine
+from tests.support.agreement import apply_line
+from tests.support.engine_messages import Scenario
+
+LENGTH = 2_000
+
+
+def main(seed: int) -> None:
+    engine = Engine(shard=seed)
+    outputs = [apply_line(engine, line) for line in Scenario(seed, LENGTH).lines]
+    chunks = [chunk.decode() for chunk in engine.dump_slices()]
+    told = {"form": compiled.form(), "outputs": outputs, "snapshot": chunks, "hash": engine.state_hash()}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
