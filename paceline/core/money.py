@@ -10,7 +10,7 @@ DECIMALS: Final = 8
 SCALE: Final = 10**DECIMALS
 BPS: Final = 10**4
 
-_MISSING: Final = tuple(10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1))
+_MISSING: Final[tuple[int, ...]] = tuple(10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1))
 
 
 def parse_decimal(text: str) -> int:
