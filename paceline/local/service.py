@@ -21,7 +21,8 @@ class State(StrEnum):
 
 HEALTHY: Final = frozenset({State.UP, State.DONE})
 
-# For what nobody waits for: where there is too much to do, orders, prices and answers go first.
+# For what nobody waits for, and for the sandbox: where there is too much to do, orders, prices and answers go
+# first.
 POLITELY: Final = ("nice", "-n", "5")
 
 # Given the wall-clock start of the process in µs: None when all is well, else what is not, in words.

@@ -125,7 +125,7 @@ def _sandbox(settings: Settings, wishes: Wishes) -> list[Service]:
     return [
         Service(
             name="exchange",
-            command=_ours("exchange", *wishes.exchange_arguments),
+            command=(*POLITELY, *_ours("exchange", *wishes.exchange_arguments)),
             needs=("kafka", "postgres"),
             address=f"ws://127.0.0.1:{settings.exchange_port}",
             ports={"exchange_port": settings.exchange_port},
@@ -133,7 +133,7 @@ def _sandbox(settings: Settings, wishes: Wishes) -> list[Service]:
         ),
         Service(
             name="mailbox",
-            command=_ours("mailbox"),
+            command=(*POLITELY, *_ours("mailbox")),
             needs=("kafka", "postgres"),
             address=f"http://127.0.0.1:{settings.mailbox_port}",
             ports={"mailbox_port": settings.mailbox_port},
@@ -182,6 +182,10 @@ def _front(settings: Settings) -> list[Service]:
 def _demo(settings: Settings) -> list[Service]:
     """They trade and publish through the doors that everybody uses."""
     return [
-        Service(name="traders", command=_ours("traders"), needs=("api", "feed", "mailbox")),
-        Service(name="nightly", command=_ours("nightly"), needs=("airflow-scheduler", "airflow-dags")),
+        Service(name="traders", command=(*POLITELY, *_ours("traders")), needs=("api", "feed", "mailbox")),
+        Service(
+            name="nightly",
+            command=(*POLITELY, *_ours("nightly")),
+            needs=("airflow-scheduler", "airflow-dags"),
+        ),
     ]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -20,20 +21,17 @@ READY: Final = "router:ready"
 _READY_SHARDS: Final = "router:ready_shards"
 _PIPELINE: Final = 5_000
 
-# ARGV: position before and after, then each command as the number of its words and they themselves. A
-# refused stream id means that the entry is there already; any other error leaves the position where it was.
+# ARGV: position before and after, then the commands as msgpack, which C code writes and reads. A refused
+# stream id means that the entry is there already; any other error leaves the position where it was.
 _APPLY: Final = """
 local found = redis.call('GET', KEYS[1])
 if found == ARGV[2] and ARGV[1] ~= ARGV[2] then return 'done before' end
 if found ~= ARGV[1] then return redis.error_reply('FENCE ' .. tostring(found)) end
-local at = 3
-while at <= #ARGV do
-    local last = at + tonumber(ARGV[at])
-    local answer = redis.pcall(unpack(ARGV, at + 1, last))
+for _, command in ipairs(cmsgpack.unpack(ARGV[3])) do
+    local answer = redis.pcall(unpack(command))
     if type(answer) == 'table' and answer.err and not answer.err:find('equal or smaller', 1, true) then
         return answer
     end
-    at = last + 1
 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 'done'
@@ -100,9 +98,11 @@ class RouterStore:
         Repeating a call whose answer was lost does no harm. `FenceBroken` when Redis stands neither at
         `was` nor at `now`.
         """
-        words = [word for command in commands for word in (len(command), *command)]
+        # As text throughout: Redis' msgpack does not know bytes.
+        words = [[word.decode() if type(word) is bytes else word for word in one] for one in commands]
+        packed = msgspec.msgpack.encode(words)
         try:
-            await self._apply(keys=[_position_key(shard)], args=[_text(was), _text(now), *words])
+            await self._apply(keys=[_position_key(shard)], args=[_text(was), _text(now), packed])
         except ResponseError as error:
             if not str(error).startswith("FENCE"):
                 raise
