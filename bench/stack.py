@@ -1,6 +1,6 @@
 """How long the platform takes to start, what it needs, and how fast an order is answered through HTTP.
 
-    python -m bench.stack [--seconds 20] [--warm-up 45] [--orders 50 --ticks 1000] [--json]
+    python -m bench.stack [--seconds 20] [--warm-up 45] [--orders 50 --ticks 1000] [--shards 4]
 
 Starts a stack of its own by `paceline up` for each load, on free ports and in a temporary folder. Its limit
 is the empty way: the same servers and hops with nothing on them (`bench.empty_path`).
@@ -20,6 +20,7 @@ from bench import empty_path
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.orders import Sender, order_latencies
 from paceline.local.throwaway import Stack, stop, throwaway_stack
+from paceline.settings import settings
 from sandbox.traders.api import Member
 
 _MEMBERS = 8
@@ -78,8 +79,12 @@ def resident_mb(stack: Stack) -> float:
     return total / 1e6
 
 
-def measure(load: Load, seconds: float, warm_up_s: float) -> list[Figure]:
-    environment = {"PACELINE_EXCHANGE_RATE_HZ": str(load.ticks_hz), "PACELINE_SIGN_IN_RATE_PER_MINUTE": "600"}
+def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[Figure]:
+    environment = {
+        "PACELINE_EXCHANGE_RATE_HZ": str(load.ticks_hz),
+        "PACELINE_SIGN_IN_RATE_PER_MINUTE": "600",
+        "PACELINE_ENGINE_SHARDS": str(shards),
+    }
     with throwaway_stack(environment=environment) as stack:
         members = asyncio.run(signed_in(stack))
         way = (f"{stack.settings.api_url}/api/v1/trade/order", _BODIES, members, load.orders_hz)
@@ -118,12 +123,15 @@ def main(arguments: Sequence[str]) -> list[Figure]:
     parser.add_argument("--warm-up", type=float, default=45, help="seconds of orders that are not counted")
     parser.add_argument("--orders", type=float, help="orders a second, instead of the usual loads")
     parser.add_argument("--ticks", type=int, default=1000, help="price updates a second, with --orders")
+    parser.add_argument(
+        "--shards", type=int, default=settings().engine_shards, help="of the platform's engine"
+    )
     figures_as_json(parser)
     options = parser.parse_args(arguments)
     loads = _LOADS if options.orders is None else (Load(options.orders, options.ticks),)
     figures: list[Figure] = []
     for load in loads:
-        figures += measure(load, options.seconds, options.warm_up)
+        figures += measure(load, options.shards, options.seconds, options.warm_up)
     show(figures, options.json)
     return figures
 
