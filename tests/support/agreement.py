@@ -21,7 +21,7 @@ class Disagreement(AssertionError):
 
 
 def apply_line(engine: Engine, line: str) -> list[Json]:
-    """Outputs of a line, which travels in the form of the log on its way to the engine if that can hold it."""
+    """Outputs of a line, which travels in the form of the log to the engine, if that can hold it."""
     try:
         message = decode_line(line)
     except DecodeError:
