@@ -1,8 +1,9 @@
 """Accounts, trades and resting orders.
 
 On a shelf they are replaced, never changed (see `shelf`): `copy()` gives one that may be changed until it is
-put there. `fields()` is the row in snapshots: **fields may only be appended**. Plain classes with their
-fields written out, because compiled that is a C struct; acyclic, so the collector need not look at them.
+put there. `fields()` is the row in snapshots, whose form is fixed: **another field needs another
+`SCHEMA_VERSION`**. Plain classes with their fields written out, because compiled that is a C struct; acyclic,
+so the collector need not look at them.
 """
 
 from typing import Final
