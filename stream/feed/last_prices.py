@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from redis.asyncio import Redis
 
-from paceline.adapters.redis.connect import AWAY
+from paceline.adapters.redis.connect import AWAY, stop_if_cancelled
 from paceline.core.money import format_decimal
 from paceline.domain.bars import is_usable
 from paceline.messages.inbound import PriceUpdate
@@ -33,7 +33,7 @@ class LastPrices:
             except AWAY as error:
                 log.warning("last prices not recalled", why=str(error))
                 return
-            _stop_if_cancelled()
+            stop_if_cancelled()
             if known is not None:
                 self._last_ids[symbol] = int(known)
 
@@ -60,7 +60,7 @@ class LastPrices:
                 away = True
             else:
                 away = False
-            _stop_if_cancelled()
+            stop_if_cancelled()
 
     async def _write(self, updates: Iterable[PriceUpdate]) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:
@@ -76,10 +76,3 @@ class LastPrices:
                 )
             if len(pipeline):
                 await pipeline.execute()
-
-
-def _stop_if_cancelled() -> None:
-    """redis-py writes within `wait_for`, which in Python 3.11 can swallow what is to stop us."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

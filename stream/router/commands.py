@@ -15,7 +15,7 @@ from paceline.messages.inbound import AmendTrade, CreateTrade, PlaceOrder
 from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, Effect, OrderResponse
 
-Command = tuple[str | bytes | int, ...]
+Command = tuple[str | int, ...]
 
 KEPT_US: Final = DAY_US
 _KEPT_S: Final = KEPT_US // SECOND_US
@@ -24,6 +24,10 @@ _REPLY_KEPT_S: Final = 60
 _TRADE_DECIMALS: Final = frozenset(
     {"entry", "quantity", "margin", "fee", "stop_loss", "take_profit", "trailing_stop", "liquidation"}
 )
+
+
+def _text(data: dict[str, Any]) -> str:
+    return encode_line(data).decode()
 
 
 def balance_key(account: str) -> str:
@@ -38,10 +42,14 @@ def orders_key(account: str) -> str:
     return f"orders:{account}"
 
 
+def events_key(account: str) -> str:
+    return f"events:{account}"
+
+
 def balance_command(update: BalanceUpdate, position: int, ordinal: int) -> Command:
     """Sets what an account holds; the fence on the router's position keeps older ones out."""
     data = output_to_json(update) | {"position": position, "ordinal": ordinal}
-    return ("SET", balance_key(update.account), encode_line(data))
+    return ("SET", balance_key(update.account), _text(data))
 
 
 def trade_command(trade: OpenTrade) -> Command:
@@ -52,7 +60,7 @@ def trade_command(trade: OpenTrade) -> Command:
     for name in trade.__struct_fields__:
         value = getattr(trade, name)
         data[name] = format_decimal(value) if name in _TRADE_DECIMALS and value is not None else value
-    return ("HSET", trades_key(trade.account), trade.trade, encode_line(data))
+    return ("HSET", trades_key(trade.account), trade.trade, _text(data))
 
 
 def read_trade(text: bytes) -> OpenTrade:
@@ -80,7 +88,7 @@ def order_command(message: PlaceOrder, order: str, opened_us: int, position: int
         "opened": opened_us,
         "position": position,
     }
-    return ("HSET", orders_key(message.account), order, encode_line(data))
+    return ("HSET", orders_key(message.account), order, _text(data))
 
 
 def event_id(position: int, ordinal: int) -> str:
@@ -88,25 +96,34 @@ def event_id(position: int, ordinal: int) -> str:
     return f"{position}-{ordinal if position else ordinal + 1}"
 
 
-def event_commands(effect: Effect, first_kept: int) -> list[Command]:
-    """Appends the outputs to their users' streams; entries of positions below `first_kept` may go."""
+def told_commands(effect: Effect, first_kept: int) -> list[Command]:
+    """Appends the outputs to their users' streams, then gives the answer to the request that waits.
+
+    Entries of positions below `first_kept` may go.
+    """
     found: list[Command] = []
+    reply: list[Command] = []
     for ordinal, output in enumerate(effect.outputs):
-        key = f"events:{output.account}"
+        text = _text(output_to_json(output))
         entry = event_id(effect.position, ordinal)
-        text = encode_line(output_to_json(output))
-        found.append(("XADD", key, "MINID", "~", f"{first_kept}-0", entry, "json", text))
-        found.append(("EXPIRE", key, _KEPT_S))
-    return found
+        found.append(
+            ("XADD", events_key(output.account), "MINID", "~", f"{first_kept}-0", entry, "json", text)
+        )
+        if ordinal == 0 and type(output) is OrderResponse:
+            reply = reply_commands(output, text)
+    return found + reply
 
 
-def reply_commands(effect: Effect) -> list[Command]:
-    """Puts the answer where the waiting request looks for it."""
-    response = effect.outputs[0] if effect.outputs else None
-    if type(response) is not OrderResponse:
-        return []
+def reply_commands(response: OrderResponse, text: str) -> list[Command]:
+    """Puts the answer, with its text, where the waiting request looks for it."""
     key = f"reply:{response.account}:{response.instruction}"
-    return [("RPUSH", key, encode_line(output_to_json(response))), ("EXPIRE", key, _REPLY_KEPT_S)]
+    return [("RPUSH", key, text), ("EXPIRE", key, _REPLY_KEPT_S)]
+
+
+def events_kept_commands(effects: list[Effect]) -> list[Command]:
+    """Lets the streams that these effects appended to live for as long as their entries are kept."""
+    accounts = dict.fromkeys(output.account for effect in effects for output in effect.outputs)
+    return [("EXPIRE", events_key(account), _KEPT_S) for account in accounts]
 
 
 def trades_wanted(effects: list[Effect]) -> set[tuple[str, str]]:

@@ -27,12 +27,12 @@ from stream.router.commands import (
     KEPT_US,
     Command,
     balance_command,
-    event_commands,
+    events_kept_commands,
     order_command,
     orders_key,
     read_trade,
-    reply_commands,
     state_commands,
+    told_commands,
     trade_command,
     trades_key,
     trades_wanted,
@@ -95,8 +95,8 @@ class RouterShard:
             for effect in effects:
                 if effect.position >= self._state_from:
                     commands.extend(state_commands(effect, trades))
-                commands.extend(event_commands(effect, first_kept))
-                commands.extend(reply_commands(effect))
+                commands.extend(told_commands(effect, first_kept))
+            commands.extend(events_kept_commands(effects))
         except KeyError as missing:
             await self._store.forget(self._shard)
             raise FenceBroken(f"trade {missing} is not in Redis") from missing

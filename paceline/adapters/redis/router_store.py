@@ -10,12 +10,13 @@ from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
-from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from paceline.adapters.postgres.readers import Standing
+from paceline.adapters.redis.connect import Client
 
-Command = tuple[str | bytes | int, ...]
+# Text, not bytes: Redis' msgpack does not know those.
+Command = tuple[str | int, ...]
 
 READY: Final = "router:ready"
 _READY_SHARDS: Final = "router:ready_shards"
@@ -63,11 +64,11 @@ def _text(standing: Standing) -> bytes:
 
 
 class RouterStore:
-    def __init__(self, client: Redis, shards: int) -> None:
+    def __init__(self, client: Client, shards: int) -> None:
         # Its annotations speak of text or bytes; ours is made to answer bytes.
         self._client: Any = client
         self._shards = shards
-        self._apply = self._client.register_script(_APPLY)
+        self._apply_sha = self._client.register_script(_APPLY).sha
         self._rebuilt = self._client.register_script(_REBUILT)
 
     async def standing(self, shard: int) -> tuple[Standing, int] | None:
@@ -87,22 +88,21 @@ class RouterStore:
 
     async def fields(self, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """Fields of hashes, given as `(key, field)`."""
-        pipeline = self._client.pipeline(transaction=False)
-        for key, field in wanted:
-            pipeline.hget(key, field)
-        return list(await pipeline.execute())
+        return await self._client.ask(*[("HGET", key, field) for key, field in wanted]) if wanted else []
 
-    async def apply(self, shard: int, was: Standing, now: Standing, commands: Iterable[Command]) -> None:
+    async def apply(self, shard: int, was: Standing, now: Standing, commands: Sequence[Command]) -> None:
         """Do all commands and move the shard's position, or nothing.
 
         Repeating a call whose answer was lost does no harm. `FenceBroken` when Redis stands neither at
         `was` nor at `now`.
         """
-        # As text throughout: Redis' msgpack does not know bytes.
-        words = [[word.decode() if type(word) is bytes else word for word in one] for one in commands]
-        packed = msgspec.msgpack.encode(words)
+        packed = msgspec.msgpack.encode(commands)
+        arguments = (1, _position_key(shard), _text(was), _text(now), packed)
         try:
-            await self._apply(keys=[_position_key(shard)], args=[_text(was), _text(now), packed])
+            try:
+                await self._client.ask(("EVALSHA", self._apply_sha, *arguments))
+            except NoScriptError:  # Redis keeps it from the first time on, until it starts anew
+                await self._client.ask(("EVAL", _APPLY, *arguments))
         except ResponseError as error:
             if not str(error).startswith("FENCE"):
                 raise

@@ -221,3 +221,28 @@ async def test_redis_that_is_away_for_a_moment_is_waited_for(
         cache.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     await task
     check_against_engine(cache, busy)
+
+
+async def test_redis_that_hangs_for_a_moment_is_waited_for(
+    database: str, redis_url: str, cache: Any, busy: Day, records: list[LogRecord]
+) -> None:
+    router = Router(database, f"{redis_url}?socket_timeout=0.2", SHARDS)
+    shard = await router.open(0, bounds_of(records))
+    await shard.handle(records[:2])
+    cache.client_pause(500, all=False)
+    await shard.handle(records[2:4])
+    await shard.close()
+    await route(router, records)
+    check_against_engine(cache, busy)
+    await router.stop()
+
+
+async def test_a_redis_that_forgot_the_script_is_given_it_again(
+    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+) -> None:
+    shard = await router.open(0, bounds_of(records))
+    for start in range(0, len(records), 10):
+        cache.script_flush()
+        await shard.handle(records[start : start + 10])
+    await shard.close()
+    check_against_engine(cache, busy)

@@ -1,0 +1,107 @@
+"""The short way to Redis: whatever breaks, nobody is handed the answer to somebody else's question."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import redis
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as NoAnswer
+
+from paceline.adapters.redis.connect import AWAY, Client, connect
+from tests.support.waiting import until
+
+KEY = "short_way"
+
+
+@pytest.fixture
+def server(redis_url: str) -> Iterator[Any]:
+    with redis.Redis.from_url(redis_url) as opened:
+        yield opened
+        opened.client_unpause()
+        opened.delete(KEY)
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[Client]:
+    opened = connect(f"{redis_url}?socket_timeout=0.2&client_name={KEY}")
+    yield opened
+    await opened.aclose()
+
+
+def connections(server: Any) -> list[str]:
+    return [found["id"] for found in server.client_list() if found["name"] == KEY]
+
+
+async def waiting(client: Client, server: Any) -> asyncio.Task[list[Any]]:
+    """A command that Redis has and will not answer."""
+    task = asyncio.create_task(client.ask(("BLPOP", KEY, 0)))
+    await until(lambda: server.info("clients")["blocked_clients"] > 0)
+    return task
+
+
+async def test_answers_come_in_the_order_of_their_commands(client: Client, server: Any) -> None:
+    assert await client.ask(("SET", KEY, b"\x00\xff"), ("GET", KEY), ("STRLEN", KEY)) == [
+        b"OK",
+        b"\x00\xff",
+        2,
+    ]
+
+
+async def test_one_connection_serves_those_who_ask_in_turn(client: Client, server: Any) -> None:
+    for _ in range(5):
+        await client.ask(("ECHO", "own"))
+    assert len(connections(server)) == 1
+    assert sorted(await asyncio.gather(*(client.ask(("ECHO", str(n))) for n in range(3)))) == [
+        [b"0"],
+        [b"1"],
+        [b"2"],
+    ]
+    assert len(connections(server)) == 3
+    await client.aclose()
+    assert connections(server) == []
+
+
+async def test_an_error_among_several_answers_leaves_none_behind(client: Client, server: Any) -> None:
+    with pytest.raises(ResponseError):
+        await client.ask(("SET", KEY, "text"), ("INCR", KEY), ("ECHO", "another's"))
+    assert await client.ask(("ECHO", "own")) == [b"own"]
+
+
+async def test_a_connection_that_breaks_half_way_is_told_as_away(client: Client, server: Any) -> None:
+    task = await waiting(client, server)
+    server.client_kill_filter(_id=connections(server)[0])
+    with pytest.raises(AWAY):
+        await task
+    assert await client.ask(("ECHO", "own")) == [b"own"]
+
+
+async def test_a_redis_that_hangs_is_told_as_away(client: Client, server: Any) -> None:
+    await client.ask(("ECHO", "connected"))
+    server.client_pause(60_000, all=False)
+    with pytest.raises(NoAnswer, match=r"within 0\.2 s") as told:
+        await client.ask(("SET", KEY, "late"))
+    assert isinstance(told.value, AWAY)
+    server.client_unpause()
+    assert await client.ask(("ECHO", "own")) == [b"own"]
+
+
+async def test_who_is_cancelled_half_way_leaves_no_answer_behind(client: Client, server: Any) -> None:
+    task = await waiting(client, server)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    server.rpush(KEY, "another's")
+    assert await client.ask(("ECHO", "own")) == [b"own"]
+
+
+async def test_when_one_connection_was_dead_the_others_are_not_tried(client: Client, server: Any) -> None:
+    """After a restart of Redis all that lie idle are dead: who asks next fails once, not once for each."""
+    await asyncio.gather(*(client.ask(("BLPOP", f"nothing-{number}", "0.05")) for number in range(5)))
+    assert len(connections(server)) == 5
+    for found in connections(server):
+        server.client_kill_filter(_id=found)
+    with pytest.raises(AWAY):
+        await client.ask(("PING",))
+    assert [await client.ask(("PING",)) for _ in range(5)] == [[b"PONG"]] * 5
