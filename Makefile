@@ -36,14 +36,11 @@ UV := 0.13.8
 
 $(VENV)/.python: requirements.txt
 	@set -e; \
-	for candidate in "$$PYTHON" python3 python3.13 python3.12 python3.11; do \
-	  [ -n "$$candidate" ] || continue; \
-	  if "$$candidate" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
-	    found=$$candidate; break; fi; \
-	done; \
-	if [ -z "$$found" ]; then \
-	  echo 'Python 3.11, 3.12 or 3.13 is needed and was not found: install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1; fi; \
-	if ! [ -x $(BIN)/python ]; then echo "making $(VENV) with $$("$$found" --version)"; "$$found" -m venv $(VENV); fi; \
+	if ! [ -x $(BIN)/python ]; then \
+	  any=$$(command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3); \
+	  found=$$("$$any" paceline/local/interpreters.py $$PYTHON) || { \
+	    echo 'Python 3.11, 3.12 or 3.13 is needed: install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1; }; \
+	  echo "making $(VENV) with $$("$$found" --version) ($$found)"; "$$found" -m venv $(VENV); fi; \
 	echo "installing the locked requirements (about 2 GB)"; \
 	uv=$$(command -v uv || true); \
 	if [ -z "$$uv" ]; then $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) && uv=$(BIN)/uv; fi; \
