@@ -6,6 +6,7 @@ Faust's own consumer would have nothing to subscribe to and fail at start.
 """
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -130,6 +131,8 @@ def run(names: Sequence[str], settings: Settings) -> None:
         build_app(names, settings), loop=loop, quiet=True, override_logging=False, redirect_stdouts=False
     )
     worker.spinner = None
+    gc.collect()
+    gc.freeze()  # what is imported stays: collections need not look at it
     try:
         worker.execute_from_commandline()
     except SystemExit as end:

@@ -7,6 +7,7 @@ the shards go on from what they stored.
 """
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -22,6 +23,8 @@ _log = structlog.get_logger()
 _IDLE_MS: Final = 100
 # A round is short enough to be ended by a stop: a record may hold hundreds of messages.
 _MAX_RECORDS: Final = 200
+# What comes sooner after a read is read together: a record on its own costs Kafka and us as much as ten.
+_PACE_S: Final = 0.003
 _CLOSE_WITHIN_S: Final = 5
 _STOP_WITHIN_S: Final = 6
 
@@ -73,6 +76,7 @@ class LogService(Service):  # type: ignore[misc]
         self._shard_count = shards
         self._shards: dict[int, Shard] = {}
         self._state = "starting"
+        self._next_read_s = 0.0
         self._ended = asyncio.Event()
         self._ended.set()
 
@@ -129,7 +133,9 @@ class LogService(Service):  # type: ignore[misc]
         if not self._shards:
             await asyncio.sleep(_IDLE_MS / 1000)
             return
+        await asyncio.sleep(self._next_read_s - time.monotonic())
         batches = await self._reader.read(list(self._shards), _IDLE_MS, _MAX_RECORDS)
+        self._next_read_s = time.monotonic() + _PACE_S
         for shard, records in batches.items():
             await self._guarded(shard, records)
         for shard in list(self._shards):
