@@ -1,9 +1,9 @@
 """The way of an order with nothing on it: HTTP → Kafka → an engine that says yes → Kafka → Redis → HTTP.
 
-    python -m bench.empty_path [--orders 200] [--ticks 5000] [--seconds 20] [--json]
+    python -m bench.empty_path [--orders 200] [--ticks 5000] [--shards 4] [--seconds 20] [--json]
 
 No session, no validation, no engine, no books: what remains are the servers and the hops, which no order can
-be faster than. Prices flow through the same log meanwhile.
+be faster than. Prices flow to every shard of the same log meanwhile.
 """
 
 import argparse
@@ -14,14 +14,16 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import Interfaces, Loops
 
+from api.rsgi import OnLoop
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.orders import order_latencies
@@ -30,7 +32,8 @@ from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.redis import connect as streams
-from paceline.adapters.redis.hot import RedisReplies, connect
+from paceline.adapters.redis.hot import HotClient, RedisReplies
+from paceline.core.ids import shard_of
 from paceline.local.ports import free_port
 from paceline.messages.inbound import PlaceOrder
 from paceline.messages.json_form import encode_line, output_to_json
@@ -38,48 +41,50 @@ from paceline.messages.log_form import decode_effects, decode_messages, encode_e
 from paceline.messages.outbound import Effect, OrderResponse
 from paceline.settings import settings
 
-_ACCOUNT = "nobody"
+_ACCOUNTS = 8
 _TICK_BATCHES_HZ = 200
 _REPLY_KEPT_S = 60
+_LONGEST_BODY = 1024
 
 
-def application() -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
-    """A WSGI application whose one answer is the engine's."""
+def application() -> OnLoop:
+    """An application whose one answer is the engine's."""
     log = KafkaInstructionLog(settings().brokers, timeout_ms=2_000, client_id="bench-empty")
-    replies = RedisReplies(connect(settings().cache_url, 36, 2_000))
+    replies = RedisReplies(HotClient(settings().cache_url, 2_000))
+    shards, number = settings().engine_shards, count()
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         now_us = time.time_ns() // 1000
-        message = PlaceOrder(uuid4().hex, now_us, _ACCOUNT, load.SYMBOL, "buy", "market", 1)
-        log.append(message, 0)
-        found = replies.wait(_ACCOUNT, message.id, 2_000)
+        account = f"nobody-{next(number) % _ACCOUNTS}"
+        message = PlaceOrder(uuid4().hex, now_us, account, load.SYMBOL, "buy", "market", 1)
+        log.append(message, shard_of(account, shards))
+        found = replies.wait(account, message.id, 2_000)
         start("200 OK" if found else "202 Accepted", [("Content-Type", "text/plain")])
         return [b"" if found is None else found.id.encode()]
 
-    return answer
+    return OnLoop(answer, _LONGEST_BODY, log.close)
 
 
 def serve(port: int) -> None:
     Granian(
-        "bench.empty_path:application", factory=True, interface=Interfaces.WSGI, address="127.0.0.1",
-        port=port, workers=1, blocking_threads=32, backlog=1024, websockets=False, log_access=False,
+        "bench.empty_path:application", factory=True, interface=Interfaces.RSGI, address="127.0.0.1",
+        port=port, workers=1, loop=Loops.uvloop, backlog=1024, websockets=False, log_access=False,
     ).serve()  # fmt: skip
 
 
-async def say_yes(brokers: str) -> None:
+async def say_yes(brokers: str, shards: int) -> None:
     """Answer every order on `engine.in` with itself, at once."""
     producer = make_producer(brokers, "bench-yes")
     await producer.start()
-    outlet = Outlet(producer, ENGINE_OUT, 0)
-    async for offset, value in _records(brokers, ENGINE_IN):
+    outlets = [Outlet(producer, ENGINE_OUT, shard) for shard in range(shards)]
+    async for record in _records(brokers, ENGINE_IN, shards):
         effects = [
-            Effect(offset, message.time, message, [_yes(f"0:{offset}:{number}", message)])
-            for number, message in enumerate(decode_messages(value))
+            Effect(record.offset, message.time, message, [_yes(f"0:{record.offset}:{number}", message)])
+            for number, message in enumerate(decode_messages(record.value))
             if type(message) is PlaceOrder
         ]
         if effects:
-            await outlet.send(encode_effects(effects))
+            await outlets[record.partition].send(encode_effects(effects))
 
 
 def _yes(name: str, order: PlaceOrder) -> OrderResponse:
@@ -87,43 +92,45 @@ def _yes(name: str, order: PlaceOrder) -> OrderResponse:
     return OrderResponse(name, order.time, order.id, order.account, "accepted", None, *rest, False)
 
 
-async def hand_on(brokers: str, cache_url: str) -> None:
+async def hand_on(brokers: str, cache_url: str, shards: int) -> None:
     """Bring every answer on `engine.out` to Redis, where its request waits."""
     client = streams.connect(cache_url)
-    async for _, value in _records(brokers, ENGINE_OUT):
-        pipeline = client.pipeline(transaction=False)
-        for effect in decode_effects(value):
+    async for record in _records(brokers, ENGINE_OUT, shards):
+        commands: list[streams.Words] = []
+        for effect in decode_effects(record.value):
             for output in effect.outputs:
                 assert isinstance(output, OrderResponse)
                 key = f"reply:{output.account}:{output.instruction}"
-                pipeline.rpush(key, encode_line(output_to_json(output)))
-                pipeline.expire(key, _REPLY_KEPT_S)
-        await pipeline.execute()
+                commands.append(("RPUSH", key, encode_line(output_to_json(output))))
+                commands.append(("EXPIRE", key, _REPLY_KEPT_S))
+        await client.ask(*commands)
 
 
-async def send_prices(brokers: str, ticks_hz: int) -> None:
+async def send_prices(brokers: str, ticks_hz: int, shards: int) -> None:
     producer = make_producer(brokers, "bench-ticks")
     await producer.start()
     batch = max(1, ticks_hz // _TICK_BATCHES_HZ)
     due, number = time.perf_counter(), 0
     while True:
         prices = [load.price(number + n, load.MID) for n in range(batch)]
-        await producer.send(ENGINE_IN, value=load.encoded(prices)[0], partition=0)
+        value = load.encoded(prices)[0]
+        for shard in range(shards):
+            await producer.send(ENGINE_IN, value=value, partition=shard)
         number += batch
         due += batch / ticks_hz
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
 
 
-async def _records(brokers: str, topic: str) -> Any:
+async def _records(brokers: str, topic: str, shards: int) -> Any:
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
     await consumer.start()
-    partition = TopicPartition(topic, 0)
-    consumer.assign([partition])
-    await consumer.seek_to_beginning(partition)
+    partitions = [TopicPartition(topic, shard) for shard in range(shards)]
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning(*partitions)
     while True:
         for records in (await consumer.getmany(timeout_ms=100)).values():
             for record in records:
-                yield record.offset, record.value
+                yield record
 
 
 @contextmanager
@@ -144,11 +151,11 @@ async def _until_answered(url: str) -> None:
             await asyncio.sleep(0.5)
 
 
-def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float) -> list[Figure]:
+def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float, shards: int) -> list[Figure]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     with ExitStack() as stack:
-        environment = stack.enter_context(running_servers()).fresh().environment(1)
+        environment = stack.enter_context(running_servers()).fresh().environment(shards)
         for arguments in (("serve", port), ("yes",), ("hand-on",), ("prices", ticks_hz)):
             stack.enter_context(part(environment, *arguments))
         uvloop.run(_until_answered(url))
@@ -170,10 +177,11 @@ def main(arguments: Sequence[str]) -> list[Figure]:
     parser.add_argument("--orders", type=float, default=200, help="orders a second")
     parser.add_argument("--ticks", type=int, default=5000, help="price updates a second")
     parser.add_argument("--seconds", type=float, default=20, help="how long to send orders")
-    parser.add_argument("--warm-up", type=float, default=45, help="seconds of orders that are not counted")
+    parser.add_argument("--warm-up", type=float, default=90, help="seconds of orders that are not counted")
+    parser.add_argument("--shards", type=int, default=settings().engine_shards, help="of the log")
     figures_as_json(parser)
     options = parser.parse_args(arguments)
-    figures = measure(options.orders, options.ticks, options.seconds, options.warm_up)
+    figures = measure(options.orders, options.ticks, options.seconds, options.warm_up, options.shards)
     show(figures, options.json)
     return figures
 
@@ -183,10 +191,10 @@ if __name__ == "__main__":
         case ["serve", port_]:
             serve(int(port_))
         case ["yes"]:
-            uvloop.run(say_yes(settings().brokers))
+            uvloop.run(say_yes(settings().brokers, settings().engine_shards))
         case ["hand-on"]:
-            uvloop.run(hand_on(settings().brokers, settings().cache_url))
+            uvloop.run(hand_on(settings().brokers, settings().cache_url, settings().engine_shards))
         case ["prices", rate]:
-            uvloop.run(send_prices(settings().brokers, int(rate)))
+            uvloop.run(send_prices(settings().brokers, int(rate), settings().engine_shards))
         case other:
             main(other)

@@ -1,6 +1,6 @@
 """How long the platform takes to start, what it needs, and how fast an order is answered through HTTP.
 
-    python -m bench.stack [--seconds 20] [--warm-up 45] [--orders 50 --ticks 1000] [--shards 4]
+    python -m bench.stack [--seconds 20] [--warm-up 90] [--orders 50 --ticks 1000] [--shards 4]
 
 Starts a stack of its own by `paceline up` for each load, on free ports and in a temporary folder. Its limit
 is the empty way: the same servers and hops with nothing on them (`bench.empty_path`).
@@ -96,7 +96,7 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
         began = time.perf_counter()
         stop(stack.process)
         stopped_after_s = time.perf_counter() - began
-    empty = empty_path.measure(load.orders_hz, load.ticks_hz, seconds, warm_up_s)
+    empty = empty_path.measure(load.orders_hz, load.ticks_hz, seconds, warm_up_s, shards)
     at = f"({load.orders_hz:g} orders/s, {load.ticks_hz} ticks/s)"
     times = [
         Figure(f"order to reply, {name} {at}", quantile(latencies, share), "ms", must, aim, limit.value,
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str]) -> list[Figure]:
         description=__doc__.split("\n", maxsplit=1)[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=20, help="how long to send orders")
-    parser.add_argument("--warm-up", type=float, default=45, help="seconds of orders that are not counted")
+    parser.add_argument("--warm-up", type=float, default=90, help="seconds of orders that are not counted")
     parser.add_argument("--orders", type=float, help="orders a second, instead of the usual loads")
     parser.add_argument("--ticks", type=int, default=1000, help="price updates a second, with --orders")
     parser.add_argument(
