@@ -9,6 +9,7 @@ from api.account.routes import blueprint as account
 from api.admin.routes import blueprint as admin
 from api.auth.routes import blueprint as auth
 from api.bound import Bound
+from api.context import platform as platform_of_app
 from api.front import Front
 from api.health.routes import blueprint as health
 from api.leaderboard.routes import blueprint as leaderboard
@@ -41,5 +42,12 @@ def create_app(settings: Settings | None = None, platform: Platform | None = Non
     app.register_blueprint(admin, url_prefix=f"{BASE}/admin")
     app.register_blueprint(leaderboard, url_prefix=f"{BASE}/leaderboard")
     openapi.install(app, BASE)
-    app.wsgi_app = Front(Bound(app.wsgi_app, settings.api_threads))  # type: ignore[method-assign]
+    app.wsgi_app = Front(Bound(app.wsgi_app, settings.api_requests))  # type: ignore[method-assign]
     return app
+
+
+def close(app: Flask) -> None:
+    """Let go of the servers that the application works with."""
+    with app.app_context():
+        limits.close()
+        platform_of_app().close()

@@ -7,12 +7,14 @@ from typing import Any, Final, cast
 
 from flask import Flask, current_app, request
 from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import FixedWindowRateLimiter
+from redis.asyncio import ConnectionPool
 from werkzeug.exceptions import TooManyRequests
 
 from api.context import settings as settings_of_app
+from paceline.adapters.awaiting import wait_for
 from paceline.settings import Settings
 
 _PER_EMAIL: Final = RateLimitItemPerMinute(5, 10)
@@ -21,29 +23,45 @@ _EXTENSION: Final = "paceline.limits"
 
 class Limits:
     def __init__(self, cache_url: str) -> None:
-        shared = RedisStorage(cache_url, wrap_exceptions=True, socket_connect_timeout=1, socket_timeout=1)
+        self._connections = ConnectionPool.from_url(cache_url, socket_connect_timeout=1, socket_timeout=1)
+        # The pool is taken, though the hint is narrower.
+        shared = RedisStorage(
+            cache_url,
+            wrap_exceptions=True,
+            implementation="redispy",
+            connection_pool=self._connections,  # type: ignore[arg-type]
+        )
         self._shared = FixedWindowRateLimiter(shared)
         self._own = FixedWindowRateLimiter(MemoryStorage())
 
     def spend(self, limit: RateLimitItem, *whose: str) -> None:
         """Use up one of what somebody may do; `TooManyRequests` when nothing is left."""
         try:
-            wait_s = _spend(self._shared, limit, whose)
+            wait_s = wait_for(_spend(self._shared, limit, whose))
         except StorageError:
-            wait_s = _spend(self._own, limit, whose)
+            wait_s = wait_for(_spend(self._own, limit, whose))
         if wait_s:
             raise TooManyRequests(retry_after=wait_s)
 
+    def close(self) -> None:
+        wait_for(self._connections.aclose())
 
-def _spend(limiter: FixedWindowRateLimiter, limit: RateLimitItem, whose: tuple[str, ...]) -> int:
+
+async def _spend(limiter: FixedWindowRateLimiter, limit: RateLimitItem, whose: tuple[str, ...]) -> int:
     """Seconds until there is room again, 0 if there was."""
-    if limiter.hit(limit, *whose):
+    if await limiter.hit(limit, *whose):
         return 0
-    return max(1, int(limiter.get_window_stats(limit, *whose).reset_time - time.time()))
+    window = await limiter.get_window_stats(limit, *whose)
+    return max(1, int(window.reset_time - time.time()))
 
 
 def install(app: Flask, settings: Settings) -> None:
     app.extensions[_EXTENSION] = Limits(settings.cache_url)
+
+
+def close() -> None:
+    """Let go of the connections of the application at hand."""
+    _limits().close()
 
 
 def _limits() -> Limits:

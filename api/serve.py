@@ -1,25 +1,23 @@
-"""The API under granian: one worker process with a pool of threads."""
+"""The API under granian: one worker process with one event loop."""
 
-import atexit
+import gc
 import os
 import signal
 import threading
 import time
+from functools import partial
 from typing import Final
 
-from flask import Flask
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import Interfaces, Loops
 
-from api import create_app
-from api.context import platform
+from api import MAX_BODY_BYTES, close, create_app
+from api.rsgi import OnLoop
 from paceline.logs import set_up_logs
 from paceline.settings import Settings
 
 _STOP_S: Final = 8
 _LOOK_S: Final = 0.2
-# They tell those for whom there is no place, and how we are.
-_DOORKEEPERS: Final = 4
 
 
 def serve(settings: Settings) -> None:
@@ -27,11 +25,11 @@ def serve(settings: Settings) -> None:
     Granian(
         "api.serve:worker",
         factory=True,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         address=settings.bind_host,
         port=settings.api_port,
         workers=1,
-        blocking_threads=settings.api_threads + _DOORKEEPERS,
+        loop=Loops.uvloop,
         backlog=1024,
         websockets=False,
         respawn_failed_workers=True,
@@ -41,15 +39,15 @@ def serve(settings: Settings) -> None:
     ).serve()
 
 
-def worker() -> Flask:
+def worker() -> OnLoop:
     """The application in a worker process, which does not outlive its parent, even a killed one."""
     set_up_logs("api")
     parent = os.getppid()
     threading.Thread(target=_follow, args=(parent,), name="parent-watch", daemon=True).start()
     app = create_app()
-    with app.app_context():
-        atexit.register(platform().close)
-    return app
+    gc.collect()
+    gc.freeze()  # what is imported stays: collections need not look at it
+    return OnLoop(app, MAX_BODY_BYTES, partial(close, app))
 
 
 def _follow(parent: int) -> None:

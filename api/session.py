@@ -1,4 +1,4 @@
-"""Who is asking: a signed cookie, whose `jti` is a row in Postgres that is looked at on every request."""
+"""Who is asking: a signed cookie, whose `jti` is a row in Postgres that is looked at with every request."""
 
 import hmac
 import re

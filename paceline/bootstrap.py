@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from paceline.adapters.awaiting import pause
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import EngineLog
 from paceline.adapters.notify.resend import ResendNotifier
@@ -17,11 +18,11 @@ from paceline.adapters.postgres.members import PostgresMembers
 from paceline.adapters.postgres.pool import Pool
 from paceline.adapters.postgres.records import PostgresRecords
 from paceline.adapters.redis.hot import (
+    HotClient,
     RedisAccountState,
     RedisPrices,
     RedisReplies,
     all_heartbeats,
-    connect,
     ping,
 )
 from paceline.ports.control import Control
@@ -53,8 +54,8 @@ class Platform:
 
 def open_platform(settings: Settings) -> Platform:
     """The API's platform on real servers, which need not be there yet."""
-    pool = Pool(settings.database_url, connections=max(2, settings.api_threads // 4))
-    redis = connect(settings.cache_url, settings.api_threads + 4, settings.reply_timeout_ms)
+    pool = Pool(settings.database_url, connections=max(2, settings.api_requests // 4))
+    redis = HotClient(settings.cache_url, settings.reply_timeout_ms)
     log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
     notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key, settings.mail_from)
     prices = RedisPrices(redis)
@@ -64,6 +65,7 @@ def open_platform(settings: Settings) -> Platform:
         answers=PostgresAnswers(pool),
         prices=prices,
         now_us=lambda: time.time_ns() // 1000,
+        pause=pause,
         shards=settings.engine_shards,
         reply_timeout_ms=settings.reply_timeout_ms,
         default_slippage_bps=settings.default_slippage_bps,

@@ -156,7 +156,7 @@ class Settings:
     sign_in_rate_per_minute: int = _setting(
         "60", _between(1, 10_000), "Sign-in links that one network address may ask for in a minute"
     )
-    api_threads: int = _setting(
+    api_requests: int = _setting(
         "128", _between(1, 512), "Requests the API handles at once; what comes beyond is answered 503"
     )
 

@@ -58,7 +58,7 @@ def beats(cache_url: str, name: str) -> Probe:
 
     def ask(started_us: int) -> str | None:
         try:
-            found = heartbeats(client).get(name, [])
+            found = heartbeats(client.execute_command).get(name, [])
         except redis.RedisError:
             return "Redis does not answer, so there is no heartbeat"
         mine = [beat for beat in found if (beat.get("at_us") or 0) >= started_us]

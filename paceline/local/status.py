@@ -40,7 +40,7 @@ def _heartbeats(settings: Settings) -> dict[str, dict[str, Any]]:
         with redis.Redis.from_url(
             settings.cache_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
         ) as client:
-            return {name: together(beats) for name, beats in heartbeats(client).items()}
+            return {name: together(beats) for name, beats in heartbeats(client.execute_command).items()}
     except redis.RedisError:
         return {}
 

@@ -107,7 +107,7 @@ def _arrived(desk: Desk, control: Control, message: Admin) -> Outcome:
         done = len(seen) == desk.shards
         if done or time.monotonic() >= deadline:
             return Outcome(instruction=message.id, status="done" if done else "pending", shards=sorted(seen))
-        time.sleep(_POLL_S)
+        desk.pause(_POLL_S)
 
 
 def transfer(desk: Desk, control: Control, message: Deposit | Withdraw) -> Answer | None:

@@ -19,13 +19,15 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True)
 class Desk:
-    """What trading needs from outside. `now_us` stamps messages; nothing in a request does."""
+    """What trading needs from outside. `now_us` stamps messages; nothing in a request does. `pause` waits so
+    many seconds."""
 
     log: InstructionLog
     replies: Replies
     answers: Answers
     prices: Prices
     now_us: Callable[[], int]
+    pause: Callable[[float], None]
     shards: int
     reply_timeout_ms: int
     default_slippage_bps: int
@@ -103,7 +105,7 @@ def _answer_in_time(desk: Desk, message: User) -> Answer | None:
     except TransientError:
         answer = _stored(desk, message)
         while answer is None and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
+            desk.pause(_POLL_S)
             answer = _stored(desk, message)
         return answer
 

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from paceline.adapters.postgres.account_state import PostgresAccountState
-from paceline.adapters.redis.hot import RedisAccountState, connect
+from paceline.adapters.redis.hot import HotClient, RedisAccountState
 from paceline.core.errors import TransientError
 from paceline.ports.account_state import AccountState, Balance, OpenTrade, RestingOrder
 from stream.router.service import Router
@@ -49,7 +49,7 @@ def state(request: pytest.FixtureRequest) -> Iterator[AccountState]:
         return
     redis_url = request.getfixturevalue("redis_url")
     asyncio.run(fill_redis(request.getfixturevalue("fresh_database")(), redis_url))
-    client = connect(redis_url, 2, 100)
+    client = HotClient(redis_url, 100)
     yield RedisAccountState(client, 1)
     client.close()
 
@@ -85,7 +85,9 @@ def test_what_may_not_be_whole_is_not_known(kind: str, request: pytest.FixtureRe
         with redis.Redis.from_url(url) as client:
             client.delete("router:ready")
             client.set("router:state_from:0", 10**9)
-        partial = RedisAccountState(connect(url, 2, 100), 1)
+        client = HotClient(url, 100)
+        request.addfinalizer(client.close)
+        partial = RedisAccountState(client, 1)
     for found in (partial.balance("ada"), partial.open_trades("ada"), partial.resting_orders("ada")):
         assert found is None
 
@@ -110,7 +112,7 @@ def test_a_store_that_is_away_is_told_as_passing(kind: str, request: pytest.Fixt
     if kind == "postgres":
         away = PostgresAccountState(request.getfixturevalue("lost_pool"))
     elif kind == "redis":
-        away = RedisAccountState(connect(request.getfixturevalue("lost_redis_url"), 2, 100), 1)
+        away = RedisAccountState(HotClient(request.getfixturevalue("lost_redis_url"), 100), 1)
     for ask in (away.balance, away.open_trades, away.resting_orders):
         with pytest.raises(TransientError):
             ask("ada")

@@ -1,5 +1,6 @@
 """What `Members` promises: links that work once, sessions that end."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from secrets import token_bytes
 from uuid import UUID, uuid4
@@ -116,3 +117,19 @@ def test_a_store_that_is_away_is_told_as_passing(away: Members) -> None:
         away.of_session(uuid4())
     with pytest.raises(TransientError):
         away.end_session(uuid4())
+
+
+def test_what_another_instance_ends_is_seen_within_a_second(
+    request: pytest.FixtureRequest, email: str
+) -> None:
+    """A fake is alone with its sessions."""
+    pool = request.getfixturevalue("pool")
+    here, there = PostgresMembers(pool), PostgresMembers(pool)
+    member, session = signed_in(here, email)
+    assert (here.of_session(session), there.of_session(session)) == (member, member)
+    here.end_session(session)
+    ended_s = time.monotonic()
+    assert here.of_session(session) is None
+    while there.of_session(session) is not None:
+        time.sleep(0.05)
+    assert time.monotonic() - ended_s < 2

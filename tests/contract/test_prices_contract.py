@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from paceline.adapters.redis.hot import RedisPrices, connect
+from paceline.adapters.redis.hot import HotClient, RedisPrices
 from paceline.core.errors import TransientError
 from paceline.ports.instructions import Price, Prices
 from tests.support.fakes.instructions import FakePrices
@@ -18,9 +18,9 @@ def prices(request: pytest.FixtureRequest) -> Iterator[Prices]:
     if request.param == "fake":
         yield FakePrices(BTC=PRICE)
         return
-    client = connect(request.getfixturevalue("redis_url"), 2, 100)
+    client = HotClient(request.getfixturevalue("redis_url"), 100)
     told = {"bid": "68983", "ask": "68983.1", "time_us": PRICE.time_us, "update_id": 1}  # as the feed does
-    client.hset("price:BTC", mapping=told)
+    client.ask("HSET", "price:BTC", *[word for pair in told.items() for word in pair])
     yield RedisPrices(client)
     client.close()
 
@@ -35,6 +35,6 @@ def test_a_symbol_without_a_price_has_none(prices: Prices) -> None:
 
 @pytest.mark.parametrize("kind", ["fake", "redis"])
 def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_redis_url: str) -> None:
-    away = lost(FakePrices()) if kind == "fake" else RedisPrices(connect(lost_redis_url, 2, 100))
+    away = lost(FakePrices()) if kind == "fake" else RedisPrices(HotClient(lost_redis_url, 100))
     with pytest.raises(TransientError):
         away.last("BTC")

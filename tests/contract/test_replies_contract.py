@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
-import redis
 
-from paceline.adapters.redis.hot import RedisReplies, connect
+from paceline.adapters.redis.hot import HotClient, RedisReplies
 from paceline.core.errors import TransientError
-from paceline.messages.inbound import Deposit
-from paceline.messages.outbound import Effect, OrderResponse
+from paceline.messages.json_form import encode_line, output_to_json
+from paceline.messages.outbound import OrderResponse
 from paceline.ports.instructions import Answer, Replies
 from stream.router.commands import reply_commands
 from tests.support.fakes.instructions import FakeReplies
@@ -27,12 +26,12 @@ class Subject:
     give: Callable[[Answer], None]
 
 
-def as_the_router_gives(client: redis.Redis, answer: Answer) -> None:
+def as_the_router_gives(client: HotClient, answer: Answer) -> None:
     """None of the answers here has amounts."""
     fields = [getattr(answer, name) for name in OrderResponse.__struct_fields__]
-    message = Deposit(answer.instruction, 1, answer.account, 1)
-    for command in reply_commands(Effect(0, 1, message, [OrderResponse(*fields)])):
-        client.execute_command(*command)
+    response = OrderResponse(*fields)
+    for command in reply_commands(response, encode_line(output_to_json(response)).decode()):
+        client.ask(*command)
 
 
 @pytest.fixture(params=["fake", "redis"])
@@ -41,7 +40,7 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
         fake = FakeReplies()
         yield Subject(fake, fake.give)
         return
-    client = connect(request.getfixturevalue("redis_url"), 4, WAIT_MS)
+    client = HotClient(request.getfixturevalue("redis_url"), WAIT_MS)
     yield Subject(RedisReplies(client), lambda answer: as_the_router_gives(client, answer))
     client.close()
 
@@ -86,7 +85,7 @@ def test_what_waits_is_remembered(subject: Subject, answer: Answer) -> None:
 
 @pytest.mark.parametrize("kind", ["fake", "redis"])
 def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_redis_url: str) -> None:
-    away = lost(FakeReplies()) if kind == "fake" else RedisReplies(connect(lost_redis_url, 2, 100))
+    away = lost(FakeReplies()) if kind == "fake" else RedisReplies(HotClient(lost_redis_url, 100))
     with pytest.raises(TransientError):
         away.wait("ada", "i", 10)
     with pytest.raises(TransientError):

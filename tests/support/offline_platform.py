@@ -1,5 +1,6 @@
 """A platform whose every dependency is away, for what needs none."""
 
+import time
 from typing import Any, NoReturn
 
 from paceline.bootstrap import Platform
@@ -29,6 +30,7 @@ def offline_platform() -> Platform:
             answers=ports,
             prices=ports,
             now_us=lambda: 1,
+            pause=time.sleep,
             shards=1,
             reply_timeout_ms=10,
             default_slippage_bps=50,

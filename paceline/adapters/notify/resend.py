@@ -1,11 +1,12 @@
 """Mail through Resend's API (`POST /emails`). Its `Idempotency-Key` makes sending again harmless for 24 h."""
 
+import asyncio
 import random
-import time
 from typing import Final
 
 import httpx
 
+from paceline.adapters.awaiting import wait_for
 from paceline.core.errors import PermanentError, TransientError, UnknownError, UpstreamError
 from paceline.ports.notifier import Mail
 
@@ -17,7 +18,7 @@ _LONGEST_RETRY_AFTER_S: Final = 60
 class ResendNotifier:
     def __init__(self, url: str, api_key: str, sender: str, timeout_s: float = 5.0) -> None:
         self._sender = sender
-        self._client = httpx.Client(
+        self._client = httpx.AsyncClient(
             base_url=url,
             headers={"Authorization": f"Bearer {api_key or 're_sandbox'}", "User-Agent": "paceline"},
             timeout=timeout_s,
@@ -25,19 +26,22 @@ class ResendNotifier:
         )
 
     def send(self, mail: Mail) -> str:
+        return wait_for(self._send(mail))
+
+    def close(self) -> None:
+        wait_for(self._client.aclose())
+
+    async def _send(self, mail: Mail) -> str:
         for attempt in range(1, ATTEMPTS):
             try:
-                return self._send_once(mail)
+                return await self._send_once(mail)
             except (TransientError, UnknownError) as error:
                 if isinstance(error, TransientError) and error.retry_after_s > 1:
                     raise  # Resend names its own time, longer than a request may take
-                time.sleep(_FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.0))
-        return self._send_once(mail)
+                await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.0))
+        return await self._send_once(mail)
 
-    def close(self) -> None:
-        self._client.close()
-
-    def _send_once(self, mail: Mail) -> str:
+    async def _send_once(self, mail: Mail) -> str:
         body = {
             "from": self._sender,
             "to": [mail.to],
@@ -46,7 +50,7 @@ class ResendNotifier:
             "html": mail.html,
         }
         try:
-            response = self._client.post("/emails", json=body, headers={"Idempotency-Key": mail.key})
+            response = await self._client.post("/emails", json=body, headers={"Idempotency-Key": mail.key})
         except httpx.ConnectError as error:
             raise TransientError("The mail service cannot be reached.") from error
         except (httpx.TransportError, httpx.DecodingError) as error:

@@ -81,7 +81,7 @@ class PostgresControl:
             changed = connection.execute(
                 "update community.users set role = %s where email = lower(%s)", (role, email)
             )
-            return changed.rowcount > 0
+            return changed.changed > 0
 
     def open_alerts(self, limit: int) -> list[Alert]:
         return [msgspec.convert(row, Alert) for row in self._pool.rows(_ALERTS, (limit,))]

@@ -57,8 +57,8 @@ class PostgresRecords:
         }
         with self._pool.transaction() as connection:
             connection.execute("set transaction isolation level repeatable read read only")
-            counted = connection.execute("select count(*) as total" + _CLOSED, wanted).fetchone()
-            rows = connection.execute(_CLOSED_COLUMNS + _CLOSED + _CLOSED_ORDER, wanted).fetchall()
+            counted = connection.execute("select count(*) as total" + _CLOSED, wanted).row
+            rows = connection.execute(_CLOSED_COLUMNS + _CLOSED + _CLOSED_ORDER, wanted).rows
         items = [msgspec.convert(texts(row), ClosedOrderRow) for row in rows]
         return Page(items, counted["total"] if counted else 0)
 
@@ -67,13 +67,13 @@ class PostgresRecords:
         try:
             with self._pool.transaction() as connection:
                 connection.execute("set transaction isolation level repeatable read read only")
-                rows = connection.execute(_LEADERS, wanted).fetchall()
+                rows = connection.execute(_LEADERS, wanted).rows
                 head = connection.execute(
                     "select count(*) filter (where period = %(period)s) as total, "
                     "max(as_of_day)::text as as_of_day, bool_or(provisional) as provisional "
                     "from marts.leaderboard",
                     wanted,
-                ).fetchone()
+                ).row
         except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable):
             return None
         items = [msgspec.convert(texts(row), LeaderboardRow) for row in rows]

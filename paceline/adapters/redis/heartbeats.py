@@ -1,21 +1,33 @@
 """Reading heartbeats: what services say of themselves (`health` writes them)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
-import redis
 
 
-def heartbeats(client: redis.Redis) -> dict[str, list[dict[str, Any]]]:
-    """By service the heartbeats of its instances. One that has fallen silent is not there."""
-    keys = sorted(client.scan_iter("health:*", count=1000))
-    values: Any = client.mget(keys) if keys else []
+def heartbeats(ask: Callable[..., Any]) -> dict[str, list[dict[str, Any]]]:
+    """By service the heartbeats of its instances. One that has fallen silent is not there.
+
+    `ask` sends a command's words to Redis and returns the answer, as `execute_command` does.
+    """
+    keys = _keys(ask)
+    values: Any = ask("MGET", *keys) if keys else []
     found: dict[str, list[dict[str, Any]]] = {}
     for key, value in zip(keys, values, strict=True):
         if value is not None:
             found.setdefault(key.decode().split(":")[1], []).append(msgspec.json.decode(value))
     return found
+
+
+def _keys(ask: Callable[..., Any]) -> list[bytes]:
+    found: set[bytes] = set()
+    cursor: Any = 0
+    while True:
+        cursor, keys = ask("SCAN", cursor, "MATCH", "health:*", "COUNT", 1000)
+        found.update(keys)
+        if not int(cursor):
+            return sorted(found)
 
 
 def together(beats: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -8,8 +8,7 @@ import pytest
 from flask import Flask
 from psycopg import sql
 
-from api import create_app
-from api.context import platform
+from api import close, create_app
 from paceline.local import server
 from tests.support.api_stack import Member, Stack, running_stack, sign_in
 from tests.support.servers import in_database, open_folder
@@ -31,8 +30,7 @@ def stack(postgres_server: server.Running) -> Iterator[Stack]:
 def app(stack: Stack) -> Iterator[Flask]:
     made = create_app(stack.settings)
     yield made
-    with made.app_context():
-        platform().close()
+    close(made)
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import psycopg
 import pytest
 from flask import Flask
 
-from api import create_app
-from api.context import platform
+from api import close, create_app
 from paceline.local.ports import free_port
 from tests.support.api_stack import BTC, Member, Stack, eventually, sign_in
 
@@ -34,8 +33,7 @@ def app_with(stack: Stack, **changes: object) -> Iterator[Flask]:
     try:
         yield made
     finally:
-        with made.app_context():
-            platform().close()
+        close(made)
 
 
 @contextmanager

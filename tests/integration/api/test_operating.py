@@ -258,7 +258,7 @@ def test_the_command_line_runs_an_account(
     nobody = paceline("account", "make-operator", "nobody@example.com", "--yes")
     assert nobody.stderr == "paceline: Nobody has signed in with the address 'nobody@example.com' yet.\n"
     assert paceline("account", "make-operator", known.email, "--yes").returncode == 0
-    assert known.get("/admin/markets").status_code == 200
+    eventually(lambda: known.get("/admin/markets").status_code == 200)  # a member is looked up once a second
     assert paceline("account", "make-operator", known.email, "--undo").returncode == 0
     assert known.get("/admin/markets").status_code == 403
 

@@ -22,7 +22,7 @@ _PLACES = 3
 @pytest.fixture
 def served(stack: Stack, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     port = free_port()
-    changes = {"PACELINE_API_PORT": str(port), "PACELINE_API_THREADS": str(_PLACES)}
+    changes = {"PACELINE_API_PORT": str(port), "PACELINE_API_REQUESTS": str(_PLACES)}
     child = start_command("api:api", "", stack.environ | changes, tmp_path)
     url = f"http://127.0.0.1:{port}"
     eventually(lambda: healthy(url), within_s=30)
@@ -73,6 +73,22 @@ def test_a_whole_visit_over_real_http(
         session["account"],
     )
     assert "token=" not in log.read_text()
+
+
+def test_odd_requests_over_real_http(served: tuple[subprocess.Popen[bytes], str, Path]) -> None:
+    _, url, _ = served
+    with httpx.Client(base_url=f"{url}/api/v1", headers={"Accept": "application/json"}) as client:
+        long = b'{"email": "' + b"a" * 40_000 + b'"}'
+        headers = {"Content-Type": "application/json"}
+        assert client.post("/auth", content=long, headers=headers).status_code == 413
+        in_parts = (long[start : start + 1000] for start in range(0, len(long), 1000))
+        assert client.post("/auth", content=in_parts, headers=headers).status_code == 413
+        in_parts = (part for part in (b'{"email":', b' "not one"}'))
+        assert client.post("/auth", content=in_parts, headers=headers).status_code == 400
+        assert client.get("/trade/instructions/a%2F%25%C3%A9%20x").status_code == 401
+        assert client.get("/no/%FF/place").status_code == 404
+        head = client.head("/trade/orders")
+        assert (head.status_code, head.content) == (401, b"")
 
 
 def test_who_finds_no_place_is_told_at_once(

@@ -10,7 +10,7 @@ import pytest
 import redis
 from flask import Flask
 
-from api import create_app
+from api import close, create_app
 from api.context import platform
 from api.session import is_loopback
 from paceline.core.errors import PermanentError, TransientError, UnknownError, UpstreamError, ValidationError
@@ -220,8 +220,11 @@ def test_a_mail_that_fails(app: Flask, stack: Stack, email: str, failure: Upstre
     from dataclasses import replace
 
     with app.app_context():
-        failing = create_app(stack.settings, replace(platform(), notifier=Failing(failure)))
+        failing = create_app(
+            stack.settings, replace(platform(), notifier=Failing(failure), close=lambda: None)
+        )
     answer = failing.test_client().post("/api/v1/auth", json={"email": email})
+    close(failing)
     assert answer.status_code == status
     if status == 503:
         assert answer.headers["Retry-After"] == "7"

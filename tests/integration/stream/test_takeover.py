@@ -21,7 +21,7 @@ GIVEN_BACK_WITHIN_S = 40  # the other starts anew first
 
 def shards_of(cache: redis.Redis, worker: Worker) -> set[str]:
     """What a worker says that it owns, in the last two seconds."""
-    beats = heartbeats(cache).get("engine", [])
+    beats = heartbeats(cache.execute_command).get("engine", [])
     return {shard for beat in beats if beat["pid"] == worker.process.pid for shard in beat.get("shards", {})}
 
 
@@ -69,7 +69,7 @@ async def test_a_dead_workers_shards_move_within_ten_seconds_and_come_back(
         both = [first, second]
         wait_for(lambda: [len(shards_of(cache, worker)) for worker in both] == [2, 2], both, 60)
         all_shards = {str(shard) for shard in range(SHARDS)}
-        assert set(together(heartbeats(cache).get("engine", []))["shards"]) == all_shards
+        assert set(together(heartbeats(cache.execute_command).get("engine", []))["shards"]) == all_shards
 
         second.process.kill()
         killed = time.monotonic()

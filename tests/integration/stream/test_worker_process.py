@@ -55,11 +55,11 @@ async def test_an_interrupt_ends_it_cleanly_and_the_heart_told_of_it(
 
 
 def states(cache: redis.Redis, service: str) -> list[str]:
-    return [beat["state"] for beat in heartbeats(cache).get(service, [])]
+    return [beat["state"] for beat in heartbeats(cache.execute_command).get(service, [])]
 
 
 def lags(cache: redis.Redis, service: str) -> list[int]:
-    shards = together(heartbeats(cache).get(service, [])).get("shards", {})
+    shards = together(heartbeats(cache.execute_command).get(service, [])).get("shards", {})
     return [shard["lag"] for shard in shards.values()]
 
 

@@ -1,5 +1,6 @@
 """Handing instructions to the engine: what is answered when which part of the way is down."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +70,7 @@ def desk_of(world: World) -> Desk:
         answers=world.answers,
         prices=world.prices,
         now_us=lambda: NOW_US,
+        pause=time.sleep,
         shards=4,
         reply_timeout_ms=120,
         default_slippage_bps=50,

@@ -1,5 +1,6 @@
 """What an account has: read from the hot store, or from the lasting one, at the last price or without."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -54,7 +55,7 @@ def sight() -> Sight:
 
 
 def desk(log: FakeInstructionLog) -> Desk:
-    return Desk(log, FakeReplies(), FakeAnswers(), FakePrices(), lambda: 9, 1, 1, 50, 5_000)
+    return Desk(log, FakeReplies(), FakeAnswers(), FakePrices(), lambda: 9, time.sleep, 1, 1, 50, 5_000)
 
 
 def test_the_hot_store_is_asked_first_and_the_lasting_one_where_that_is_lost(sight: Sight) -> None:

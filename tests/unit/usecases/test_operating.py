@@ -1,5 +1,6 @@
 """Instructions to all shards: what is told when some of them cannot be reached."""
 
+import time
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ class World:
             answers=FakeAnswers(),
             prices=FakePrices(),
             now_us=lambda: 9,
+            pause=time.sleep,
             shards=3,
             reply_timeout_ms=60,
             default_slippage_bps=50,
