@@ -40,9 +40,14 @@ class OnLoop:
         self._close = close
 
     async def __rsgi__(self, scope: "Scope", protocol: "HTTPProtocol") -> None:
-        environ = environ_of(scope, await self._body(scope, protocol))
-        status, headers, body = await greenback.with_portal_run_sync(called, self._inside, environ)
-        protocol.response_bytes(status, headers, body)
+        body = await self._body(scope, protocol)
+        environ = environ_of(scope, body)
+        status, headers, answer = await greenback.with_portal_run_sync(called, self._inside, environ)
+        if (
+            len(body) > self._longest_body
+        ):  # granian closes then, so say it
+            headers.append(("Connection", "close"))
+        protocol.response_bytes(status, headers, answer)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(greenback.with_portal_run_sync(self._close))

@@ -103,7 +103,8 @@ def test_of_a_body_that_is_too_long_no_more_is_read_than_to_see_that() -> None:
     for headers in (Headers(("content-length", "1000")), Headers(), Headers(("content-length", "x"))):
         protocol = Protocol(b"a" * 8, b"b" * 8, b"c" * 8)
         answer = asyncio.run(answered(echo, Scope(headers), protocol))
-        assert answer == (201, [("X-Length", str(LONGEST + 1))], b"a" * 8 + b"bbb" + b"!")
+        headers_told = [("X-Length", str(LONGEST + 1)), ("Connection", "close")]
+        assert answer == (201, headers_told, b"a" * 8 + b"bbb" + b"!")
         assert protocol.left == [b"c" * 8]
 
 
