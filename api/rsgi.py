@@ -43,9 +43,7 @@ class OnLoop:
         body = await self._body(scope, protocol)
         environ = environ_of(scope, body)
         status, headers, answer = await greenback.with_portal_run_sync(called, self._inside, environ)
-        if (
-            len(body) > self._longest_body
-        ):  # granian closes then, so say it
+        if len(body) > self._longest_body:  # granian closes then, so say it
             headers.append(("Connection", "close"))
         protocol.response_bytes(status, headers, answer)
 

@@ -155,7 +155,7 @@ def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float, s
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     with ExitStack() as stack:
-        environment = stack.enter_context(running_servers()).fresh().environment(shards)
+        environment = stack.enter_context(running_servers()).fresh(shards).environment(shards)
         for arguments in (("serve", port), ("yes",), ("hand-on",), ("prices", ticks_hz)):
             stack.enter_context(part(environment, *arguments))
         uvloop.run(_until_answered(url))
