@@ -40,10 +40,10 @@ from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.log_form import decode_effects, decode_messages, encode_effects
 from paceline.messages.outbound import Effect, OrderResponse
 from paceline.settings import settings
+from stream.router.commands import reply_commands
 
 _ACCOUNTS = 8
 _TICK_BATCHES_HZ = 200
-_REPLY_KEPT_S = 60
 _LONGEST_BODY = 1024
 
 
@@ -100,9 +100,7 @@ async def hand_on(brokers: str, cache_url: str, shards: int) -> None:
         for effect in decode_effects(record.value):
             for output in effect.outputs:
                 assert isinstance(output, OrderResponse)
-                key = f"reply:{output.account}:{output.instruction}"
-                commands.append(("RPUSH", key, encode_line(output_to_json(output))))
-                commands.append(("EXPIRE", key, _REPLY_KEPT_S))
+                commands += reply_commands(output, encode_line(output_to_json(output)).decode())
         await client.ask(*commands)
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from typing import Final
 
 import structlog
-from redis.asyncio import Redis
 
-from paceline.adapters.redis.connect import AWAY, stop_if_cancelled
+from paceline.adapters.redis.connect import AWAY, Client, Words
 from paceline.core.money import format_decimal
 from paceline.domain.bars import is_usable
 from paceline.messages.inbound import PriceUpdate
@@ -20,7 +19,7 @@ EVERY_S: Final = 0.1
 class LastPrices:
     """Remembers the newest usable price a symbol and writes those that changed, at most every 100 ms."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self._redis = client
         self._last_ids: dict[str, int] = {}
         self._changed: dict[str, PriceUpdate] = {}
@@ -29,11 +28,10 @@ class LastPrices:
         """Take up the update ids where the feed before us left them; without Redis, from nothing."""
         for symbol in symbols:
             try:
-                known = await self._redis.hget(f"price:{symbol}", "update_id")
+                [known] = await self._redis.ask(("HGET", f"price:{symbol}", "update_id"))
             except AWAY as error:
                 log.warning("last prices not recalled", why=str(error))
                 return
-            stop_if_cancelled()
             if known is not None:
                 self._last_ids[symbol] = int(known)
 
@@ -60,19 +58,14 @@ class LastPrices:
                 away = True
             else:
                 away = False
-            stop_if_cancelled()
 
     async def _write(self, updates: Iterable[PriceUpdate]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for update in updates:
-                pipeline.hset(
-                    f"price:{update.symbol}",
-                    mapping={
-                        "bid": format_decimal(update.bid),
-                        "ask": format_decimal(update.ask),
-                        "time_us": update.time,
-                        "update_id": update.update_id,
-                    },
-                )
-            if len(pipeline):
-                await pipeline.execute()
+        commands = [_command(update) for update in updates]
+        if commands:
+            await self._redis.ask(*commands)
+
+
+def _command(update: PriceUpdate) -> Words:
+    bid, ask = format_decimal(update.bid), format_decimal(update.ask)
+    key = f"price:{update.symbol}"
+    return ("HSET", key, "bid", bid, "ask", ask, "time_us", update.time, "update_id", update.update_id)

@@ -49,7 +49,9 @@ class Client(Redis):
             await self._idle.pop().disconnect(nowait=nowait)
 
     def _new_connection(self) -> Any:
-        """Its own timeout would cost a task for each thing sent: there is one around it all."""
+        """There is one timeout around it all: redis-py's own sends within `wait_for`, which costs a task each
+        time, and in Python 3.11 can swallow the cancellation that is to stop us.
+        """
         pool: Any = self.connection_pool
         return pool.connection_class(**pool.connection_kwargs | {"socket_timeout": None})
 
@@ -61,13 +63,3 @@ class Client(Redis):
 def connect(url: str, timeout_s: float = 5) -> Client:
     """A client that makes its connections when they are needed; the caller repeats what failed."""
     return cast(Client, Client.from_url(url, socket_connect_timeout=2, socket_timeout=timeout_s, retry=None))
-
-
-def stop_if_cancelled() -> None:
-    """For loops over Redis that only a cancellation ends, after each call.
-
-    redis-py writes within `wait_for`, which in Python 3.11 can swallow what is to stop us.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
