@@ -130,11 +130,16 @@ class LogReader:
         `InvariantViolation` where the log does not go on as it must.
         """
         partitions = [TopicPartition(self._topic, shard) for shard in shards]
+        self._consumer.resume(*self._consumer.paused())
         batches = await self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
         if self._listener.changed:
             # A partition assigned anew starts anywhere until it is sought.
             return {}
-        return {tp.partition: self._unbroken(tp.partition, records) for tp, records in batches.items()}
+        found = {tp.partition: self._unbroken(tp.partition, records) for tp, records in batches.items()}
+        # At the end of the log aiokafka would ask at once for what comes next, and get the first record of
+        # many. Paused until the next read, it asks once for all that came meanwhile.
+        self._consumer.pause(*(tp for tp in partitions if not self.lag(tp.partition)))
+        return found
 
     def _unbroken(self, shard: int, records: list[Record]) -> list[Record]:
         wanted = self._wanted[shard]
