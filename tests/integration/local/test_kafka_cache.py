@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from paceline.local import jars, kafka_cache, server
+from paceline.local import kafka, kafka_cache, server
 from paceline.local.kafka import LocalKafka
 from paceline.local.ports import free_port
 
@@ -23,7 +23,7 @@ def test_the_installed_cache_is_used(server_folder: Path) -> None:
     assert kafka_cache.install() is None  # there since the installation, else made now
     running = server.start(_kafka(server_folder))
     try:
-        assert str(jars.cache()) in _mapped(running[0].pid)
+        assert str(kafka.cache()) in _mapped(running[0].pid)
     finally:
         server.stop(running)
 
@@ -33,7 +33,7 @@ def test_a_cache_that_java_refuses_only_costs_time(
 ) -> None:
     spoilt = tmp_path / "spoilt.aot"
     spoilt.write_bytes(b"nothing that Java knows" * 1000)
-    monkeypatch.setattr(jars, "cache", lambda: spoilt)
+    monkeypatch.setattr(kafka, "cache", lambda: spoilt)
     running = server.start(_kafka(server_folder))
     try:
         assert running[0].server.is_ready()
@@ -43,7 +43,7 @@ def test_a_cache_that_java_refuses_only_costs_time(
 
 
 def test_why_there_is_no_cache_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "cache", lambda: tmp_path / "new.aot")
+    monkeypatch.setattr(kafka, "cache", lambda: tmp_path / "new.aot")
     monkeypatch.setattr(LocalKafka, "command", lambda _: ["sh", "-c", "echo no memory for a heap; exit 1"])
     assert kafka_cache.install() == "kafka did not start: no memory for a heap"
     assert list(tmp_path.iterdir()) == []
