@@ -20,6 +20,7 @@ from paceline.local import server
 from paceline.local.kafka import LocalKafka
 from paceline.local.ports import free_port
 from paceline.local.postgres import LocalPostgres
+from paceline.local.process import spawn
 from paceline.local.redis import LocalRedis
 
 _numbers = count(1)
@@ -102,10 +103,12 @@ def running_servers() -> Iterator[Servers]:
 def worker(service: str, servers: Servers) -> Iterator[None]:
     """A stream worker in a process of its own, as `paceline up` starts it."""
     with (servers.folder / f"{service}.log").open("ab") as log:
-        process = subprocess.Popen(
+        process = spawn(
             [sys.executable, "-m", "paceline.cli", "stream", service],
-            env=os.environ | servers.environment(1), stdout=log, stderr=log,
-        )  # fmt: skip
+            cwd=Path.cwd(),
+            output=log,
+            environment=os.environ | servers.environment(1),
+        )
     with ended_afterwards(process):
         yield
 
