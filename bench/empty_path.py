@@ -15,15 +15,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from granian import Granian
-from granian.constants import Interfaces, Loops
 
-from api.rsgi import OnLoop
+from api.asgi import OnLoop
+from api.serve import serve_asgi
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.orders import order_latencies
@@ -35,6 +35,7 @@ from paceline.adapters.redis import connect as streams
 from paceline.adapters.redis.hot import HotClient, RedisReplies
 from paceline.core.ids import shard_of
 from paceline.local.ports import free_port
+from paceline.local.process import spawn
 from paceline.messages.inbound import PlaceOrder
 from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.log_form import decode_effects, decode_messages, encode_effects
@@ -63,13 +64,6 @@ def application() -> OnLoop:
         return [b"" if found is None else found.id.encode()]
 
     return OnLoop(answer, _LONGEST_BODY, log.close)
-
-
-def serve(port: int) -> None:
-    Granian(
-        "bench.empty_path:application", factory=True, interface=Interfaces.RSGI, address="127.0.0.1",
-        port=port, workers=1, loop=Loops.uvloop, backlog=1024, websockets=False, log_access=False,
-    ).serve()  # fmt: skip
 
 
 async def say_yes(brokers: str, shards: int) -> None:
@@ -134,10 +128,11 @@ async def _records(brokers: str, topic: str, shards: int) -> Any:
 @contextmanager
 def part(environment: dict[str, str], *arguments: object) -> Iterator[None]:
     """This module as a process of its own."""
-    process = subprocess.Popen(
+    process = spawn(
         [sys.executable, "-m", "bench.empty_path", *map(str, arguments)],
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
+        cwd=Path.cwd(),
+        output=subprocess.DEVNULL,
+        environment=os.environ | environment,
     )
     with ended_afterwards(process):
         yield
@@ -187,7 +182,7 @@ def main(arguments: Sequence[str]) -> list[Figure]:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["serve", port_]:
-            serve(int(port_))
+            serve_asgi(application(), "127.0.0.1", int(port_))
         case ["yes"]:
             uvloop.run(say_yes(settings().brokers, settings().engine_shards))
         case ["hand-on"]:

@@ -239,7 +239,7 @@ async def trigger(servers: Servers, scale: int) -> list[Figure]:
                 for n in range(ticks)]  # fmt: skip
     await write(servers, ENGINE_IN, load.encoded(opening))
     with worker("engine", servers):
-        waits, hops = await stopped_by_ticks(servers, len(opening), 3_000 // scale, ticks)
+        waits, hops = await stopped_by_ticks(servers, len(opening), 15_000 // scale, ticks)
     p50, p99 = (2 * quantile(hops, share) for share in (0.50, 0.99))
     return [
         Figure(

