@@ -1,8 +1,6 @@
 """What `InstructionLog` promises: there, certainly not there, or perhaps there, and never twice."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ from paceline.messages.log_form import decode_messages
 from paceline.ports.instructions import InstructionLog
 from tests.support.fakes.instructions import FakeInstructionLog
 from tests.support.fakes.store import lost
+from tests.support.frozen import freeze, thaw
 from tests.support.log_topics import fresh_topics
 
 SHARDS = 2
@@ -66,8 +65,8 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     yield Subject(
         log,
         lambda shard: asyncio.run(_read(server.url, shard)),
-        lambda: os.kill(server.pid, signal.SIGSTOP),
-        lambda: os.kill(server.pid, signal.SIGCONT),
+        lambda: freeze(server.pid),
+        lambda: thaw(server.pid),
     )
     log.close()
 

@@ -1,6 +1,5 @@
 """What the API says and does while something it works with is away."""
 
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from flask import Flask
 from api import close, create_app
 from paceline.local.ports import free_port
 from tests.support.api_stack import BTC, Member, Stack, eventually, sign_in
+from tests.support.frozen import freeze, thaw
 
 # With its own bound, so that no last price is needed.
 LONG = {
@@ -39,13 +39,11 @@ def app_with(stack: Stack, **changes: object) -> Iterator[Flask]:
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
     """A process that is there and does nothing."""
-    import os
-
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        thaw(pid)
 
 
 @contextmanager
