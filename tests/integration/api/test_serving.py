@@ -15,6 +15,7 @@ import pytest
 
 from paceline.local.ports import free_port
 from tests.support.api_stack import BTC, Stack, eventually, start_command, stop
+from tests.support.frozen import freeze, thaw
 
 _PLACES = 3
 
@@ -104,7 +105,7 @@ def test_who_finds_no_place_is_told_at_once(
         [link] = [word for word in stack.mail_to(email)[0]["text"].split() if word.startswith("http")]
         client.headers["X-CSRF-TOKEN"] = client.get(link).json()["data"]["csrf_token"]
         assert client.post("/trade/close", json={"trade": "0:0:0"}).status_code == 422
-        os.kill(stack.workers[0].pid, signal.SIGSTOP)
+        freeze(stack.workers[0].pid)
         try:
             with ThreadPoolExecutor(2 * _PLACES) as pool:
                 asked = [
@@ -112,7 +113,7 @@ def test_who_finds_no_place_is_told_at_once(
                 ]
                 answers = [future.result(10) for future in asked]
         finally:
-            os.kill(stack.workers[0].pid, signal.SIGCONT)
+            thaw(stack.workers[0].pid)
     assert sorted(answer.status_code for answer in answers) == [202] * _PLACES + [503] * _PLACES
     for answer in answers:
         if answer.status_code == 503:
