@@ -27,7 +27,11 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 class InstructionLog(Protocol):
     def append(self, message: User | Admin, shard: int) -> None:
-        """Write to `engine.in`. `TransientError`: it certainly is not there; `UnknownError`: it may be."""
+        """Hand over to `engine.in`, in order. `TransientError`: it certainly never gets there.
+
+        Without an error it is on its way, soon there, and perhaps lost on it: what the engine says of it
+        tells.
+        """
         ...
 
     def ping(self) -> None:

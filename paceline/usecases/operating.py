@@ -26,7 +26,7 @@ _PARTLY = "It may not have reached the shards {shards}. Send it again: that does
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """Where an instruction to all shards has arrived. `pending`: written, but not seen on all of them yet."""
+    """Where an instruction to all shards has arrived. `pending`: not seen on all of them yet."""
 
     instruction: str
     status: Literal["done", "pending"]
@@ -81,7 +81,7 @@ def known_account(control: Control, account: str) -> AccountControl:
 
 
 def instruct(desk: Desk, control: Control, message: Admin) -> Outcome:
-    """Write to the log of every shard and wait, for as long as for a reply, until all engines took it.
+    """Hand to the log of every shard and wait, for as long as for a reply, until all engines took it.
 
     `TransientError`: no shard has it. `UnknownError`: some may have it; sending it again does no harm.
     """
@@ -92,8 +92,6 @@ def instruct(desk: Desk, control: Control, message: Admin) -> Outcome:
             if shard == 0:
                 raise
             raise UnknownError(_PARTLY.format(shards=f"{shard} to {desk.shards - 1}")) from error
-        except UnknownError as error:
-            raise UnknownError(_PARTLY.format(shards=f"{shard} to {desk.shards - 1}")) from error
     return _arrived(desk, control, message)
 
 
@@ -102,7 +100,7 @@ def _arrived(desk: Desk, control: Control, message: Admin) -> Outcome:
     deadline = time.monotonic() + desk.reply_timeout_ms / 1000
     seen: set[int] = set()
     while True:
-        with suppress(TransientError):  # it is on the log already; who has taken it is told later
+        with suppress(TransientError):  # it is on its way already; who has taken it is told later
             seen = control.shards_with(message.id, account)
         done = len(seen) == desk.shards
         if done or time.monotonic() >= deadline:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from paceline.core.errors import NotFoundError, TransientError, UnknownError
+from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.ids import shard_of
 from paceline.core.times import DAY_US
 from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, User
@@ -86,9 +86,8 @@ def find(desk: Desk, account: str, instruction: str) -> Answer | None:
 
 
 def send(desk: Desk, message: User) -> Answer | None:
-    """Write a message to its account's shard and wait for the answer, `None` if there is none in time."""
-    with suppress(UnknownError):  # it may be there: wait for it as if it were
-        desk.log.append(message, shard_of(message.account, desk.shards))
+    """Hand a message to its account's shard and wait for the answer, `None` if there is none in time."""
+    desk.log.append(message, shard_of(message.account, desk.shards))
     answer = _answer_in_time(desk, message)
     if answer is None:
         with suppress(TransientError):  # then it is unknown until the engine has answered

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from paceline.core.errors import TransientError, UnknownError
+from paceline.core.errors import TransientError
 from paceline.messages.inbound import Admin, User
 from paceline.ports.instructions import Answer, Price
 from tests.support.fakes.store import FakeStore
@@ -12,24 +12,22 @@ from tests.support.fakes.store import FakeStore
 class FakeInstructionLog(FakeStore):
     """`reached` hears of each message that is on the log now.
 
-    `fails` maps shards to the error of appending there; with an `UnknownError` the message is there all
-    the same, as it may be.
+    A shard of `away_shards` takes nothing; what is handed over to one of `silent` is lost on its way.
     """
 
     def __init__(self, reached: Callable[[User | Admin], None] = lambda _: None) -> None:
         self.appended: list[tuple[User | Admin, int]] = []
-        self.fails: dict[int, TransientError | UnknownError] = {}
+        self.away_shards: set[int] = set()
+        self.silent: set[int] = set()
         self._reached = reached
 
     def append(self, message: User | Admin, shard: int) -> None:
         self._reach()
-        failure = self.fails.get(shard)
-        if isinstance(failure, TransientError):
-            raise failure
-        self.appended.append((message, shard))
-        self._reached(message)
-        if failure is not None:
-            raise failure
+        if shard in self.away_shards:
+            raise TransientError("this shard takes nothing")
+        if shard not in self.silent:
+            self.appended.append((message, shard))
+            self._reached(message)
 
     def ping(self) -> None:
         self._reach()

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from paceline.core.errors import NotFoundError, TransientError, UnknownError
+from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.ids import shard_of
 from paceline.core.times import DAY_US
 from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, User
@@ -43,8 +43,8 @@ class World:
         self.replies.away = self.prices.away = True
         return self
 
-    def failing(self, failure: TransientError | UnknownError) -> "World":
-        self.log.fails[SHARD] = failure
+    def losing(self) -> "World":
+        self.log.silent.add(SHARD)
         return self
 
 
@@ -100,7 +100,8 @@ def test_no_answer_in_time_is_pending_and_remembered() -> None:
 
 
 def test_what_never_reached_the_log_is_told_and_not_remembered() -> None:
-    world = World(accepting).failing(TransientError("no broker"))
+    world = World(accepting)
+    world.log.away_shards.add(SHARD)
     desk = desk_of(world)
     with pytest.raises(TransientError):
         trading.submit(desk, trade())
@@ -108,13 +109,8 @@ def test_what_never_reached_the_log_is_told_and_not_remembered() -> None:
         trading.find(desk, "a1", "i1")
 
 
-def test_an_uncertain_send_that_arrived_is_answered() -> None:
-    world = World(accepting).failing(UnknownError("timeout"))
-    assert trading.submit(desk_of(world), trade()) == accepting(trade())
-
-
-def test_an_uncertain_send_without_an_answer_is_pending() -> None:
-    world = World(silent).failing(UnknownError("timeout"))
+def test_what_was_lost_on_its_way_to_the_log_is_pending() -> None:
+    world = World(accepting).losing()
     assert trading.submit(desk_of(world), trade()) is None
     assert world.replies.pending == {("a1", "i1")}
 
