@@ -32,7 +32,8 @@ from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.redis import connect as streams
-from paceline.adapters.redis.hot import HotClient, RedisReplies
+from paceline.adapters.redis.hot import HotClient
+from paceline.adapters.redis.replies import RedisReplies
 from paceline.core.ids import shard_of
 from paceline.local.ports import free_port
 from paceline.local.process import spawn
@@ -41,7 +42,7 @@ from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.log_form import decode_effects, decode_messages, encode_effects
 from paceline.messages.outbound import Effect, OrderResponse
 from paceline.settings import settings
-from stream.router.commands import reply_commands
+from stream.router.commands import reply_command
 
 _ACCOUNTS = 8
 _TICK_BATCHES_HZ = 200
@@ -58,8 +59,9 @@ def application() -> OnLoop:
         now_us = time.time_ns() // 1000
         account = f"nobody-{next(number) % _ACCOUNTS}"
         message = PlaceOrder(uuid4().hex, now_us, account, load.SYMBOL, "buy", "market", 1)
-        log.append(message, shard_of(account, shards))
-        found = replies.wait(account, message.id, 2_000)
+        with replies.expect(account, message.id) as wait:
+            log.append(message, shard_of(account, shards))
+            found = wait(2_000)
         start("200 OK" if found else "202 Accepted", [("Content-Type", "text/plain")])
         return [b"" if found is None else found.id.encode()]
 
@@ -94,7 +96,7 @@ async def hand_on(brokers: str, cache_url: str, shards: int) -> None:
         for effect in decode_effects(record.value):
             for output in effect.outputs:
                 assert isinstance(output, OrderResponse)
-                commands += reply_commands(output, encode_line(output_to_json(output)).decode())
+                commands.append(reply_command(encode_line(output_to_json(output)).decode()))
         await client.ask(*commands)
 
 

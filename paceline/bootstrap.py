@@ -21,10 +21,10 @@ from paceline.adapters.redis.hot import (
     HotClient,
     RedisAccountState,
     RedisPrices,
-    RedisReplies,
     all_heartbeats,
     ping,
 )
+from paceline.adapters.redis.replies import RedisReplies
 from paceline.ports.control import Control
 from paceline.ports.members import Members
 from paceline.ports.notifier import Notifier
@@ -58,10 +58,10 @@ def open_platform(settings: Settings) -> Platform:
     redis = HotClient(settings.cache_url, settings.reply_timeout_ms)
     log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
     notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key, settings.mail_from)
-    prices = RedisPrices(redis)
+    prices, replies = RedisPrices(redis), RedisReplies(redis)
     desk = Desk(
         log=log,
-        replies=RedisReplies(redis),
+        replies=replies,
         answers=PostgresAnswers(pool),
         prices=prices,
         now_us=lambda: time.time_ns() // 1000,
@@ -80,6 +80,7 @@ def open_platform(settings: Settings) -> Platform:
 
     def close() -> None:
         log.close()
+        replies.close()
         notifier.close()
         redis.close()
         pool.close()

@@ -1,5 +1,7 @@
 """The way of an instruction to the engine and of its answer back."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -39,11 +41,15 @@ class InstructionLog(Protocol):
         ...
 
 
+Wait = Callable[[int], Answer | None]
+"""Waits so many ms: `None` when no answer has come, `TransientError` when it may have been missed."""
+
+
 class Replies(Protocol):
     """The quick way back. Everything here may be lost at any time; then `TransientError`."""
 
-    def wait(self, account: str, instruction: str, timeout_ms: int) -> Answer | None:
-        """The answer, which is handed out once; `None` when it has not come in time."""
+    def expect(self, account: str, instruction: str) -> AbstractContextManager[Wait]:
+        """Listen for an answer from now on: before the instruction is handed over. Raises nothing."""
         ...
 
     def remember_pending(self, account: str, instruction: str) -> None:

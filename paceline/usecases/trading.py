@@ -11,7 +11,7 @@ from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.ids import shard_of
 from paceline.core.times import DAY_US
 from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, User
-from paceline.ports.instructions import Answer, Answers, InstructionLog, Prices, Replies
+from paceline.ports.instructions import Answer, Answers, InstructionLog, Prices, Replies, Wait
 
 OPENING = "open-"
 _POLL_S = 0.05
@@ -87,20 +87,20 @@ def find(desk: Desk, account: str, instruction: str) -> Answer | None:
 
 def send(desk: Desk, message: User) -> Answer | None:
     """Hand a message to its account's shard and wait for the answer, `None` if there is none in time."""
-    desk.log.append(message, shard_of(message.account, desk.shards))
-    answer = _answer_in_time(desk, message)
+    with desk.replies.expect(message.account, message.id) as wait:
+        desk.log.append(message, shard_of(message.account, desk.shards))
+        answer = _answer_in_time(desk, message, wait)
     if answer is None:
         with suppress(TransientError):  # then it is unknown until the engine has answered
             desk.replies.remember_pending(message.account, message.id)
     return answer
 
 
-def _answer_in_time(desk: Desk, message: User) -> Answer | None:
+def _answer_in_time(desk: Desk, message: User, wait: Wait) -> Answer | None:
     """From here on the message may be on the log, so that a failing store means "no answer yet"."""
     deadline = time.monotonic() + desk.reply_timeout_ms / 1000
     try:
-        answer = desk.replies.wait(message.account, message.id, desk.reply_timeout_ms)
-        return answer or _stored(desk, message)
+        return wait(desk.reply_timeout_ms) or _stored(desk, message)
     except TransientError:
         answer = _stored(desk, message)
         while answer is None and time.monotonic() < deadline:

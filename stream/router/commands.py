@@ -19,7 +19,8 @@ Command = tuple[str | int, ...]
 
 KEPT_US: Final = DAY_US
 _KEPT_S: Final = KEPT_US // SECOND_US
-_REPLY_KEPT_S: Final = 60
+# Redis keeps no channel: whoever is not listening misses what is published.
+REPLIES: Final = "replies"
 
 _TRADE_DECIMALS: Final = frozenset(
     {"entry", "quantity", "margin", "fee", "stop_loss", "take_profit", "trailing_stop", "liquidation"}
@@ -97,7 +98,7 @@ def event_id(position: int, ordinal: int) -> str:
 
 
 def told_commands(effect: Effect, first_kept: int) -> list[Command]:
-    """Appends the outputs to their users' streams, then gives the answer to the request that waits.
+    """Appends the outputs to their users' streams, then publishes the answer to whoever expects it.
 
     Entries of positions below `first_kept` may go.
     """
@@ -110,14 +111,13 @@ def told_commands(effect: Effect, first_kept: int) -> list[Command]:
             ("XADD", events_key(output.account), "MINID", "~", f"{first_kept}-0", entry, "json", text)
         )
         if ordinal == 0 and type(output) is OrderResponse:
-            reply = reply_commands(output, text)
+            reply = [reply_command(text)]
     return found + reply
 
 
-def reply_commands(response: OrderResponse, text: str) -> list[Command]:
-    """Puts the answer, with its text, where the waiting request looks for it."""
-    key = f"reply:{response.account}:{response.instruction}"
-    return [("RPUSH", key, text), ("EXPIRE", key, _REPLY_KEPT_S)]
+def reply_command(text: str) -> Command:
+    """Tells everybody who listens of an answer, by its text."""
+    return ("PUBLISH", REPLIES, text)
 
 
 def events_kept_commands(effects: list[Effect]) -> list[Command]:

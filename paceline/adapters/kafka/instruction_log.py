@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 from typing import Final
 
-import structlog
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from msgspec import Struct
 
 from paceline.adapters.awaiting import wait_for
 from paceline.adapters.kafka.topics import ENGINE_IN, MAX_RECORD_BYTES
@@ -13,11 +15,27 @@ from paceline.core.errors import TransientError
 from paceline.messages.inbound import Admin, User
 from paceline.messages.log_form import encode_messages
 
-_log = structlog.get_logger("instruction log")
+# Commands use this log as well, and have no structured logs of their own.
+_log = logging.getLogger("paceline.instruction_log")
 
 _DELIVERED_WITHIN_MS: Final = 40_000
 _MOST_UNDER_WAY: Final = 10_000
 _SERVED_EVERY_S: Final = 0.5
+_STATISTICS_EVERY_MS: Final = 200
+_LOOK_EVERY_S: Final = 0.02
+
+
+class _Idempotence(Struct):
+    idemp_state: str
+
+
+class _Statistics(Struct):
+    """Of what librdkafka tells of itself, whether it has the number that makes repeating harmless."""
+
+    eos: _Idempotence
+
+
+_statistics = msgspec.json.Decoder(_Statistics)
 
 
 class KafkaInstructionLog:
@@ -28,6 +46,7 @@ class KafkaInstructionLog:
         self._client_id = client_id
         self._timeout_s = timeout_ms / 1000
         self._producer: Producer | None = None
+        self._numbered = False  # before that it keeps what it is given, for half a second as a rule
         self._reached = False
         self._probe: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -58,20 +77,22 @@ class KafkaInstructionLog:
         await asyncio.shield(self._probe)
 
     async def _ask(self) -> None:
-        if self._producer is None:
-            self._producer = self._made()
+        producer = self._producer = self._producer or self._made()
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve())
         try:
-            told = await asyncio.to_thread(self._producer.list_topics, ENGINE_IN, self._timeout_s)
+            told = await asyncio.to_thread(producer.list_topics, ENGINE_IN, self._timeout_s)
         except KafkaException as error:
             raise TransientError("The instruction log cannot be reached.") from error
         if told.topics[ENGINE_IN].error is not None:
             raise TransientError(f"The instruction log does not work: {told.topics[ENGINE_IN].error}.")
-        self._producer.poll(0)  # what it had to tell before it answered says nothing of now
-        if not self._reached:
-            _log.info("reached", brokers=self._brokers)
-        self._reached = True
+        end_s = time.monotonic() + self._timeout_s
+        # Polled until there is no more: what it had to tell before it answered says nothing of now.
+        while producer.poll(0) or not self._numbered:
+            if self._producer is not producer or time.monotonic() > end_s:
+                raise TransientError("The instruction log does not take our producer yet.")
+            await asyncio.sleep(_LOOK_EVERY_S)
+        self._reached = self._producer is producer
 
     async def _serve(self) -> None:
         """What librdkafka has to tell waits until it is asked for; without requests nobody else would."""
@@ -89,6 +110,7 @@ class KafkaInstructionLog:
             self._producer, self._reached = None, False
 
     def _made(self) -> Producer:
+        self._numbered = False
         return Producer(
             {
                 "bootstrap.servers": self._brokers,
@@ -104,6 +126,8 @@ class KafkaInstructionLog:
                 "delivery.report.only.error": True,
                 "on_delivery": self._undelivered,
                 "error_cb": self._lost,
+                "statistics.interval.ms": _STATISTICS_EVERY_MS,
+                "stats_cb": self._told,
                 "log_level": 2,  # what it would say of a lost connection, `error_cb` says once
             },
             logger=logging.getLogger("librdkafka"),
@@ -111,11 +135,14 @@ class KafkaInstructionLog:
 
     def _undelivered(self, error: KafkaError | None, _: Message) -> None:
         # Whoever waits for the answer hears that there is none; nobody else can be told.
-        _log.error("an instruction did not reach the log", why=str(error))
+        _log.error("an instruction did not reach the log: %s", error)
+
+    def _told(self, statistics: str) -> None:
+        self._numbered = _statistics.decode(statistics).eos.idemp_state == "Assigned"
 
     def _lost(self, error: KafkaError) -> None:
         if self._reached:
-            _log.warning("lost", brokers=self._brokers, why=error.str())
+            _log.warning("lost %s: %s", self._brokers, error.str())
         self._reached = False
         if error.fatal():
             self._producer = None

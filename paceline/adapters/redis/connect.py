@@ -1,8 +1,9 @@
 """The asyncio client of stream services and API."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, cast
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, cast
 
 from hiredis import pack_command
 from redis.asyncio import Redis
@@ -10,6 +11,9 @@ from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
 
 # The server is away, starts up, or does not answer.
 AWAY = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
+
+# A server that is gone without a word is missed within a quarter of a minute.
+_KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 2}
 
 Words = tuple[str | bytes | int, ...]
 _packed = cast(Callable[[Words], bytes], pack_command)  # its stub knows commands of one word only
@@ -44,6 +48,20 @@ class Client(Redis):
         self._idle.append(connection)
         return answers
 
+    async def published(self, channel: str) -> AsyncIterator[bytes | None]:
+        """What is published on a channel from the first item on, which is None. Ends by an error only."""
+        connection = self._new_connection()
+        try:
+            async with asyncio.timeout(self.connection_pool.connection_kwargs["socket_timeout"]):
+                await connection.send_packed_command(_packed(("SUBSCRIBE", channel)))
+                await connection.read_response(push_request=True)
+            yield None
+            while True:
+                _, _, data = await connection.read_response(push_request=True)
+                yield data
+        finally:
+            await connection.disconnect(nowait=True)
+
     async def _close_idle(self, *, nowait: bool) -> None:
         while self._idle:
             await self._idle.pop().disconnect(nowait=nowait)
@@ -62,4 +80,12 @@ class Client(Redis):
 
 def connect(url: str, timeout_s: float = 5) -> Client:
     """A client that makes its connections when they are needed; the caller repeats what failed."""
-    return cast(Client, Client.from_url(url, socket_connect_timeout=2, socket_timeout=timeout_s, retry=None))
+    client = Client.from_url(
+        url,
+        socket_connect_timeout=2,
+        socket_timeout=timeout_s,
+        socket_keepalive=True,
+        socket_keepalive_options=_KEEPALIVE,
+        retry=None,
+    )
+    return cast(Client, client)

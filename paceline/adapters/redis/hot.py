@@ -1,10 +1,10 @@
-"""What requests read of Redis: replies, last prices, and what the router keeps of accounts.
+"""What requests read of Redis: last prices, and what the router keeps of accounts.
 
 Every call raises `TransientError` while Redis is away; the caller has somewhere else to look.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -18,21 +18,18 @@ from paceline.core.errors import TransientError
 from paceline.core.ids import shard_of
 from paceline.core.money import parse_decimal
 from paceline.ports.account_state import Balance, OpenTrade, RestingOrder
-from paceline.ports.instructions import Answer, Price
+from paceline.ports.instructions import Price
 
-PENDING_S: Final = 24 * 3600
 _PRICE_KEPT_S: Final = 0.05
 _trade = msgspec.json.Decoder(OpenTrade)
 _order = msgspec.json.Decoder(RestingOrder)
-_answer = msgspec.json.Decoder(Answer)
 
 
 class HotClient:
     """A client for those who wait for its answers."""
 
-    def __init__(self, url: str, longest_wait_ms: int) -> None:
-        """`longest_wait_ms` is the longest that one blocking command waits."""
-        self._client = connect(url, timeout_s=longest_wait_ms / 1000 + 1)
+    def __init__(self, url: str, timeout_ms: int) -> None:
+        self._client = connect(url, timeout_s=timeout_ms / 1000)
 
     def ask(self, *words: str | bytes | int) -> Any:
         """The answer to one command."""
@@ -42,6 +39,10 @@ class HotClient:
         """The answers to commands between which nobody else's come."""
         answers: list[Any] = wait_for(self._ask(("MULTI",), *commands, ("EXEC",)))[-1]
         return answers
+
+    def published(self, channel: str) -> AsyncIterator[bytes | None]:
+        """As `Client.published`, for whoever is on the event loop."""
+        return self._client.published(channel)
 
     def close(self) -> None:
         wait_for(self._client.aclose())
@@ -60,21 +61,6 @@ def _away() -> Iterator[None]:
         yield
     except AWAY as error:
         raise TransientError("Redis cannot be reached.") from error
-
-
-class RedisReplies:
-    def __init__(self, client: HotClient) -> None:
-        self._client = client
-
-    def wait(self, account: str, instruction: str, timeout_ms: int) -> Answer | None:
-        found = self._client.ask("BLPOP", f"reply:{account}:{instruction}", str(timeout_ms / 1000))
-        return None if found is None else _answer.decode(found[1])
-
-    def remember_pending(self, account: str, instruction: str) -> None:
-        self._client.ask("SET", f"pending:{account}:{instruction}", b"1", "EX", PENDING_S)
-
-    def is_pending(self, account: str, instruction: str) -> bool:
-        return bool(self._client.ask("EXISTS", f"pending:{account}:{instruction}"))
 
 
 class RedisPrices:

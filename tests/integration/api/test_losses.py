@@ -154,6 +154,7 @@ def test_an_account_that_could_not_be_opened_is_opened_by_the_first_request(
 def test_a_silent_engine_means_pending_and_the_answer_can_be_read_later(stack: Stack, member: Member) -> None:
     with app_with(stack, reply_timeout_ms=300) as quick, elsewhere(quick, member) as same:
         # The producer connects before, or the frozen engine would not be what is measured.
+        eventually(lambda: same.client.get("/health").status_code == 200)
         assert same.post("/trade/close", {"trade": "0:0:0"}).status_code == 422
         with frozen(stack.workers[0].pid):
             answer = same.post("/trade/create", LONG, key="later")
@@ -174,6 +175,7 @@ def test_a_silent_engine_means_pending_and_the_answer_can_be_read_later(stack: S
 def test_an_uncertain_send_is_pending_and_happens_once(stack: Stack, member: Member) -> None:
     """The broker takes the bytes and says nothing: it may be on the log, so that 503 would be a lie."""
     with app_with(stack, reply_timeout_ms=300) as quick, elsewhere(quick, member) as same:
+        eventually(lambda: same.client.get("/health").status_code == 200)
         assert same.post("/trade/close", {"trade": "0:0:0"}).status_code == 422
         with frozen(stack.kafka_server.pid):
             answer = same.post("/trade/create", LONG, key="uncertain")

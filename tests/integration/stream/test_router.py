@@ -1,7 +1,7 @@
 """The router on a real Redis and Postgres: what it keeps is the engine's state, also after all was lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -12,11 +12,14 @@ from paceline.core.money import parse_decimal
 from paceline.messages.inbound import OpenAccount
 from paceline.messages.outbound import OrderResponse
 from stream.log_service import Reopen
+from stream.router.commands import REPLIES
 from stream.router.service import Router
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
 from tests.support.sinks import route, write
 
 SHARDS = 1
+
+Replies = Callable[[], list[tuple[str, str]]]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,33 @@ def cache(redis_url: str) -> Any:
 
 
 @pytest.fixture
+def replies(cache: Any) -> Iterator[Replies]:
+    """`(account, instruction)` of the answers that were published since it was asked last."""
+    with cache.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(REPLIES)
+        while listener.get_message(timeout=0.2):
+            pass
+
+        def published() -> list[tuple[str, str]]:
+            found = []
+            while (message := listener.get_message(timeout=0.2)) is not None:
+                answer = msgspec.json.decode(message["data"])
+                found.append((answer["account"], answer["instruction"]))
+            return found
+
+        yield published
+
+
+@pytest.fixture
 async def router(database: str, redis_url: str, cache: Any) -> AsyncIterator[Router]:
+    opened = Router(database, redis_url, SHARDS)
+    yield opened
+    await opened.stop()
+
+
+@pytest.fixture
+async def again(database: str, redis_url: str, cache: Any) -> AsyncIterator[Router]:
+    """Another router of the same shard."""
     opened = Router(database, redis_url, SHARDS)
     yield opened
     await opened.stop()
@@ -97,6 +126,12 @@ def all_fields(cache: Any, kind: str) -> dict[str, Any]:
     }
 
 
+def asked(busy: Day, first: int = 0) -> list[tuple[str, str]]:
+    """`(account, instruction)` of all that the engine answered from an effect on, in its order."""
+    outputs = [output for effect in busy.effects[first:] for output in effect.outputs]
+    return [(one.account, one.instruction) for one in outputs if isinstance(one, OrderResponse)]
+
+
 async def test_redis_tells_what_the_engine_says(
     router: Router, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
@@ -105,14 +140,11 @@ async def test_redis_tells_what_the_engine_says(
     assert cache.get("router:ready") == "1"
 
 
-async def test_each_instruction_has_one_reply_that_expires(
-    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+async def test_each_instruction_has_one_reply(
+    router: Router, busy: Day, records: list[LogRecord], replies: Replies
 ) -> None:
     await route(router, records)
-    asked = [o for e in busy.effects for o in e.outputs if isinstance(o, OrderResponse)]
-    keys = cache.keys("reply:*")
-    assert sum(cache.llen(key) for key in keys) == len(asked)
-    assert all(0 < cache.ttl(key) <= 60 for key in keys)
+    assert replies() == asked(busy)
 
 
 async def test_the_events_of_a_user_stand_in_their_stream_in_order(
@@ -133,15 +165,15 @@ async def test_a_message_at_position_0_has_its_events(router: Router, cache: Any
 
 
 async def test_a_router_that_starts_again_repeats_nothing(
-    router: Router, database: str, redis_url: str, cache: Any, records: list[LogRecord]
+    again: Router, cache: Any, router: Router, records: list[LogRecord], replies: Replies
 ) -> None:
     await route(router, records, end=30)
-    before = {key: cache.dump(key) for key in cache.keys("reply:*")} | account_keys(cache)
-    again = Router(database, redis_url, SHARDS)
+    before = account_keys(cache)
+    assert replies()
     shard = await again.open(0, bounds_of(records))
     assert shard.next_offset == 30
-    assert {key: cache.dump(key) for key in cache.keys("reply:*")} | account_keys(cache) == before
-    await again.stop()
+    assert account_keys(cache) == before
+    assert replies() == []
 
 
 async def test_a_second_router_cannot_turn_the_state_back(
@@ -173,21 +205,16 @@ async def test_a_wiped_redis_is_rebuilt_while_running(
 
 
 async def test_replies_that_were_not_given_when_redis_was_lost_are_given(
-    router: Router, database: str, cache: Any, busy: Day, records: list[LogRecord]
+    router: Router, database: str, cache: Any, busy: Day, replies: Replies
 ) -> None:
+    records = busy.records(10)
     await route(router, records, end=20)
+    replies()
     cache.flushall()
     await write(database, records, len(records))
     await route(router, records)
-    first_after = busy.effects[20 * 10].position
-    waiting = {
-        f"reply:{o.account}:{o.instruction}"
-        for e in busy.effects
-        if e.position >= first_after
-        for o in e.outputs
-        if isinstance(o, OrderResponse)
-    }
-    assert waiting <= set(cache.keys("reply:*"))
+    waiting = asked(busy, first=20 * 10)
+    assert replies()[-len(waiting) :] == waiting
     check_against_engine(cache, busy)
 
 

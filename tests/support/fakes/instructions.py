@@ -1,11 +1,12 @@
 """The way to the engine and back, in memory."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from paceline.core.errors import TransientError
 from paceline.messages.inbound import Admin, User
-from paceline.ports.instructions import Answer, Price
+from paceline.ports.instructions import Answer, Price, Wait
 from tests.support.fakes.store import FakeStore
 
 
@@ -36,25 +37,21 @@ class FakeInstructionLog(FakeStore):
 class FakeReplies(FakeStore):
     def __init__(self) -> None:
         self.pending: set[tuple[str, str]] = set()
-        self._given: list[Answer] = []
-        self._changed = threading.Condition()
+        self._expected: list[_FakeReply] = []
 
     def give(self, answer: Answer) -> None:
-        with self._changed:
-            self._given.append(answer)
-            self._changed.notify_all()
+        for reply in self._expected:
+            if (answer.account, answer.instruction) == reply.asked:
+                reply.hear(answer)
 
-    def wait(self, account: str, instruction: str, timeout_ms: int) -> Answer | None:
-        self._reach()
-        with self._changed:
-            answer = self._changed.wait_for(lambda: self._find(account, instruction), timeout_ms / 1000)
-            if answer is not None:
-                self._given.remove(answer)
-            return answer
-
-    def _find(self, account: str, instruction: str) -> Answer | None:
-        asked = (account, instruction)
-        return next((one for one in self._given if (one.account, one.instruction) == asked), None)
+    @contextmanager
+    def expect(self, account: str, instruction: str) -> Iterator[Wait]:
+        reply = _FakeReply((account, instruction), self._reach)
+        self._expected.append(reply)
+        try:
+            yield reply.wait
+        finally:
+            self._expected.remove(reply)
 
     def remember_pending(self, account: str, instruction: str) -> None:
         self._reach()
@@ -63,6 +60,25 @@ class FakeReplies(FakeStore):
     def is_pending(self, account: str, instruction: str) -> bool:
         self._reach()
         return (account, instruction) in self.pending
+
+
+class _FakeReply:
+    """Hears the first answer. `reach` raises while the store is away."""
+
+    def __init__(self, asked: tuple[str, str], reach: Callable[[], None]) -> None:
+        self.asked = asked
+        self._reach = reach
+        self._there = threading.Event()
+        self._answer: Answer | None = None
+
+    def hear(self, answer: Answer) -> None:
+        self._answer = self._answer or answer
+        self._there.set()
+
+    def wait(self, timeout_ms: int) -> Answer | None:
+        self._reach()
+        self._there.wait(timeout_ms / 1000)
+        return self._answer
 
 
 class FakeAnswers(FakeStore):
