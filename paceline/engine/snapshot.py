@@ -7,6 +7,7 @@ The **state hash** is SHA-256 over the same rows, a line each, so it does not de
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -79,7 +80,7 @@ class AnswersChunk(Struct, tag_field="part", tag="answers"):
 
 Chunk = HeaderChunk | MarketsChunk | AccountsChunk | TradesChunk | OrdersChunk | AnswersChunk
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode_lines = msgspec.json.Encoder(order="deterministic").encode_lines
 _decode = msgspec.json.Decoder(Chunk).decode
 
 
@@ -128,15 +129,16 @@ class Capture:
             ("answers", self._answer_rows()),
         ):
             self._digest.update(part.encode() + b"\n")
-            while batch := _next(rows, objects_per_slice):
+            while batch := list(islice(rows, objects_per_slice)):
                 yield self._chunk(part, batch)
         self._totals.check()
         self._complete = True
 
     def _chunk(self, part: str, rows: list[Any]) -> bytes:
-        lines = [_encode(row) for row in rows]
-        self._digest.update(b"\n".join(lines) + b"\n")
-        return b'{"part":"' + part.encode() + b'","rows":[' + b",".join(lines) + b"]}"
+        lines = _encode_lines(rows)
+        self._digest.update(lines)
+        # JSON has no end of line within a row.
+        return b'{"part":"' + part.encode() + b'","rows":[' + lines[:-1].replace(b"\n", b",") + b"]}"
 
     def _account_rows(self) -> Iterator[AccountFields]:
         for block in self._accounts:
@@ -162,10 +164,6 @@ class Capture:
             for answer in block:
                 if answer is not None and is_fresh(answer, self.log_time):
                     yield answer
-
-
-def _next(rows: Iterator[Any], count: int) -> list[Any]:
-    return [row for _, row in zip(range(count), rows, strict=False)]
 
 
 def _header(state: State) -> Header:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import signal
 import subprocess
 import time
@@ -16,7 +17,7 @@ from paceline.local.service import HEALTHY, Service, State
 
 FIRST_PAUSE_S: Final = 1.0
 GOOD_RUN_S: Final = 60.0  # after which a death counts as the first again
-_TICK_S: Final = 0.1
+_NEEDS_S: Final = 0.1
 _ASK_AT_START_S: Final = 0.3
 _ASK_S: Final = 3.0
 _PATIENCE: Final = 3  # answers in a row that say no before a service that was well counts as unhealthy
@@ -29,8 +30,17 @@ def next_pause_s(pause_s: float, lived_s: float, longest_s: float) -> float:
     return min(pause_s * 2, longest_s)
 
 
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but not for longer."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+
+
 class Keeper:
-    """`report` is called after each change of `state`; `environment` is what all services get."""
+    """`report` is called after each change of `state`; `environment` is what all services get.
+
+    Whoever runs it calls `look` at each SIGCHLD.
+    """
 
     def __init__(
         self,
@@ -58,6 +68,7 @@ class Keeper:
         self._settled = False  # whether this life of the process has been well once
         self._bad_answers = 0
         self._stop = asyncio.Event()
+        self._stirred = asyncio.Event()  # by a stop, or because some child has ended: look at ours
         self._ended = asyncio.Event()
 
     def _become(self, state: State, reason: str = "") -> None:
@@ -72,7 +83,7 @@ class Keeper:
     async def run(self, needs: Sequence["Keeper"]) -> None:
         try:
             while not all(need.ready for need in needs) and not self._stop.is_set():
-                await self._pause(_TICK_S)
+                await _within(self._stop, _NEEDS_S)
             pause_s = 0.0
             while not self._stop.is_set():
                 begun = time.monotonic()
@@ -82,14 +93,9 @@ class Keeper:
                 pause_s = next_pause_s(pause_s, time.monotonic() - begun, self._longest_pause_s)
                 self.restarts += 1
                 self._become(State.RESTARTING, f"{reason} (again in {pause_s:.0f} s)")
-                await self._pause(pause_s)
+                await _within(self._stop, pause_s)
         finally:
             self._ended.set()
-
-    async def _pause(self, seconds: float) -> None:
-        """Ends early when we are told to stop."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
 
     async def _attempt(self) -> str | None:
         """One life of the process. None: nothing more to do; else why it must be started again."""
@@ -127,18 +133,19 @@ class Keeper:
     async def _watch(self, child: "subprocess.Popen[bytes]") -> str | None:
         begun, started_us = time.monotonic(), time.time_ns() // 1000
         self._settled, self._bad_answers = False, 0
-        ask_at = 0.0
+        ask_at = math.inf if self.service.once else 0.0
         while not self._stop.is_set():
+            self._stirred.clear()
             if (code := child.poll()) is not None:
                 return self._obituary(code)
-            if not self.service.once and time.monotonic() >= ask_at:
+            if time.monotonic() >= ask_at:
                 problem = await self._ask(started_us)
                 if child.poll() is None and not self._stop.is_set():
                     await self._judge(problem)
                 if not self._settled and time.monotonic() - begun > self.service.start_timeout_s:
                     return f"not ready after {self.service.start_timeout_s:.0f} s: {problem}"
                 ask_at = time.monotonic() + (_ASK_S if self._settled else _ASK_AT_START_S)
-            await self._pause(_TICK_S)
+            await _within(self._stirred, ask_at - time.monotonic())
         return None
 
     async def _judge(self, problem: str | None) -> None:
@@ -172,10 +179,15 @@ class Keeper:
         await asyncio.to_thread(process.end, members, how, self._patience_s)
         await asyncio.to_thread(child.wait, 5)
 
+    def look(self) -> None:
+        """Some child of this process has ended: is it ours?"""
+        self._stirred.set()
+
     async def stop(self, patience_s: float) -> None:
         """Ends the service and its restarts; what has not gone after `patience_s` is killed."""
         self._patience_s = patience_s
         self._stop.set()
+        self._stirred.set()
         if self.pid is not None:
             self._become(State.STOPPING)
         await self._ended.wait()

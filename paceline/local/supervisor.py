@@ -34,6 +34,7 @@ class Supervisor:
         self._changed = changed
         self._stopping = stopping
         self._stop = asyncio.Event()
+        self._child_ended = False
         log_dir = var_dir / "log"
         log_dir.mkdir(parents=True, exist_ok=True)
         marked = {**environment, **leftovers.mark(var_dir)}
@@ -59,6 +60,7 @@ class Supervisor:
         loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="probe"))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGCHLD, self._look)
         leftovers.adopt_orphans()
         state.write(self._var_dir, list(self.keepers.values()))
         tasks = [asyncio.create_task(self._keep(keeper)) for keeper in self.keepers.values()]
@@ -77,6 +79,12 @@ class Supervisor:
             state.path(self._var_dir).unlink(missing_ok=True)
         await all_done
 
+    def _look(self) -> None:
+        """A child has ended: a service, or an orphan that we adopted."""
+        self._child_ended = True
+        for keeper in self.keepers.values():
+            keeper.look()
+
     async def _keep(self, keeper: Keeper) -> None:
         await keeper.run([self.keepers[name] for name in keeper.service.needs if name in self.keepers])
 
@@ -88,7 +96,9 @@ class Supervisor:
     async def _housekeeping(self) -> None:
         while True:
             state.write(self._var_dir, list(self.keepers.values()))
-            leftovers.reap({keeper.pid for keeper in self.keepers.values() if keeper.pid})
+            if self._child_ended:
+                self._child_ended = False
+                leftovers.reap({keeper.pid for keeper in self.keepers.values() if keeper.pid})
             for keeper in self.keepers.values():
                 logs.trim(keeper.log)
             await asyncio.sleep(_WRITE_S)

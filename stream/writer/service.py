@@ -1,4 +1,4 @@
-"""Batches of `engine.out` into Postgres: rows and the reader's position in one transaction.
+"""Batches of `engine.out` into Postgres: rows and the reader's positions in one transaction.
 
 While Postgres stores a batch, the rows of the next one are made.
 """
@@ -6,96 +6,70 @@ While Postgres stores a batch, the rows of the next one are made.
 import asyncio
 from typing import Any, Final
 
-from msgspec import Struct
-
 from paceline.adapters.kafka.log_reader import LogBounds, Record
 from paceline.adapters.postgres import history, installation, readers
-from paceline.adapters.postgres.readers import NotTheOwner, Standing
-from paceline.adapters.postgres.session import Connection, Session
+from paceline.adapters.postgres.readers import Move, Standing
+from paceline.adapters.postgres.session import Session
 from paceline.domain.open_trade import OpenTrade
 from paceline.messages.outbound import Effect
 from stream.effect_batches import effect_batches
-from stream.log_service import Reopen
-from stream.writer.rows import RowMaker, Rows, trades_wanted
+from stream.writer.rows import RowMaker, trades_wanted
+from stream.writer.storage import BATCH, Batch, Storage
 
-# A transaction writes about as many effects and outputs: large enough that its round trips do not count,
-# small enough that there is a next batch to make while Postgres has work.
-_BATCH: Final = 10_000
 # After so many outputs, about a millisecond of work, Postgres and all others get their turn.
 _SLICE_OUTPUTS: Final = 100
 _TRADES_KEPT: Final = 50_000
 
 
-class Batch(Struct):
-    """The rows of some effects, and where the reader stood before and stands after them."""
-
-    rows: Rows
-    was: Standing
-    now: Standing
-
-
 class WriterShard:
-    """Writes one shard's effects. Only what a transaction stored moves `standing`.
+    """Makes one shard's rows. They are stored at the end of a round, with those of the other shards.
 
     `reads` is a connection beside that of the transactions. What it reads lies before all that is under way:
     of that, `_trades` knows.
     """
 
-    def __init__(self, shard: int, session: Session, reads: Session, standing: Standing) -> None:
+    def __init__(self, shard: int, storage: Storage, reads: Session, standing: Standing) -> None:
         self._shard = shard
-        self._session = session
+        self._storage = storage
         self._reads = reads
-        self._standing = standing
+        self._made = standing
         self._trades: dict[str, OpenTrade] = {}
 
     @property
     def next_offset(self) -> int:
-        return self._standing.offset
+        return self._made.offset
 
     async def handle(self, records: list[Record]) -> None:
-        made: Batch | None = None
-        was = self._standing
-        for effects, now in effect_batches(records, was, _BATCH):
+        for effects, now in effect_batches(records, self._made, BATCH):
             # Both are waited for whatever becomes of one: none may work on behind a shard that is given up.
-            next_one, stored = await asyncio.gather(
-                self._make(effects, was, now), self._store(made), return_exceptions=True
+            made, stored = await asyncio.gather(
+                self._make(effects, now), self._storage.store_full(), return_exceptions=True
             )
             if isinstance(stored, BaseException):
                 raise stored
-            if isinstance(next_one, BaseException):
-                raise next_one
-            made, was = next_one, now
-        await self._store(made)
+            if isinstance(made, BaseException):
+                raise made
+            self._storage.check(self._shard)
+            self._storage.put(made)
+            self._made = now
 
-    async def _make(self, effects: list[Effect], was: Standing, now: Standing) -> Batch:
+    async def _make(self, effects: list[Effect], now: Standing) -> Batch:
+        was = self._made
         wanted = trades_wanted(effects)
         trades = {trade: self._trades[trade] for trade in wanted if trade in self._trades}
         if unknown := wanted - trades.keys():
             trades |= await self._reads.transaction(lambda c: history.trades_before(c, unknown, was.position))
         maker = RowMaker(self._shard, trades)
-        outputs = 0
+        size = outputs = 0
         for effect in effects:
             maker.add(effect)
             outputs += len(effect.outputs)
             if outputs >= _SLICE_OUTPUTS:
+                size += outputs
                 outputs = 0
                 await asyncio.sleep(0)
         self._remember(maker.trades)
-        return Batch(maker.rows, was, now)
-
-    async def _store(self, batch: Batch | None) -> None:
-        if batch is None:
-            return
-
-        async def work(connection: Connection) -> None:
-            await history.append(connection, batch.rows)
-            await readers.advance(connection, "writer", self._shard, batch.was, batch.now)
-
-        try:
-            await self._session.transaction(work)
-        except NotTheOwner as error:
-            raise Reopen(str(error)) from error
-        self._standing = batch.now
+        return Batch(self._shard, maker.rows, Move(was, now), size + outputs + len(effects))
 
     def _remember(self, trades: dict[str, OpenTrade]) -> None:
         """Keep the trades used last; those that have ended are never asked for again."""
@@ -107,13 +81,16 @@ class WriterShard:
             del self._trades[next(iter(self._trades))]
 
     async def tick(self) -> None:
-        """The writer keeps nothing back between rounds."""
+        """The first of a round's ticks stores the round."""
+        await self._storage.store()
+        self._storage.check(self._shard)
 
     async def close(self) -> None:
-        """All that was handled is stored already."""
+        await self._storage.store()
 
     def health(self) -> dict[str, Any]:
-        return {"next_position": self._standing.position, "next_offset": self._standing.offset}
+        stored = self._storage.standings[self._shard]
+        return {"next_position": stored.position, "next_offset": stored.offset}
 
 
 class Writer:
@@ -121,6 +98,7 @@ class Writer:
 
     def __init__(self, database_url: str, shards: int) -> None:
         self._session = Session(database_url, "paceline-writer", history.prepare)
+        self._storage = Storage(self._session)
         self._reads = Session(database_url, "paceline-writer-reads")
         self._shards = shards
 
@@ -130,7 +108,8 @@ class Writer:
     async def open(self, shard: int, bounds: LogBounds) -> WriterShard:
         standing = await self._session.transaction(lambda c: readers.load(c, "writer", shard))
         readers.check_reach("writer", shard, standing, bounds.begin, bounds.end)
-        return WriterShard(shard, self._session, self._reads, standing)
+        self._storage.begin(shard, standing)
+        return WriterShard(shard, self._storage, self._reads, standing)
 
     async def stop(self) -> None:
         await self._session.close()

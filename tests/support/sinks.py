@@ -15,6 +15,7 @@ async def write(url: str, records: Sequence[LogRecord], end: int, *, shard: int 
     opened = await writer.open(shard, bounds_of(records))
     if opened.next_offset < end:
         await opened.handle(list(records[opened.next_offset : end]))
+        await opened.tick()
     await writer.stop()
 
 

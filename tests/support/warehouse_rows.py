@@ -177,6 +177,7 @@ class World:
             self._pass(shard)
             opened = await writer.open(shard, LogBounds(0, self.offsets[shard]))
             await opened.handle([_Record(self.offsets[shard], encode_effects(self.effects[shard]))])
+            await opened.tick()
             self.offsets[shard] += 1
             self.effects[shard] = []
             head = snapshots.SnapshotHead(

@@ -1,5 +1,6 @@
 """Where the readers of `engine.out` stand (`engine.readers`)."""
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -20,8 +21,11 @@ class Standing(Struct, frozen=True):
 START: Final = Standing(0, 0)
 
 
-class NotTheOwner(Exception):
-    """Somebody else moved the reader's row: this process must not go on from what it remembers."""
+class Move(Struct, frozen=True):
+    """Where a reader must stand to be moved on, and where to."""
+
+    was: Standing
+    now: Standing
 
 
 async def load(connection: Connection, reader: Reader, shard: int) -> Standing:
@@ -43,15 +47,24 @@ async def read(connection: Connection, reader: Reader, shard: int) -> Standing:
     return Standing(*row)
 
 
-async def advance(connection: Connection, reader: Reader, shard: int, was: Standing, now: Standing) -> None:
-    """Move a reader on, in the transaction of its effects; `NotTheOwner` if it is not where we left it."""
+async def advance(connection: Connection, reader: Reader, moves: Mapping[int, Move]) -> set[int]:
+    """Move a reader on in these shards, in the transaction of its effects; tells in which it moved.
+
+    In the others it is not where we left it: what was made of them must not be stored.
+    """
+    steps = [
+        (shard, move.was.position, move.was.offset, move.now.position, move.now.offset)
+        for shard, move in moves.items()
+    ]
     cursor = await connection.execute(
-        "update engine.readers set next_position = %s, next_offset = %s, updated_at = now() "
-        "where reader = %s and shard = %s and next_position = %s and next_offset = %s",
-        (now.position, now.offset, reader, shard, was.position, was.offset),
+        "update engine.readers as r set next_position = m.position, next_offset = m.at, updated_at = now() "
+        "from unnest(%s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) "
+        "as m (shard, was_position, was_at, position, at) "
+        "where r.reader = %s and r.shard = m.shard "
+        "and r.next_position = m.was_position and r.next_offset = m.was_at returning r.shard",
+        (*(list(column) for column in zip(*steps, strict=True)), reader),
     )
-    if cursor.rowcount != 1:
-        raise NotTheOwner(f"{reader} of shard {shard} no longer stands at position {was.position}")
+    return {shard for (shard,) in await cursor.fetchall()}
 
 
 async def note(connection: Connection, reader: Reader, shard: int, now: Standing) -> None:

@@ -12,10 +12,10 @@ import pytest
 from paceline.adapters.postgres import history
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.core.errors import PermanentError
-from paceline.messages.inbound import Deposit, OpenAccount
+from paceline.messages.inbound import Deposit, OpenAccount, PriceUpdate
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
 from stream.log_service import Reopen
-from stream.writer.service import Writer
+from stream.writer.service import Writer, WriterShard
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
 
 TABLES = ("markets", "instructions", "accounts", "deposits", "trade_events", "closed_orders", "balances")
@@ -47,11 +47,17 @@ def everything(url: str) -> dict[str, list[tuple[Any, ...]]]:
     return {table: sorted(rows_of(url, f"select * from engine.{table}"), key=repr) for table in TABLES}
 
 
+async def store(shard: WriterShard, records: list[LogRecord]) -> None:
+    """A round of the service."""
+    await shard.handle(records)
+    await shard.tick()
+
+
 async def write(writer: Writer, records: list[LogRecord], end: int | None = None) -> None:
     shard = await writer.open(0, bounds_of(records))
     todo = records[shard.next_offset : end]
     if todo:
-        await shard.handle(todo)
+        await store(shard, todo)
 
 
 async def test_closed_orders_and_balances_are_those_of_the_engine(
@@ -171,15 +177,60 @@ async def test_an_effect_that_two_engines_put_out_is_written_once(
 
 async def test_of_two_owners_one_stops(writer: Writer, database: str, busy: Day) -> None:
     records = busy.records(20)
+    other = Writer(database, shards=4)
     first = await writer.open(0, bounds_of(records))
-    second = await writer.open(0, bounds_of(records))
-    await second.handle(records[:5])
+    second = await other.open(0, bounds_of(records))
+    await store(second, records[:5])
+    await other.stop()
     before = everything(database)
     with pytest.raises(Reopen):
-        await first.handle(records[:3])
+        await store(first, records[:3])
+    assert first.health()["next_offset"] == 0
     assert everything(database) == before
     await write(writer, records)
     assert len(everything(database)["closed_orders"]) > len(before["closed_orders"])
+
+
+async def test_a_round_of_all_shards_is_one_transaction(writer: Writer, database: str) -> None:
+    days = [day(scenario_messages(seed=shard, length=300), shard) for shard in range(4)]
+    logs = [one.records(20) for one in days]
+    shards = [await writer.open(shard, bounds_of(log)) for shard, log in enumerate(logs)]
+    for shard, log in zip(shards, logs, strict=True):
+        await shard.handle(log)
+    assert not any(everything(database).values())
+    for shard in shards:
+        await shard.tick()
+    assert [shard.health()["next_offset"] for shard in shards] == [len(log) for log in logs]
+    stored = rows_of(
+        database, "select shard, count(*) from engine.instructions group by shard order by shard"
+    )
+    expected = [sum(not isinstance(e.message, PriceUpdate) for e in one.effects) for one in days]
+    assert stored == list(enumerate(expected))
+    of_rows = "select xmin::text from engine.instructions union select xmin::text from engine.readers"
+    assert len(rows_of(database, of_rows)) == 1
+
+
+async def test_a_shard_that_another_writer_took_does_not_keep_the_others_from_being_stored(
+    writer: Writer, database: str
+) -> None:
+    logs = [day(scenario_messages(seed=shard, length=300), shard).records(20) for shard in range(2)]
+    lost, kept = [await writer.open(shard, bounds_of(log)) for shard, log in enumerate(logs)]
+    with psycopg.connect(database) as connection:
+        connection.execute("update engine.readers set next_position = 1, next_offset = 1 where shard = 0")
+    await lost.handle(logs[0])
+    await kept.handle(logs[1])
+    with pytest.raises(Reopen, match="shard 0"):
+        await lost.tick()
+    await kept.tick()
+    assert rows_of(database, "select distinct shard from engine.instructions") == [(1,)]
+    # What was made before the shard was lost is void once it is opened anew.
+    with pytest.raises(Reopen):
+        await lost.handle(logs[0])
+    anew = await writer.open(0, bounds_of(logs[0]))
+    assert anew.next_offset == 1
+    await store(anew, logs[0][1:])
+    assert kept.health()["next_offset"] == len(logs[1])
+    assert anew.health()["next_offset"] == len(logs[0])
 
 
 async def test_nothing_is_stored_of_a_batch_that_fails(writer: Writer, database: str, busy: Day) -> None:
@@ -188,7 +239,7 @@ async def test_nothing_is_stored_of_a_batch_that_fails(writer: Writer, database:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("alter table engine.balances add constraint none_yet check (position < 100)")
         with pytest.raises(psycopg.errors.CheckViolation):
-            await shard.handle(records)
+            await store(shard, records)
         assert rows_of(database, "select next_position from engine.readers") == [(0,)]
         assert not any(everything(database).values())
         connection.execute("alter table engine.balances drop constraint none_yet")
@@ -234,7 +285,7 @@ async def test_a_lost_connection_costs_nothing(
     await write(undisturbed, records)
     await undisturbed.stop()
     shard = await writer.open(0, bounds_of(records))
-    writing = asyncio.create_task(shard.handle(records[:10]))
+    writing = asyncio.create_task(store(shard, records[:10]))
     with psycopg.connect(database, autocommit=True) as connection:
         for _ in range(3):
             connection.execute(

@@ -107,7 +107,8 @@ def test_a_killed_service_is_started_again_and_the_reason_is_told(tmp_path: Path
         victim = run.keeper("victim").pid
         assert victim is not None
         os.kill(victim, signal.SIGKILL)
-        await run.until(lambda: run.keeper("victim").state is State.RESTARTING)
+        # Sooner than it would be asked again how it is.
+        await run.until(lambda: run.keeper("victim").state is State.RESTARTING, timeout_s=2.5)
         assert "killed by SIGKILL" in run.keeper("victim").reason
         assert "again in 1 s" in run.keeper("victim").reason
         await run.until(lambda: run.keeper("victim").state is State.UP)
