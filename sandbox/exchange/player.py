@@ -52,6 +52,7 @@ async def _again_and_again(play: Callable[[], float]) -> None:
     wake a task up hundreds of times a second costs more than what it plays."""
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
+    timer: asyncio.Handle
 
     def turn() -> None:
         nonlocal timer
@@ -60,7 +61,7 @@ async def _again_and_again(play: Callable[[], float]) -> None:
         except Exception as error:
             failed.set_exception(error)
 
-    timer: asyncio.Handle = loop.call_soon(turn)
+    timer = loop.call_soon(turn)
     try:
         await failed
     finally:
