@@ -1,7 +1,6 @@
 """What the exchange remembers over restarts: last prices and the last update id."""
 
 import os
-import time
 from pathlib import Path
 
 import msgspec
@@ -11,9 +10,10 @@ class Memory(msgspec.Struct):
     last_update_id: int = 0
     prices: dict[str, float] = msgspec.field(default_factory=dict)
 
-    def next_update_id(self) -> int:
-        """Wall-clock microseconds, but always above the last one: also over restarts and loops."""
-        self.last_update_id = max(self.last_update_id + 1, time.time_ns() // 1000)
+    def next_update_id(self, now_us: int) -> int:
+        """The wall clock's `now_us`, but always above the last one: also over restarts and loops."""
+        following = self.last_update_id + 1
+        self.last_update_id = following if following > now_us else now_us
         return self.last_update_id
 
 

@@ -66,9 +66,10 @@ def parse_order(fields: Mapping[str, str]) -> Order:
 
 @dataclass
 class Mischief:
-    """What is still to be spoilt."""
+    """What is still to be spoilt: `left` holds no zeros, so that an exchange that behaves sees at one look
+    that it may."""
 
-    left: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    left: dict[str, int] = field(default_factory=dict)
     stalled_until_s: float = 0.0
     _garbage: Iterator[int] = field(default_factory=counting)
 
@@ -77,20 +78,22 @@ class Mischief:
         if order.what == "stall":
             self.stalled_until_s = max(self.stalled_until_s, now_s + order.seconds)
         else:
-            self.left[order.what] = min(self.left[order.what] + order.count, MAX_COUNT)
+            self.left[order.what] = min(self.left.get(order.what, 0) + order.count, MAX_COUNT)
 
     def stalls(self, now_s: float) -> bool:
         return now_s < self.stalled_until_s
 
     def takes(self, what: str) -> bool:
         """Whether one more of this kind is due; counts it."""
-        if self.left[what] <= 0:
-            return False
-        self.left[what] -= 1
-        return True
+        left = self.left.pop(what, 0)
+        if left > 1:
+            self.left[what] = left - 1
+        return left > 0
 
     def frames(self, quote: Quote, update_id: int, now_us: int) -> list[str | bytes]:
         """What goes out for a quote: normally its frame."""
+        if not self.left:
+            return [frame(quote, update_id, now_us)]
         good = frame(quote, update_id, now_us, string_id=self.takes("string_ids"))
         out: list[str | bytes] = [good]
         if self.takes("duplicates"):

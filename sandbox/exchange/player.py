@@ -1,10 +1,11 @@
-"""The pace: quotes of the walk at a rate, quotes of recordings at a speed, each to `publish`.
+"""The pace: quotes of the walk at a rate, quotes of recordings at a speed, to `publish` when they are due.
 
 A recording begins again at its end. A market that a recording holds is left out of the walk.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from sandbox.exchange import recorded
 from sandbox.exchange.protocol import Quote
 from sandbox.exchange.walk import Walk
 
-Publish = Callable[[Quote], None]
+Publish = Callable[[Sequence[Quote]], None]
 Ready = Callable[[], Awaitable[None]]
 
 _TURN_S: Final = 0.002  # finest step of the clock: at a high rate several quotes go out a turn
@@ -26,19 +27,45 @@ async def play_walks(walks: Mapping[str, Walk], rate_hz: float, publish: Publish
     turn = list(walks.values())
     if not turn:
         return
-    elapsed_s = len(turn) / rate_hz
+    elapsed_s, gap_s = len(turn) / rate_hz, 1 / rate_hz
     loop = asyncio.get_running_loop()
     due_s = loop.time()
-    index = 0
-    while True:
+    steps = cycle([walk.step for walk in turn])
+
+    def play() -> float:
+        nonlocal due_s
         now_s = loop.time()
         if now_s - due_s > _BEHIND_S:
             due_s = now_s
+        quotes = []
         while due_s <= now_s:
-            publish(turn[index].step(elapsed_s))
-            index = (index + 1) % len(turn)
-            due_s += 1 / rate_hz
-        await asyncio.sleep(max(due_s - loop.time(), _TURN_S))
+            quotes.append(next(steps)(elapsed_s))
+            due_s += gap_s
+        publish(quotes)
+        return max(due_s - loop.time(), _TURN_S)
+
+    await _again_and_again(play)
+
+
+async def _again_and_again(play: Callable[[], float]) -> None:
+    """Call `play`, each time after the seconds that it returned, until it fails. By a timer of the loop: to
+    wake a task up hundreds of times a second costs more than what it plays."""
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[None] = loop.create_future()
+    timer: asyncio.Handle
+
+    def turn() -> None:
+        nonlocal timer
+        try:
+            timer = loop.call_later(play(), turn)
+        except Exception as error:
+            failed.set_exception(error)
+
+    timer = loop.call_soon(turn)
+    try:
+        await failed
+    finally:
+        timer.cancel()
 
 
 async def play_recording(
@@ -67,7 +94,7 @@ async def play_recording(
             elif count % _BURST == 0:
                 await ready()
             count += 1
-            publish(item.quote)
+            publish((item.quote,))
         await asyncio.sleep(_TURN_S)
 
 

@@ -7,7 +7,7 @@ read is dropped once `MAX_UNSENT` bytes wait for it.
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -123,20 +123,23 @@ class Exchange:
             for client in self._clients:
                 client.cut()
 
-    def _publish(self, quote: Quote) -> None:
-        """Queue a quote for whoever subscribed to its market. What is due in one turn of the event loop
+    def _publish(self, quotes: Sequence[Quote]) -> None:
+        """Queue quotes for whoever subscribed to their markets. What is due in one turn of the event loop
         leaves together at its end."""
-        update_id = self._memory.next_update_id()
-        if self._mischief.stalls(time.monotonic()):
-            return
-        listeners = [client for client in self._clients if quote.symbol in client.symbols]
-        if not listeners:
-            return
-        for message in self._mischief.frames(quote, update_id, time.time_ns() // 1000):
-            self._frames += 1
-            frame = framed(message)
-            for client in listeners:
-                client.queue(frame)
+        now_us = time.time_ns() // 1000
+        stalls = self._mischief.stalls(time.monotonic())
+        for quote in quotes:
+            update_id = self._memory.next_update_id(now_us)
+            if stalls:
+                continue
+            listeners = [client for client in self._clients if quote.symbol in client.symbols]
+            if not listeners:
+                continue
+            for message in self._mischief.frames(quote, update_id, now_us):
+                self._frames += 1
+                frame = framed(message)
+                for client in listeners:
+                    client.queue(frame)
         if not self._flush_is_due:
             self._flush_is_due = True
             asyncio.get_running_loop().call_soon(self._flush)

@@ -1,7 +1,12 @@
 """The sandbox exchange's parts without a socket: commands, walk, recordings, update ids, misbehaviour."""
 
+import asyncio
 import gzip
 import json
+import math
+import statistics
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,12 +14,14 @@ import pytest
 from paceline.messages.inbound import PriceUpdate
 from sandbox.exchange import memory
 from sandbox.exchange.clients import framed
-from sandbox.exchange.mischief import GARBAGE, KINDS, Mischief, Order, parse_order
+from sandbox.exchange.mischief import GARBAGE, Mischief, Order, parse_order
+from sandbox.exchange.player import play_walks
 from sandbox.exchange.protocol import ProtocolError, Quote, Subscription, frame, parse_command
 from sandbox.exchange.recorded import market_of, read, symbols_in
 from sandbox.exchange.server import Exchange, Options
 from sandbox.exchange.walk import MARKETS, Walk
 from stream.feed.decoding import Refusal, decode
+from tests.support.waiting import until
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "feed"
 KNOWN = frozenset(market.symbol for market in MARKETS)
@@ -61,6 +68,25 @@ def test_frames_are_what_the_feed_takes() -> None:
     )
 
 
+def test_a_market_whose_name_needs_escapes_is_still_a_frame() -> None:
+    name = 'A"\\Ä'
+    sent = json.loads(frame(Quote(name, "1.5", "2", "1.6", "3"), 7, 99))
+    assert sent == {
+        "data": {
+            "A": "3",
+            "B": "2",
+            "E": 99,
+            "T": 99,
+            "a": "1.6",
+            "b": "1.5",
+            "e": "bookTicker",
+            "s": name,
+            "u": 7,
+        },
+        "stream": f"bookTicker.{name}",
+    }
+
+
 def test_messages_are_framed_as_the_rfc_shows() -> None:
     """RFC 6455, 5.7: "Hello" as text, 256 bytes as binary; and both sides of the limit between the forms."""
     assert framed("Hello") == b"\x81\x05Hello"
@@ -83,6 +109,57 @@ def test_a_walk_is_repeated_by_its_seed_and_is_never_crossed() -> None:
         assert abs(steps[0].price / market.start_price - 1) < 0.2
 
 
+def test_a_walk_is_as_restless_as_it_says_at_any_pace() -> None:
+    """2.5 basis points a second, and a little for the trends."""
+    for steps_a_second in (1, 50):
+        walk, levels = Walk(MARKETS[0], 11), []
+        for _ in range(4_000):
+            levels.append(math.log(walk.price))
+            for _ in range(steps_a_second):
+                walk.step(1 / steps_a_second)
+        moves = [after - before for before, after in pairwise(levels)]
+        assert statistics.stdev(moves) == pytest.approx(2.57e-4, rel=0.05)
+
+
+def test_quotes_have_their_markets_decimals_and_are_worth_something() -> None:
+    for market in MARKETS:
+        walk = Walk(market, 5)
+        for quote in [walk.step(0.1) for _ in range(300)]:
+            for price, quantity in ((quote.bid, quote.bid_quantity), (quote.ask, quote.ask_quantity)):
+                assert [len(text.partition(".")[2]) for text in (price, quantity)] == list(market[2:])
+                assert 990 < float(price) * float(quantity) < 50_100
+            spread = (float(quote.ask) - float(quote.bid)) * 10**market.price_digits
+            assert round(spread) in (1, 2, 3)
+
+
+async def test_walks_take_turns_at_their_rate_until_somebody_has_enough() -> None:
+    played: list[Quote] = []
+
+    def publish(quotes: Sequence[Quote]) -> None:
+        played.extend(quotes)
+        if len(played) > 40:
+            raise OverflowError
+
+    loop = asyncio.get_running_loop()
+    start_s = loop.time()
+    with pytest.raises(OverflowError):
+        await play_walks({market.symbol: Walk(market, 7) for market in MARKETS}, 400, publish)
+    assert loop.time() - start_s >= 0.099  # the first of 41 is due at once
+    symbols = [market.symbol for market in MARKETS]
+    assert [quote.symbol for quote in played[:40]] == symbols * 10
+
+
+async def test_a_cancelled_player_plays_no_more() -> None:
+    played: list[Quote] = []
+    player = asyncio.create_task(play_walks({"ADA_USDC_PERP": Walk(MARKETS[3], 7)}, 1_000, played.extend))
+    await until(lambda: len(played) > 2)
+    player.cancel()
+    await asyncio.wait([player])
+    before = len(played)
+    await asyncio.sleep(0.02)
+    assert len(played) == before
+
+
 def test_a_walk_goes_on_from_a_remembered_price() -> None:
     walk = Walk(MARKETS[0], 7, 50_000.0)
     assert float(walk.step(0.1).bid) == pytest.approx(50_000, rel=0.01)
@@ -91,13 +168,15 @@ def test_a_walk_goes_on_from_a_remembered_price() -> None:
 def test_update_ids_rise_over_restarts_even_when_the_clock_went_back(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "memory.json"
     first = memory.load(path)
-    ids = [first.next_update_id() for _ in range(1_000)]
+    now_us = 1_771_003_771_690_207
+    ids = [first.next_update_id(now_us + n // 3 - n // 500 * 9) for n in range(1_000)]
+    assert ids[0] == now_us
     assert ids == sorted(set(ids))
     ahead = memory.Memory(last_update_id=ids[-1] + 10**12, prices={"BTC_USDC_PERP": 5.5})
     memory.save(path, ahead)
     restarted = memory.load(path)
     assert restarted.prices == {"BTC_USDC_PERP": 5.5}
-    assert restarted.next_update_id() == ids[-1] + 10**12 + 1
+    assert restarted.next_update_id(now_us) == ids[-1] + 10**12 + 1
 
 
 def test_a_memory_that_cannot_be_read_is_a_new_one(tmp_path: Path) -> None:
@@ -177,6 +256,7 @@ def test_misbehaviour_comes_in_doses_beside_the_good_frame() -> None:
     assert json.loads(old)["data"]["u"] == 1_000_000_000
     assert garbage in GARBAGE
     assert json.loads(rounds[2][0])["data"]["u"] == 2_000_000_002
+    assert mischief.left == {}
 
 
 def test_a_stall_ends() -> None:
@@ -190,4 +270,3 @@ def test_every_kind_of_garbage_is_refused_by_the_feed() -> None:
     for item in GARBAGE:
         raw = item.encode() if isinstance(item, str) else item
         assert isinstance(decode(raw, KNOWN), Refusal), item
-    assert set(KINDS) == set(Mischief().left)
