@@ -130,11 +130,8 @@ class LogService(Service):  # type: ignore[misc]
     async def _round(self) -> None:
         if self._reader.assignment_changed():
             await self._follow_assignment()
-        if not self._shards:
-            await asyncio.sleep(_IDLE_MS / 1000)
-            return
         await asyncio.sleep(self._next_read_s - time.monotonic())
-        batches = await self._reader.read(list(self._shards), _IDLE_MS, _MAX_RECORDS)
+        batches = await self._reader.read(_IDLE_MS, _MAX_RECORDS)
         self._next_read_s = time.monotonic() + _PACE_S
         for shard, records in batches.items():
             await self._guarded(shard, records)

@@ -2,16 +2,24 @@
 
 Each reader has a consumer group only to share the shards between processes. Nothing is ever committed
 to Kafka: a shard tells the offset it wants, and gets the records from there on without a gap.
+
+librdkafka fetches on threads of its own. What it has is taken at once; where it has nothing, a thread of
+ours waits for it, so that the event loop does not.
 """
 
-from collections.abc import Iterable
-from typing import Any, Final, Protocol
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol, TypeVar, cast
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec import Struct
 
 from paceline.core.errors import InvariantViolation
+
+T = TypeVar("T")
+_log = logging.getLogger("paceline.log_reader")
 
 
 class Record(Protocol):
@@ -21,8 +29,15 @@ class Record(Protocol):
     value: bytes
 
 
+class _Read(Struct, gc=False):
+    offset: int
+    value: bytes
+
+
 # A shard may be busy for as long (replay, Postgres away) before Kafka gives it to another process.
 _LONGEST_BUSY_MS: Final = 600_000
+_ANSWERS_WITHIN_S: Final = 10.0
+_FETCHED_AHEAD_KIB: Final = 32 << 10
 
 
 class LogBounds(Struct, frozen=True):
@@ -30,20 +45,6 @@ class LogBounds(Struct, frozen=True):
 
     begin: int
     end: int
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Only notes that shards came or went: opening a shard takes long, may fail, and aiokafka swallows
-    what a listener raises, so the reading loop does it."""
-
-    def __init__(self) -> None:
-        self.changed = False
-
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        self.changed = True
-
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self.changed = True
 
 
 class LogReader:
@@ -66,82 +67,120 @@ class LogReader:
         """
         self._brokers = brokers
         self._topic = topic
-        self._group = group
-        self._worker = worker or None
-        self._min_bytes = min_bytes
-        self._max_wait_ms = max_wait_ms
-        self._listener = _Listener()
+        self._settings: dict[str, Any] = {
+            "bootstrap.servers": brokers,
+            "group.id": group,
+            "client.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_uncommitted",
+            "check.crcs": True,
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 1500,
+            "max.poll.interval.ms": _LONGEST_BUSY_MS,
+            "max.partition.fetch.bytes": 4 << 20,
+            "queued.max.messages.kbytes": _FETCHED_AHEAD_KIB,
+            "fetch.queue.backoff.ms": 10,
+            "fetch.wait.max.ms": max_wait_ms,
+            "fetch.min.bytes": min_bytes,
+            "socket.nagle.disable": True,
+            "reconnect.backoff.max.ms": 1_000,
+            "error_cb": self._troubled,
+            "log_level": 2,  # what it would say of a lost connection, `error_cb` says
+            **({"group.instance.id": worker} if worker else {}),
+        }
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"reads {topic}")
+        self._consumer: Consumer | None = None
+        self._partitions = 0
+        self._assigned: list[int] = []
+        self._changed = False
+        self._between = False  # the group shares the shards anew: what is read now may be another's
         self._wanted: dict[int, int] = {}
-        self._consumer: Any = None
+        self._sought = False
+        self._away = False
+        self._waiting: asyncio.Future[Message | None] | None = None
 
     async def start(self) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._brokers,
-            group_id=self._group,
-            client_id=self._group,
-            group_instance_id=self._worker,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=6000,
-            heartbeat_interval_ms=1500,
-            max_poll_interval_ms=_LONGEST_BUSY_MS,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            fetch_max_wait_ms=self._max_wait_ms,
-            fetch_min_bytes=self._min_bytes,
+        self._consumer = Consumer(self._settings, logger=logging.getLogger("librdkafka"))
+        known = await self._on_thread(self._consumer.list_topics, self._topic, _ANSWERS_WITHIN_S)
+        topic = known.topics[self._topic]
+        self._partitions = 0 if topic.error is not None else len(topic.partitions)
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._given, on_revoke=self._taken, on_lost=self._taken
         )
-        self._consumer.subscribe([self._topic], listener=self._listener)
-        await self._consumer.start()
 
     async def stop(self) -> None:
         if self._consumer is not None:
-            await self._consumer.stop()
+            await self._on_thread(self._consumer.close)
+        self._thread.shutdown(wait=False)
 
     def partitions(self) -> int:
         """How many partitions the topic has; 0 when there is no such topic."""
-        return len(self._consumer.partitions_for_topic(self._topic) or ())
+        return self._partitions
 
     def assignment_changed(self) -> bool:
         """True once after each rebalance; every shard must be sought again then."""
-        changed, self._listener.changed = self._listener.changed, False
+        changed, self._changed = self._changed, False
         return changed
 
     def assigned(self) -> list[int]:
-        return sorted(tp.partition for tp in self._consumer.assignment() if tp.topic == self._topic)
+        return self._assigned
 
     async def bounds(self, shard: int) -> LogBounds:
         partition = TopicPartition(self._topic, shard)
-        begin = await self._consumer.beginning_offsets([partition])
-        end = await self._consumer.end_offsets([partition])
-        return LogBounds(begin[partition], end[partition])
+        ask = self._running().get_watermark_offsets
+        begin, end = await self._on_thread(ask, partition, _ANSWERS_WITHIN_S)
+        return LogBounds(begin, end)
 
     def seek(self, shard: int, offset: int) -> None:
         self._wanted[shard] = offset
-        self._consumer.seek(TopicPartition(self._topic, shard), offset)
+        self._sought = True
 
     def lag(self, shard: int) -> int | None:
         """Records of a shard that are on the log and were not handed out yet; None before the first."""
-        end = self._consumer.highwater(TopicPartition(self._topic, shard))
         wanted = self._wanted.get(shard)
-        return None if end is None or wanted is None else max(0, end - wanted)
+        if wanted is None or self._consumer is None:
+            return None
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, shard), cached=True)
+        return None if end < 0 else max(0, end - wanted)
 
-    async def read(self, shards: list[int], timeout_ms: int, max_records: int) -> dict[int, list[Record]]:
-        """The next records by shard, in order; nothing when shards came or went meanwhile.
+    async def read(self, timeout_ms: int, max_records: int) -> dict[int, list[Record]]:
+        """The next records of the shards that were sought, in order; nothing when shards came or went.
 
         `InvariantViolation` where the log does not go on as it must.
         """
-        partitions = [TopicPartition(self._topic, shard) for shard in shards]
-        self._consumer.resume(*self._consumer.paused())
-        batches = await self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
-        if self._listener.changed:
-            # A partition assigned anew starts anywhere until it is sought.
+        consumer = self._running()
+        if self._sought and not self._between:
+            self._sought = False
+            consumer.assign(
+                [TopicPartition(self._topic, shard, self._wanted[shard])
+                 for shard in self._assigned if shard in self._wanted]
+            )  # fmt: skip
+        first = consumer.poll(0) or await self._next(consumer, timeout_ms / 1000)
+        found: dict[int, list[Record]] = {}
+        for message in [] if first is None else [first, *consumer.consume(max_records - 1, 0)]:
+            if (error := message.error()) is not None:
+                self._told(error)
+            else:
+                record = _Read(cast(int, message.offset()), cast(bytes, message.value()))
+                found.setdefault(cast(int, message.partition()), []).append(record)
+                self._away = False
+        if self._between or self._changed or self._sought:
             return {}
-        found = {tp.partition: self._unbroken(tp.partition, records) for tp, records in batches.items()}
-        # At the end of the log aiokafka would ask at once for what comes next, and get the first record of
-        # many. Paused until the next read, it asks once for all that came meanwhile.
-        self._consumer.pause(*(tp for tp in partitions if not self.lag(tp.partition)))
+        for shard, records in found.items():
+            self._check(shard, records)
         return found
 
-    def _unbroken(self, shard: int, records: list[Record]) -> list[Record]:
+    async def _next(self, consumer: Consumer, timeout_s: float) -> Message | None:
+        """One message, waited for on the thread. Whoever is cancelled here loses none of the log: the next
+        reader takes what comes."""
+        if self._waiting is None:
+            self._waiting = asyncio.get_running_loop().run_in_executor(self._thread, consumer.poll, timeout_s)
+        message = await asyncio.shield(self._waiting)
+        self._waiting = None
+        return message
+
+    def _check(self, shard: int, records: list[Record]) -> None:
         wanted = self._wanted[shard]
         for record in records:
             if record.offset != wanted:
@@ -151,4 +190,35 @@ class LogReader:
                 )
             wanted += 1
         self._wanted[shard] = wanted
-        return records
+
+    def _given(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group gave these shards. Nothing is fetched before somebody has said from where on."""
+        consumer.assign([])
+        self._assigned = sorted(one.partition for one in partitions)
+        self._wanted = {shard: self._wanted[shard] for shard in self._assigned if shard in self._wanted}
+        self._between, self._changed = False, True
+
+    def _taken(self, consumer: Consumer, _: list[TopicPartition]) -> None:
+        """The group shares the shards anew. They are ours until it has told who has them then."""
+        consumer.unassign()
+        self._between = True
+
+    def _told(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise InvariantViolation(f"The log {self._topic} does not go on where it was left: {error.str()}")
+        if error.fatal():
+            raise KafkaException(error)
+        _log.warning("%s: %s", self._topic, error.str())
+
+    def _troubled(self, error: KafkaError) -> None:
+        """Said once: librdkafka tries again for as long as it takes, several times a second."""
+        if not self._away:
+            _log.warning("%s, %s: %s", self._topic, self._brokers, error.str())
+        self._away = True
+
+    def _running(self) -> Consumer:
+        assert self._consumer is not None, "it has not been started"
+        return self._consumer
+
+    async def _on_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
