@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from paceline.adapters.kafka.topics import TOPICS, ensure_topics
 from paceline.adapters.postgres.migrate import migrate
@@ -75,6 +76,19 @@ async def make_topic(brokers: str, name: str) -> None:
     await admin.start()
     try:
         await admin.create_topics([NewTopic(name, 1, 1)])
+    finally:
+        await admin.close()
+
+
+async def stamp_appends(brokers: str, *topics: str) -> None:
+    """Let Kafka stamp records when it appends them, not the clients when they make them."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    await admin.start()
+    try:
+        configs = {"message.timestamp.type": "LogAppendTime"}
+        await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic, configs=configs) for topic in topics]
+        )
     finally:
         await admin.close()
 

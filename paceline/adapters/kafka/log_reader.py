@@ -110,8 +110,9 @@ class LogReader:
         )
 
     async def stop(self) -> None:
-        if self._consumer is not None:
-            await self._on_thread(self._consumer.close)
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await self._on_thread(consumer.close)
         self._thread.shutdown(wait=False)
 
     def partitions(self) -> int:

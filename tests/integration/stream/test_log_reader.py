@@ -1,0 +1,111 @@
+"""Reading the log by positions of our own, on a real Kafka."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+
+from paceline.adapters.kafka.log_reader import LogBounds, LogReader
+from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.core.errors import InvariantViolation
+from paceline.messages.inbound import Deposit
+from paceline.messages.log_form import decode_messages
+from tests.support.log_topics import fresh_topics
+
+SHARDS = 2
+RECORDS = 20
+
+Make = Callable[[], Awaitable[LogReader]]
+
+
+@pytest.fixture
+async def make(kafka_bootstrap: str) -> AsyncIterator[Make]:
+    """Starts readers of a group of their own, on a log with so many records in each shard."""
+    await fresh_topics(kafka_bootstrap, SHARDS)
+    async with EngineLog(kafka_bootstrap) as log:
+        for number in range(RECORDS):
+            for shard in range(SHARDS):
+                await log.append(shard, [Deposit(f"{shard}-{number}", 1, "ada", 1)])
+    group, made = f"test-{uuid4().hex}", []
+
+    async def started() -> LogReader:
+        reader = LogReader(kafka_bootstrap, ENGINE_IN, group)
+        made.append(reader)
+        await reader.start()
+        return reader
+
+    yield started
+    for reader in made:
+        await reader.stop()
+
+
+async def given(reader: LogReader, shards: int = SHARDS) -> None:
+    """Wait until the group has given a reader so many shards."""
+    async with asyncio.timeout(30):
+        while not (reader.assignment_changed() and len(reader.assigned()) == shards):
+            assert await reader.read(100, 200) == {}
+
+
+async def read(reader: LogReader, count: int) -> dict[int, list[str]]:
+    """The names of so many messages, by shard."""
+    found: dict[int, list[str]] = {}
+    async with asyncio.timeout(30):
+        while sum(map(len, found.values())) < count:
+            for shard, records in (await reader.read(100, 7)).items():
+                for record in records:
+                    found.setdefault(shard, []).extend(one.id for one in decode_messages(record.value))  # type: ignore[union-attr]
+    return found
+
+
+async def test_a_shard_comes_from_where_it_was_sought_and_no_other(make: Make) -> None:
+    reader = await make()
+    await given(reader)
+    assert reader.partitions() == SHARDS
+    assert await reader.bounds(1) == LogBounds(0, RECORDS)
+    reader.seek(1, 5)
+    assert await read(reader, RECORDS - 5) == {1: [f"1-{number}" for number in range(5, RECORDS)]}
+    assert reader.lag(1) == 0
+    assert reader.lag(0) is None
+    reader.seek(0, 0)
+    assert await read(reader, RECORDS) == {0: [f"0-{number}" for number in range(RECORDS)]}
+
+
+async def test_a_cancelled_read_loses_nothing(make: Make, kafka_bootstrap: str) -> None:
+    reader = await make()
+    await given(reader)
+    reader.seek(0, RECORDS)
+    assert await reader.read(10, 200) == {}
+    reading = asyncio.create_task(reader.read(5_000, 200))
+    await asyncio.sleep(0.2)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    async with EngineLog(kafka_bootstrap) as log:
+        await log.append(0, [Deposit("one more", 1, "ada", 1)])
+    assert await read(reader, 1) == {0: ["one more"]}
+
+
+async def test_a_position_that_the_log_does_not_hold_is_refused(make: Make) -> None:
+    reader = await make()
+    await given(reader)
+    reader.seek(0, RECORDS + 5)
+    with pytest.raises(InvariantViolation, match=r"engine\.in"):
+        await read(reader, 1)
+
+
+async def test_readers_of_a_group_share_the_shards(make: Make) -> None:
+    first = await make()
+    await given(first)
+    second = await make()
+    sharing = asyncio.create_task(given(second, 1))
+    await given(first, 1)
+    await sharing
+    for reader in (first, second):
+        [shard] = reader.assigned()
+        reader.seek(shard, 0)
+        assert await read(reader, RECORDS) == {shard: [f"{shard}-{number}" for number in range(RECORDS)]}
+    assert {*first.assigned(), *second.assigned()} == {0, 1}
+    await second.stop()
+    await given(first)
