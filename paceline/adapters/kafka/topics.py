@@ -1,11 +1,13 @@
 """The two topics of the log and how they are made."""
 
-from typing import Final
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
-from paceline.core.errors import PermanentError
+from paceline.core.errors import PermanentError, TransientError
 
 ENGINE_IN: Final = "engine.in"
 ENGINE_OUT: Final = "engine.out"
@@ -14,6 +16,8 @@ TOPICS: Final = (ENGINE_IN, ENGINE_OUT)
 # One price update can fire thousands of levels, and its outputs belong to one record.
 MAX_RECORD_BYTES: Final = 64 * 1024 * 1024
 
+_KNOWN_WITHIN_S: Final = 10
+_LOOK_EVERY_S: Final = 0.02
 _CONFIG: Final = {
     "retention.ms": "-1",
     "retention.bytes": "-1",
@@ -34,6 +38,7 @@ async def ensure_topics(brokers: str, shards: int, replication: int = 1) -> list
         missing = [name for name in TOPICS if name not in present]
         if missing:
             await _create(admin, missing, shards, replication)
+            await _known(admin, missing)
         for described in await admin.describe_topics([name for name in TOPICS if name in present]):
             check_partitions(described["topic"], len(described["partitions"]), shards)
     finally:
@@ -53,6 +58,23 @@ async def _create(admin: AIOKafkaAdminClient, names: list[str], shards: int, rep
     for name, code, *rest in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
             raise PermanentError(f"Kafka refused to make topic {name}: error {code} {rest}")
+
+
+async def _known(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Return once brokers tell of these topics: a moment after they were made they may not."""
+    try:
+        async with asyncio.timeout(_KNOWN_WITHIN_S):
+            while not all(map(_has_leaders, await admin.describe_topics(names))):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(_LOOK_EVERY_S)
+    except TimeoutError as error:
+        raise TransientError(
+            f"Kafka made the topics {', '.join(names)} and does not serve them yet."
+        ) from error
+
+
+def _has_leaders(described: Mapping[str, Any]) -> bool:
+    partitions = described["partitions"]
+    return bool(partitions) and all(one["error_code"] == 0 and one["leader"] >= 0 for one in partitions)
 
 
 def check_partitions(topic: str, partitions: int, shards: int) -> None:
