@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from paceline.adapters.redis.connect import REPLIES
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.core.times import DAY_US, SECOND_US
 from paceline.domain.open_trade import OpenTrade, amended, opened, reduced
@@ -19,8 +20,6 @@ Command = tuple[str | int, ...]
 
 KEPT_US: Final = DAY_US
 _KEPT_S: Final = KEPT_US // SECOND_US
-# Redis keeps no channel: whoever is not listening misses what is published.
-REPLIES: Final = "replies"
 
 _TRADE_DECIMALS: Final = frozenset(
     {"entry", "quantity", "margin", "fee", "stop_loss", "take_profit", "trailing_stop", "liquidation"}

@@ -8,13 +8,14 @@ from uuid import uuid4
 
 import pytest
 
+from paceline.adapters.redis.connect import REPLIES
 from paceline.adapters.redis.hot import HotClient
 from paceline.adapters.redis.replies import RedisReplies
 from paceline.core.errors import TransientError
 from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.outbound import OrderResponse
 from paceline.ports.instructions import Answer, Replies
-from stream.router.commands import REPLIES, reply_command
+from stream.router.commands import reply_command
 from tests.support.fakes.instructions import FakeReplies
 from tests.support.fakes.store import lost
 

@@ -12,6 +12,9 @@ from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
 # The server is away, starts up, or does not answer.
 AWAY = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
 
+# The channel of all answers. Redis keeps none: whoever is not listening misses what is published.
+REPLIES: Final = "replies"
+
 # A server that is gone without a word is missed within a quarter of a minute.
 _KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 2}
 

@@ -13,12 +13,11 @@ from typing import Final
 import msgspec
 
 from paceline.adapters.awaiting import wait_for
-from paceline.adapters.redis.connect import AWAY
+from paceline.adapters.redis.connect import AWAY, REPLIES
 from paceline.adapters.redis.hot import HotClient
 from paceline.core.errors import TransientError
 from paceline.ports.instructions import Answer, Wait
 
-CHANNEL: Final = "replies"
 PENDING_S: Final = 24 * 3600
 _log = logging.getLogger("paceline.replies")
 _answer = msgspec.json.Decoder(Answer)
@@ -74,7 +73,7 @@ class RedisReplies:
 
     async def _listen(self, subscribed: asyncio.Future[None]) -> None:
         try:
-            async for text in self._client.published(CHANNEL):
+            async for text in self._client.published(REPLIES):
                 if text is None:
                     subscribed.set_result(None)
                 else:

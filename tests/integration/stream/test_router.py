@@ -8,11 +8,11 @@ import msgspec
 import pytest
 import redis
 
+from paceline.adapters.redis.connect import REPLIES
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import OpenAccount
 from paceline.messages.outbound import OrderResponse
 from stream.log_service import Reopen
-from stream.router.commands import REPLIES
 from stream.router.service import Router
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
 from tests.support.sinks import route, write
