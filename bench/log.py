@@ -313,11 +313,11 @@ async def recovery(servers: Servers, scale: int) -> list[Figure]:
     many, count = 100_000 // scale, 1_000_000 // scale
     engine = with_trades(many, many)
     capture = engine.begin_capture()
-    chunks = list(capture.slices())
+    chunks = [snapshots.chunk_of(data) for data in capture.slices()]
     head = SnapshotHead(0, capture.position, 0, capture.log_time, capture.hash, SCHEMA_VERSION, "bench")
     session = Session(servers.postgres, "bench")
     await session.transaction(lambda c: installation.ensure_shards(c, 1))
-    await session.transaction(lambda c: snapshots.store(c, head, chunks))
+    await session.transaction(lambda c: snapshots.store(c, head, chunks, {}))
     loading = await timed(recover(session, 0, LogBounds(0, 0)))
     await session.close()
     values = load.encoded(load.mixed(engine.position, count, many))

@@ -140,9 +140,9 @@ class Engine:
         """The state as of now, to be encoded slice by slice while messages go on being applied."""
         return snapshot.Capture(self._state)
 
-    def dump_slices(self, objects_per_slice: int = 500) -> Iterator[bytes]:
+    def dump_slices(self) -> Iterator[bytes]:
         """Chunks of a snapshot of the state as of now; see `begin_capture` for its position and hash."""
-        return self.begin_capture().slices(objects_per_slice)
+        return self.begin_capture().slices()
 
     @classmethod
     def load(cls, chunks: Iterable[bytes]) -> "Engine":

@@ -12,8 +12,8 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _BITS: Final = 7
-_SIZE: Final = 1 << 7
-_MASK: Final = _SIZE - 1
+SIZE: Final = 1 << 7
+_MASK: Final = SIZE - 1
 
 
 class Block(Generic[V]):
@@ -75,7 +75,7 @@ class Shelf(Generic[K, V]):
         block = self._blocks[number]
         self._values(block)[slot & _MASK] = None
         block.gone += 1
-        if block.gone == _SIZE:
+        if block.gone == SIZE:
             del self._blocks[number]
 
     def oldest(self) -> V | None:
@@ -86,10 +86,13 @@ class Shelf(Generic[K, V]):
             self._first += 1
         return next(value for value in self._blocks[self._first].values if value is not None)
 
-    def capture(self) -> list[list[V | None]]:
-        """The blocks as they are now (None where a value was removed); later changes do not show in them."""
+    def capture(self) -> list[tuple[int, list[V | None]]]:
+        """The blocks as they are now (None where a value was removed), each with its number, which it keeps.
+
+        Later changes do not show in them.
+        """
         self._epoch += 1
-        return [block.values for block in self._blocks.values()]
+        return [(number, block.values) for number, block in self._blocks.items()]
 
     def _values(self, block: Block[V]) -> list[V | None]:
         """A block's values, to be written: their copy, where a capture holds them."""

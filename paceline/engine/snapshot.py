@@ -2,13 +2,15 @@
 
 A snapshot is a sequence of chunks, each a JSON object `{"part": …, "rows": […]}` in UTF-8, in the order
 header, markets, accounts, trades, orders, answers; rows stand in the order in which they came to be.
+A row stays in its chunk for as long as the engine runs, so that a chunk in which nothing changed is the same,
+byte for byte, in the next snapshot and need not be stored again.
 The **state hash** is SHA-256 over the same rows, a line each, so it does not depend on the slicing.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any
+from itertools import groupby
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,12 +19,19 @@ from paceline.core.errors import InvariantViolation
 from paceline.engine.answers import is_fresh
 from paceline.engine.ledger import Totals
 from paceline.engine.records import UNSET, Account, AccountFields, Order, OrderFields, Trade, TradeFields
+from paceline.engine.shelf import SIZE
 from paceline.engine.state import House, Market, State
 from paceline.messages.inbound import ConfigureMarket
 from paceline.messages.outbound import OrderResponse
 
 SCHEMA_VERSION = 1
 """Of the rows. Raise it when a snapshot of the old form would be misread."""
+
+
+T = TypeVar("T")
+
+# Whole blocks of a shelf; about a third of a millisecond of work.
+_ROWS_PER_CHUNK: Final = 4 * SIZE
 
 
 class Header(Struct, array_like=True):
@@ -115,22 +124,23 @@ class Capture:
         """Totals per asset and kind of ledger account; whole once all slices have been taken."""
         return self._totals.by_asset
 
-    def slices(self, objects_per_slice: int = 500) -> Iterator[bytes]:
-        """Chunks of the snapshot. The engine may be used between two of them.
+    def slices(self, rows_per_chunk: int = _ROWS_PER_CHUNK) -> Iterator[bytes]:
+        """Chunks of the snapshot, of fewer rows where asked. The engine may be used between two of them.
 
         The ledger is checked on the way: `InvariantViolation` if it does not sum to zero.
         """
-        for part, rows in (
-            ("header", iter([self._header])),
-            ("markets", iter(self._markets)),
-            ("accounts", self._account_rows()),
-            ("trades", self._trade_rows()),
-            ("orders", self._order_rows()),
-            ("answers", self._answer_rows()),
+        for part, groups in (
+            ("header", iter([[self._header]])),
+            ("markets", iter([self._markets])),
+            ("accounts", map(self._account_rows, _grouped(self._accounts))),
+            ("trades", map(self._trade_rows, _grouped(self._trades))),
+            ("orders", map(self._order_rows, _grouped(self._orders))),
+            ("answers", map(self._answer_rows, _grouped(self._answers))),
         ):
             self._digest.update(part.encode() + b"\n")
-            while batch := list(islice(rows, objects_per_slice)):
-                yield self._chunk(part, batch)
+            for rows in groups:
+                for at in range(0, len(rows), rows_per_chunk):
+                    yield self._chunk(part, rows[at : at + rows_per_chunk])
         self._totals.check()
         self._complete = True
 
@@ -140,30 +150,25 @@ class Capture:
         # JSON has no end of line within a row.
         return b'{"part":"' + part.encode() + b'","rows":[' + lines[:-1].replace(b"\n", b",") + b"]}"
 
-    def _account_rows(self) -> Iterator[AccountFields]:
-        for block in self._accounts:
-            for account in block:
-                if account is not None:
-                    self._totals.take_up(account)
-                    yield account.fields()
+    def _account_rows(self, accounts: list[Account]) -> list[AccountFields]:
+        for account in accounts:
+            self._totals.take_up(account)
+        return [account.fields() for account in accounts]
 
-    def _trade_rows(self) -> Iterator[TradeRow]:
-        for block in self._trades:
-            for trade in block:
-                if trade is not None:
-                    yield trade.fields(), self._best[trade.symbol].of_trade(trade)
+    def _trade_rows(self, trades: list[Trade]) -> list[TradeRow]:
+        return [(trade.fields(), self._best[trade.symbol].of_trade(trade)) for trade in trades]
 
-    def _order_rows(self) -> Iterator[OrderRow]:
-        for block in self._orders:
-            for order in block:
-                if order is not None:
-                    yield order.fields(), self._best[order.symbol].of_order(order)
+    def _order_rows(self, orders: list[Order]) -> list[OrderRow]:
+        return [(order.fields(), self._best[order.symbol].of_order(order)) for order in orders]
 
-    def _answer_rows(self) -> Iterator[OrderResponse]:
-        for block in self._answers:
-            for answer in block:
-                if answer is not None and is_fresh(answer, self.log_time):
-                    yield answer
+    def _answer_rows(self, answers: list[OrderResponse]) -> list[OrderResponse]:
+        return [answer for answer in answers if is_fresh(answer, self.log_time)]
+
+
+def _grouped(blocks: Iterable[tuple[int, list[T | None]]]) -> Iterator[list[T]]:
+    """The values of a shelf's blocks, always the same blocks together."""
+    for _, some in groupby(blocks, lambda block: block[0] * SIZE // _ROWS_PER_CHUNK):
+        yield [value for _, values in some for value in values if value is not None]
 
 
 def _header(state: State) -> Header:

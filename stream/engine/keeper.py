@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
@@ -11,14 +11,12 @@ import paceline
 from paceline.adapters.postgres import alerts, dead_letters, snapshots
 from paceline.adapters.postgres.dead_letters import DeadLetter
 from paceline.adapters.postgres.session import AWAY, Connection, Session
-from paceline.adapters.postgres.snapshots import SnapshotHead
+from paceline.adapters.postgres.snapshots import Chunk, Digests, SnapshotHead, chunk_of
 from paceline.core.errors import InvariantViolation
 from paceline.engine.snapshot import SCHEMA_VERSION, Capture
 
 _log = structlog.get_logger()
 
-# About a third of a millisecond of work; the engine goes on between two slices.
-_OBJECTS_PER_SLICE: Final = 500
 _LETTERS_HELD: Final = 1_000
 _LETTERS_AT_LATEST_S: Final = 1.0
 _TELL_WITHIN_S: Final = 5.0
@@ -33,6 +31,7 @@ class Keeper:
         self._interval_s = interval_s
         self._due_at = time.monotonic() + first_s
         self._task: asyncio.Task[None] | None = None
+        self._ours: Digests = {}
         self._letters: list[DeadLetter] = []
         self._letters_since = 0.0
         self.stored: SnapshotHead | None = None
@@ -80,11 +79,11 @@ class Keeper:
     async def _snapshot(
         self, capture: Capture, next_offset: int, acknowledged: Callable[[], Awaitable[None]]
     ) -> None:
-        chunks: list[bytes] = []
+        chunks: list[Chunk] = []
         try:
-            for chunk in capture.slices(_OBJECTS_PER_SLICE):
-                chunks.append(chunk)
-                await asyncio.sleep(0)
+            for data in capture.slices():
+                chunks.append(chunk_of(data))
+                await asyncio.sleep(0)  # the engine goes on between two
         except InvariantViolation as error:
             await self._tell_broken_ledger(error.message)
             raise
@@ -101,20 +100,23 @@ class Keeper:
         try:
             # No snapshot passes a dead letter that is not kept.
             await self._letters_out()
-            stored = await self._session.transaction(lambda c: self._store(c, head, chunks))
+            ours = await self._session.transaction(lambda c: self._store(c, head, chunks))
         except AWAY as error:
             _log.error("snapshot not stored", shard=self._shard, error=str(error).strip()[:300])
             return
-        if stored:
-            self.stored = head
-            self._stored_at = time.monotonic()
-        else:
+        if ours is None:
             _log.warning("a newer snapshot is stored", shard=self._shard, position=head.position)
+            return
+        self._ours = ours
+        self.stored = head
+        self._stored_at = time.monotonic()
 
-    async def _store(self, connection: Connection, head: SnapshotHead, chunks: list[bytes]) -> bool:
+    async def _store(
+        self, connection: Connection, head: SnapshotHead, chunks: Sequence[Chunk]
+    ) -> Digests | None:
         """A snapshot is only taken of a ledger that holds."""
         await alerts.recover(connection, f"ledger:{self._shard}")
-        return await snapshots.store(connection, head, chunks)
+        return await snapshots.store(connection, head, chunks, self._ours)
 
     async def _tell_broken_ledger(self, why: str) -> None:
         """An alert, if Postgres is there to take it: the shard stops in any case."""

@@ -173,7 +173,7 @@ class World:
         await writer.start()
         for shard, engine in enumerate(self.engines):
             capture = engine.begin_capture()
-            chunks = list(capture.slices(3))
+            chunks = [snapshots.chunk_of(data) for data in capture.slices(3)]
             self._pass(shard)
             opened = await writer.open(shard, LogBounds(0, self.offsets[shard]))
             await opened.handle([_Record(self.offsets[shard], encode_effects(self.effects[shard]))])
@@ -183,7 +183,7 @@ class World:
             head = snapshots.SnapshotHead(
                 shard, capture.position, 0, capture.log_time, capture.hash, 1, "test"
             )
-            await session.transaction(lambda c, h=head, parts=chunks: snapshots.store(c, h, parts))
+            await session.transaction(lambda c, h=head, parts=chunks: snapshots.store(c, h, parts, {}))
         await writer.stop()
         await session.close()
 

@@ -1,6 +1,11 @@
-"""Snapshots of the engine's state, in chunks, two generations a shard."""
+"""Snapshots of the engine's state, in chunks, two generations a shard.
 
-from collections.abc import Sequence
+A day's answers make a state of a hundred megabytes of which a few hundred rows change between two snapshots:
+only chunks that are not there yet are stored.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence, Set
 
 from msgspec import Struct
 
@@ -22,6 +27,21 @@ class SnapshotHead(Struct, frozen=True):
 class StoredSnapshot(Struct, frozen=True):
     generation: int
     head: SnapshotHead
+
+
+Digests = Mapping[int, Set[bytes]]
+"""By generation, of the chunks that a caller has stored itself."""
+
+
+class Chunk(Struct, frozen=True):
+    """A chunk as the engine encoded it, and the SHA-256 of that."""
+
+    digest: bytes
+    data: bytes
+
+
+def chunk_of(data: bytes) -> Chunk:
+    return Chunk(hashlib.sha256(data).digest(), data)
 
 
 _COLUMNS = "shard, position, next_offset, log_time_us, state_hash, schema_version, code_version"
@@ -46,31 +66,44 @@ async def load_chunks(connection: Connection, shard: int, generation: int) -> li
     return [row[0].encode() for row in await cursor.fetchall()]
 
 
-async def store(connection: Connection, head: SnapshotHead, chunks: Sequence[bytes]) -> bool:
+async def store(
+    connection: Connection, head: SnapshotHead, chunks: Sequence[Chunk], ours: Digests
+) -> Digests | None:
     """Put a snapshot in the place of the older generation, in the caller's transaction.
 
-    False, and nothing changed, when a snapshot at a higher position is there. One at the same position
+    A chunk of that generation that is among `ours` stays as it is; what others stored is stored anew, for
+    nobody has looked at it since. Each generation has its own copy of everything: what spoils one does not
+    spoil the other. Returned is what is ours afterwards.
+
+    None, and nothing changed, when a snapshot at a higher position is there. One at the same position
     holds the same state: it only becomes the newest again.
     """
     await connection.execute("select pg_advisory_xact_lock(72201, %s)", (head.shard,))
     stored = await list_whole(connection, head.shard)
     if stored and stored[0].head.position > head.position:
-        return False
+        return None
     if stored and stored[0].head == head:
         await connection.execute(
             "update engine.snapshots set created_at = now() where shard = %s and generation = %s",
             (head.shard, stored[0].generation),
         )
-        return True
+        return ours
     generation = 1 - stored[0].generation if stored else 0
-    key = (head.shard, generation)
-    await connection.execute("delete from engine.snapshots where shard = %s and generation = %s", key)
+    await _store_head(connection, head, generation, len(chunks))
+    await _store_chunks(connection, head.shard, generation, chunks, ours.get(generation, frozenset()))
+    return {**ours, generation: {chunk.digest for chunk in chunks}}
+
+
+async def _store_head(connection: Connection, head: SnapshotHead, generation: int, chunks: int) -> None:
     await connection.execute(
-        f"insert into engine.snapshots (generation, chunks, {_COLUMNS}) "
-        "values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        f"insert into engine.snapshots (generation, chunks, complete, {_COLUMNS}) "
+        "values (%s, %s, true, %s, %s, %s, %s, %s, %s, %s) on conflict (shard, generation) do update set "
+        "(chunks, complete, position, next_offset, log_time_us, state_hash, schema_version, code_version, "
+        "created_at) = (excluded.chunks, true, excluded.position, excluded.next_offset, "
+        "excluded.log_time_us, excluded.state_hash, excluded.schema_version, excluded.code_version, now())",
         (
             generation,
-            len(chunks),
+            chunks,
             head.shard,
             head.position,
             head.next_offset,
@@ -80,12 +113,33 @@ async def store(connection: Connection, head: SnapshotHead, chunks: Sequence[byt
             head.code_version,
         ),
     )
-    for ordinal, chunk in enumerate(chunks):
-        await connection.execute(
-            "insert into engine.snapshot_chunks (shard, generation, ordinal, data) values (%s, %s, %s, %s)",
-            (*key, ordinal, chunk.decode()),
-        )
-    await connection.execute(
-        "update engine.snapshots set complete = true where shard = %s and generation = %s", key
+
+
+async def _store_chunks(
+    connection: Connection, shard: int, generation: int, chunks: Sequence[Chunk], ours: Set[bytes]
+) -> None:
+    kept = [chunk.digest for chunk in chunks if chunk.digest in ours]
+    cursor = await connection.execute(
+        "with gone as (delete from engine.snapshot_chunks where shard = %(shard)s "
+        "and generation = %(generation)s and not digest = any(%(kept)s)) "
+        "select digest, ordinal from engine.snapshot_chunks where shard = %(shard)s "
+        "and generation = %(generation)s and digest = any(%(kept)s)",
+        {"shard": shard, "generation": generation, "kept": kept},
     )
-    return True
+    there: dict[bytes, int] = dict(await cursor.fetchall())
+    moved: dict[bytes, int] = {}
+    for ordinal, chunk in enumerate(chunks):
+        if chunk.digest not in there:
+            await connection.execute(
+                "insert into engine.snapshot_chunks (shard, generation, ordinal, digest, data) "
+                "values (%s, %s, %s, %s, %s)",
+                (shard, generation, ordinal, chunk.digest, chunk.data.decode()),
+            )
+        elif there[chunk.digest] != ordinal:
+            moved[chunk.digest] = ordinal
+    await connection.execute(
+        "update engine.snapshot_chunks as chunk set ordinal = moved.ordinal "
+        "from unnest(%s::bytea[], %s::int[]) as moved (digest, ordinal) "
+        "where chunk.shard = %s and chunk.generation = %s and chunk.digest = moved.digest",
+        (list(moved), list(moved.values()), shard, generation),
+    )

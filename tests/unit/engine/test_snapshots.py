@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from paceline.core.errors import InvariantViolation
+from paceline.core.money import SCALE
 from paceline.engine import Engine
-from paceline.messages.inbound import Inbound
+from paceline.messages.inbound import CloseTrade, Deposit, Inbound, OpenAccount
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.outbound import Outbound
 
+DAY_US = 24 * 3600 * 1_000_000
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "engine"
 
 
@@ -77,6 +79,40 @@ def test_messages_between_slices_do_not_show(name: str, objects_per_slice: int) 
         assert Engine.load(chunks).state_hash() == before
 
 
+def test_a_chunk_in_which_nothing_changed_is_the_same_in_the_next_snapshot() -> None:
+    engine = Engine()
+    for number in range(2_000):
+        engine.apply(OpenAccount(f"o{number}", DAY_US, f"account-{number}", SCALE))
+    for number in range(3_000):
+        engine.apply(close(number, DAY_US + number))
+    before = by_part(engine)
+    engine.apply(Deposit("d", DAY_US + 3_000, "account-700", SCALE))
+    engine.apply(close(3_000, DAY_US + 3_000))
+    after = by_part(engine)
+    assert changed(before["accounts"], after["accounts"]) == [False, True, False, False]
+    assert changed(before["answers"], after["answers"]) == [False] * 5 + [True]
+    # A day later the older half is forgotten, and none of the others moves to another chunk.
+    engine.apply(close(3_001, 2 * DAY_US + 1_100))
+    later = by_part(engine)["answers"]
+    assert changed(after["answers"][2:], later) == [True, False, False, True]
+
+
+def close(number: int, time_us: int) -> CloseTrade:
+    """An instruction that is refused, and its answer remembered."""
+    return CloseTrade(f"c{number}", time_us, f"account-{number % 2_000}", "0:0:0")
+
+
+def changed(before: list[bytes], after: list[bytes]) -> list[bool]:
+    return [one != other for one, other in zip(before, after, strict=True)]
+
+
+def by_part(engine: Engine) -> dict[str, list[bytes]]:
+    parts: dict[str, list[bytes]] = {}
+    for chunk in engine.dump_slices():
+        parts.setdefault(json.loads(chunk)["part"], []).append(chunk)
+    return parts
+
+
 def test_two_captures_at_once_do_not_disturb_each_other() -> None:
     messages = log("orders")
     engine = Engine()
@@ -101,7 +137,7 @@ def test_the_hash_is_known_only_at_the_end() -> None:
 def test_a_missing_chunk_shows_in_the_hash() -> None:
     engine = Engine()
     run(engine, log("trades"))
-    chunks = list(engine.dump_slices(2))
+    chunks = list(engine.begin_capture().slices(2))
     for part in (b"answers", b"trades"):
         some = [chunk for chunk in chunks if b'"part":"' + part in chunk]
         kept = [chunk for chunk in chunks if chunk != some[-1]]

@@ -1,0 +1,19 @@
+"""Chunks of a snapshot are known by what they hold, so that one which has not changed need not be stored again."""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+# What is there already gets the digest of its text as Postgres keeps it: no new chunk has that.
+CHANGES = """
+alter table engine.snapshot_chunks add column digest bytea;
+update engine.snapshot_chunks set digest = sha256(convert_to(ordinal || ' ' || data::text, 'UTF8'));
+alter table engine.snapshot_chunks alter column digest set not null;
+alter table engine.snapshot_chunks drop constraint snapshot_chunks_pkey;
+alter table engine.snapshot_chunks add primary key (shard, generation, digest);
+"""
+
+
+def upgrade() -> None:
+    op.execute(CHANGES)

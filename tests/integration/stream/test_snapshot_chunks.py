@@ -1,0 +1,79 @@
+"""Snapshots in Postgres: what is there already stays, moved to its place; what nobody vouches for is stored anew."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from paceline.adapters.postgres import installation, snapshots
+from paceline.adapters.postgres.session import Session
+from paceline.adapters.postgres.snapshots import Digests, SnapshotHead, chunk_of
+
+
+@pytest.fixture
+async def session(fresh_database: Callable[[], str]) -> AsyncIterator[Session]:
+    session = Session(fresh_database(), "test")
+    await session.transaction(lambda c: installation.ensure_shards(c, 1))
+    yield session
+    await session.close()
+
+
+async def store(session: Session, position: int, texts: list[str], ours: Digests) -> Digests | None:
+    head = SnapshotHead(0, position, position, 0, f"{position:064}", 1, "test")
+    chunks = [chunk_of(f'"{text}"'.encode()) for text in texts]
+    return await session.transaction(lambda c: snapshots.store(c, head, chunks, ours))
+
+
+async def stored(session: Session, position: int) -> list[str]:
+    """The chunks of a generation, as a start would load them."""
+    heads = await session.transaction(lambda c: snapshots.list_whole(c, 0))
+    generation = next(one.generation for one in heads if one.head.position == position)
+    chunks = await session.transaction(lambda c: snapshots.load_chunks(c, 0, generation))
+    return [chunk.decode().strip('"') for chunk in chunks]
+
+
+async def spoil(session: Session, text: str) -> None:
+    """Put something else where a text stands, in both generations."""
+    await session.transaction(
+        lambda c: c.execute("update engine.snapshot_chunks set data = '\"rot\"' where data = %s", (f'"{text}"',))
+    )
+
+
+async def test_only_what_is_not_there_yet_is_stored_and_all_is_in_its_place(session: Session) -> None:
+    ours = await store(session, 1, ["head 1", "a", "b", "c"], {})
+    assert ours is not None
+    ours = await store(session, 2, ["head 2", "a", "b", "c"], ours)
+    assert ours is not None
+    await spoil(session, "c")  # so that one sees whether it was stored again
+    ours = await store(session, 3, ["head 3", "b", "c", "d"], ours)
+    assert await stored(session, 3) == ["head 3", "b", "rot", "d"]
+    assert await stored(session, 2) == ["head 2", "a", "b", "rot"]
+    assert ours is not None
+    await store(session, 4, ["d", "head 4", "c", "b", "a"], ours)
+    assert await stored(session, 4) == ["d", "head 4", "rot", "b", "a"]
+
+
+async def test_a_generation_is_whole_without_the_other(session: Session) -> None:
+    ours = await store(session, 1, ["a", "b"], {})
+    assert ours is not None
+    await store(session, 2, ["a", "b"], ours)
+    await session.transaction(lambda c: c.execute("delete from engine.snapshots where position = 1"))
+    assert await stored(session, 2) == ["a", "b"]
+
+
+async def test_who_begins_anew_stores_everything(session: Session) -> None:
+    ours = await store(session, 1, ["a", "b"], {})
+    assert ours is not None
+    await store(session, 2, ["a", "b"], ours)
+    await spoil(session, "a")
+    others = await store(session, 3, ["a", "b"], {})
+    assert others is not None
+    assert await stored(session, 3) == ["a", "b"]
+    await store(session, 4, ["a", "b"], others)
+    assert await stored(session, 4) == ["a", "b"]
+
+
+async def test_the_same_position_again_says_nothing_of_what_another_stored(session: Session) -> None:
+    await store(session, 1, ["a", "b"], {})
+    assert await store(session, 1, ["a", "b"], {}) == {}
+    assert await store(session, 0, ["a"], {}) is None
+    assert await stored(session, 1) == ["a", "b"]
