@@ -9,14 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from paceline.adapters.redis.connect import REPLIES
+from paceline.adapters.redis.router_store import Command
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.core.times import DAY_US, SECOND_US
 from paceline.domain.open_trade import OpenTrade, amended, opened, reduced
 from paceline.messages.inbound import AmendTrade, CreateTrade, PlaceOrder
 from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, Effect, OrderResponse
-
-Command = tuple[str | int, ...]
 
 KEPT_US: Final = DAY_US
 _KEPT_S: Final = KEPT_US // SECOND_US

@@ -17,7 +17,7 @@ from paceline.adapters.postgres.readers import Standing
 from paceline.adapters.postgres.session import AWAY as POSTGRES_AWAY
 from paceline.adapters.postgres.session import Connection, Session
 from paceline.adapters.redis.connect import AWAY, connect
-from paceline.adapters.redis.router_store import FenceBroken, RouterStore, mark_commands
+from paceline.adapters.redis.router_store import Command, FenceBroken, RouterStore, mark_commands
 from paceline.adapters.retry import retrying
 from paceline.core.times import MINUTE_US
 from paceline.messages.outbound import Effect
@@ -25,7 +25,6 @@ from stream.effect_batches import effect_batches
 from stream.log_service import Reopen
 from stream.router.commands import (
     KEPT_US,
-    Command,
     balance_command,
     events_kept_commands,
     order_command,

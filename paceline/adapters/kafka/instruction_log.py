@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec import Struct
 
 from paceline.adapters.awaiting import wait_for
+from paceline.adapters.kafka.librdkafka import Connection
 from paceline.adapters.kafka.topics import ENGINE_IN, MAX_RECORD_BYTES
 from paceline.core.errors import TransientError
 from paceline.messages.inbound import Admin, User
@@ -47,7 +48,7 @@ class KafkaInstructionLog:
         self._timeout_s = timeout_ms / 1000
         self._producer: Producer | None = None
         self._numbered = False  # before that it keeps what it is given, for half a second as a rule
-        self._reached = False
+        self._connection = Connection(_log, brokers, reached=False)
         self._probe: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -55,7 +56,7 @@ class KafkaInstructionLog:
         value = encode_messages([message])
         if self._producer is not None:
             self._producer.poll(0)  # tells of a connection lost since
-        if not self._reached:
+        if not self._connection.reached:
             wait_for(self._reach())
         assert self._producer is not None
         try:
@@ -92,7 +93,7 @@ class KafkaInstructionLog:
             if self._producer is not producer or time.monotonic() > end_s:
                 raise TransientError("The instruction log does not take our producer yet.")
             await asyncio.sleep(_LOOK_EVERY_S)
-        self._reached = self._producer is producer
+        self._connection.reached = self._producer is producer
 
     async def _serve(self) -> None:
         """What librdkafka has to tell waits until it is asked for; without requests nobody else would."""
@@ -107,30 +108,25 @@ class KafkaInstructionLog:
             self._serving = None
         if self._producer is not None:
             await asyncio.to_thread(self._producer.flush, 2 * self._timeout_s)
-            self._producer, self._reached = None, False
+            self._producer, self._connection.reached = None, False
 
     def _made(self) -> Producer:
         self._numbered = False
         return Producer(
             {
-                "bootstrap.servers": self._brokers,
-                "client.id": self._client_id,
+                **self._connection.settings(self._brokers, self._client_id),
                 # Neither lost nor doubled by a repeated request; acknowledged by all replicas.
                 "enable.idempotence": True,
                 "linger.ms": 0,
-                "socket.nagle.disable": True,
                 "message.max.bytes": MAX_RECORD_BYTES,
                 "message.timeout.ms": _DELIVERED_WITHIN_MS,
                 "queue.buffering.max.messages": _MOST_UNDER_WAY,
-                "reconnect.backoff.max.ms": 1_000,
                 "delivery.report.only.error": True,
                 "on_delivery": self._undelivered,
                 "error_cb": self._lost,
                 "statistics.interval.ms": _STATISTICS_EVERY_MS,
                 "stats_cb": self._told,
-                "log_level": 2,  # what it would say of a lost connection, `error_cb` says once
-            },
-            logger=logging.getLogger("librdkafka"),
+            }
         )
 
     def _undelivered(self, error: KafkaError | None, _: Message) -> None:
@@ -141,8 +137,6 @@ class KafkaInstructionLog:
         self._numbered = _statistics.decode(statistics).eos.idemp_state == "Assigned"
 
     def _lost(self, error: KafkaError) -> None:
-        if self._reached:
-            _log.warning("lost %s: %s", self._brokers, error.str())
-        self._reached = False
+        self._connection.lost(error)
         if error.fatal():
             self._producer = None

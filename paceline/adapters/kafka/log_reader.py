@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec import Struct
 
+from paceline.adapters.kafka.librdkafka import Connection
 from paceline.core.errors import InvariantViolation
 
 T = TypeVar("T")
@@ -65,12 +66,11 @@ class LogReader:
         A `worker` that comes back under its name within the session timeout has its shards at once, and
         keeps them for as long when it stops; without a name they go to others when it stops.
         """
-        self._brokers = brokers
         self._topic = topic
+        self._connection = Connection(_log, f"{topic}, {brokers}", reached=True)
         self._settings: dict[str, Any] = {
-            "bootstrap.servers": brokers,
+            **self._connection.settings(brokers, group),
             "group.id": group,
-            "client.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "isolation.level": "read_uncommitted",
@@ -83,10 +83,6 @@ class LogReader:
             "fetch.queue.backoff.ms": 10,
             "fetch.wait.max.ms": max_wait_ms,
             "fetch.min.bytes": min_bytes,
-            "socket.nagle.disable": True,
-            "reconnect.backoff.max.ms": 1_000,
-            "error_cb": self._troubled,
-            "log_level": 2,  # what it would say of a lost connection, `error_cb` says
             **({"group.instance.id": worker} if worker else {}),
         }
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"reads {topic}")
@@ -97,11 +93,10 @@ class LogReader:
         self._between = False  # the group shares the shards anew: what is read now may be another's
         self._wanted: dict[int, int] = {}
         self._sought = False
-        self._away = False
         self._waiting: asyncio.Future[Message | None] | None = None
 
     async def start(self) -> None:
-        self._consumer = Consumer(self._settings, logger=logging.getLogger("librdkafka"))
+        self._consumer = Consumer(self._settings)
         known = await self._on_thread(self._consumer.list_topics, self._topic, _ANSWERS_WITHIN_S)
         topic = known.topics[self._topic]
         self._partitions = 0 if topic.error is not None else len(topic.partitions)
@@ -165,7 +160,7 @@ class LogReader:
             else:
                 record = _Read(cast(int, message.offset()), cast(bytes, message.value()))
                 found.setdefault(cast(int, message.partition()), []).append(record)
-                self._away = False
+                self._connection.reached = True
         if self._between or self._changed or self._sought:
             return {}
         for shard, records in found.items():
@@ -210,12 +205,6 @@ class LogReader:
         if error.fatal():
             raise KafkaException(error)
         _log.warning("%s: %s", self._topic, error.str())
-
-    def _troubled(self, error: KafkaError) -> None:
-        """Said once: librdkafka tries again for as long as it takes, several times a second."""
-        if not self._away:
-            _log.warning("%s, %s: %s", self._topic, self._brokers, error.str())
-        self._away = True
 
     def _running(self) -> Consumer:
         assert self._consumer is not None, "it has not been started"

@@ -34,7 +34,9 @@ async def stored(session: Session, position: int) -> list[str]:
 async def spoil(session: Session, text: str) -> None:
     """Put something else where a text stands, in both generations."""
     await session.transaction(
-        lambda c: c.execute("update engine.snapshot_chunks set data = '\"rot\"' where data = %s", (f'"{text}"',))
+        lambda c: c.execute(
+            "update engine.snapshot_chunks set data = '\"rot\"' where data = %s", (f'"{text}"',)
+        )
     )
 
 

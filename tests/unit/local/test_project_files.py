@@ -3,17 +3,20 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from paceline import compiled
 from paceline.cli import COMMANDS
 from paceline.local import stack
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OFFICIAL = {"postgres": "postgres:18", "redis": "redis:8", "kafka": "apache/kafka:4.1.0"}
 ONE_SHOTS = {"init", "airflow-migrate"}
@@ -23,7 +26,13 @@ WITHOUT_ADDRESS = {"traders", "nightly"}
 def test_servers_are_the_official_images_and_the_rest_is_ours() -> None:
     images = {name: service["image"] for name, service in SERVICES.items()}
     assert {name: image for name, image in images.items() if image != "paceline"} == OFFICIAL
-    assert "FROM apache/airflow:3.3.0" in (ROOT / "docker" / "Dockerfile").read_text()
+    assert "FROM apache/airflow:3.3.0" in DOCKERFILE
+
+
+def test_the_image_has_the_compiled_engine_where_it_is_looked_for() -> None:
+    """The image's environment is its user's `.local`."""
+    folder = f"/home/airflow/.local/{compiled.builds().parent.relative_to(sys.prefix)}"
+    assert f"COPY --from=compiler --chown=airflow:root {folder} {folder}\n" in DOCKERFILE
 
 
 @pytest.mark.parametrize("name", SERVICES)
