@@ -158,7 +158,8 @@ class LogService(Service):  # type: ignore[misc]
                 await self._open(shard)
             elif shard in self._reader.assigned():
                 self._reader.seek(shard, self._shards[shard].next_offset)
-        self._state = "running" if self._shards else "waiting"
+        # Without a shard too: a worker that stands by for the others is well.
+        self._state = "running"
 
     async def _open(self, shard: int) -> None:
         opened = await self._opener.open(shard, await self._reader.bounds(shard))

@@ -1,4 +1,4 @@
-"""Snapshots in Postgres: what is there already stays, moved to its place; what nobody vouches for is stored anew."""
+"""Snapshots in Postgres: what is there stays, moved to its place; what nobody vouches for is stored anew."""
 
 from collections.abc import AsyncIterator, Callable
 
