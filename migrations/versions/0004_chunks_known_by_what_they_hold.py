@@ -1,4 +1,4 @@
-"""Chunks of a snapshot are known by what they hold, so that one which has not changed need not be stored again."""
+"""Chunks of a snapshot are known by what they hold: one that has not changed need not be stored again."""
 
 from alembic import op
 
