@@ -17,6 +17,7 @@ import psutil
 import uvloop
 
 from bench import empty_path
+from bench.core import reference_loop
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.orders import Sender, order_latencies
 from paceline.local.throwaway import Stack, stop, throwaway_stack
@@ -96,6 +97,7 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
         began = time.perf_counter()
         stop(stack.process)
         stopped_after_s = time.perf_counter() - began
+    yardstick = reference_loop(1)
     empty = empty_path.measure(load.orders_hz, load.ticks_hz, seconds, warm_up_s, shards)
     at = f"({load.orders_hz:g} orders/s, {load.ticks_hz} ticks/s)"
     times = [
@@ -106,6 +108,7 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
         )
     ]  # fmt: skip
     return [
+        yardstick,
         *times,
         Figure(f"orders not filled {at}", failures, "orders"),
         Figure("start until healthy, without Airflow", healthy_after_s, "s", 30),
