@@ -1,19 +1,19 @@
 """Members, sign-in links and sessions (`community`)."""
 
-import time
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from paceline.adapters.kept import Kept
 from paceline.adapters.postgres.pool import Connection, Pool
 from paceline.ports.members import Member
 
 # Who trades fast asks many times a second. What this instance ends, it forgets at once; what others end is
 # seen this much later at most. Operators are looked up each time: they may do more.
 _SESSION_KEPT_S: Final = 1.0
-_SESSIONS_KEPT: Final = 4096
+_SESSION_FRESH_S: Final = 0.7
 
 # Rows that are of no use to anybody, swept a few at a time by those who add new ones.
 _SWEEP_LINKS = """
@@ -34,7 +34,12 @@ def account_of(member: UUID) -> str:
 class PostgresMembers:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._known: dict[UUID, tuple[float, Member]] = {}
+        self._sessions = Kept(
+            self._read_session,
+            lambda member: member is not None and member.role == "member",
+            fresh_s=_SESSION_FRESH_S,
+            longest_s=_SESSION_KEPT_S,
+        )
 
     def add_link(self, token_hash: bytes, email: str, display_name: str | None, lifetime_s: int) -> None:
         with self._pool.transaction() as connection:
@@ -65,17 +70,7 @@ class PostgresMembers:
             return member
 
     def of_session(self, session: UUID) -> Member | None:
-        read_s, known = self._known.get(session, (0.0, None))
-        if known is not None and time.monotonic() - read_s < _SESSION_KEPT_S:
-            return known
-        began_s = time.monotonic()
-        member = self._read_session(session)
-        self._known.pop(session, None)
-        if member is not None and member.role == "member":
-            if len(self._known) >= _SESSIONS_KEPT:
-                self._known.clear()
-            self._known[session] = began_s, member
-        return member
+        return self._sessions.get(session)
 
     def _read_session(self, session: UUID) -> Member | None:
         row = self._pool.row(
@@ -92,7 +87,7 @@ class PostgresMembers:
                 "update community.sessions set ended_at = now() where jti = %s and ended_at is null",
                 (session,),
             )
-        self._known.pop(session, None)
+        self._sessions.forget(session)
 
 
 def _member(connection: Connection, newcomer: UUID, email: str, display_name: str | None) -> Member:

@@ -3,7 +3,6 @@
 Every call raises `TransientError` while Redis is away; the caller has somewhere else to look.
 """
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -12,6 +11,7 @@ import msgspec
 import redis
 
 from paceline.adapters.awaiting import wait_for
+from paceline.adapters.kept import Kept
 from paceline.adapters.redis.connect import AWAY, Words, connect
 from paceline.adapters.redis.heartbeats import heartbeats
 from paceline.core.errors import TransientError
@@ -20,7 +20,8 @@ from paceline.core.money import parse_decimal
 from paceline.ports.account_state import Balance, OpenTrade, RestingOrder
 from paceline.ports.instructions import Price
 
-_PRICE_KEPT_S: Final = 0.05
+_PRICE_KEPT_S: Final = 0.1
+_PRICE_FRESH_S: Final = 0.06
 _trade = msgspec.json.Decoder(OpenTrade)
 _order = msgspec.json.Decoder(RestingOrder)
 
@@ -64,22 +65,25 @@ def _away() -> Iterator[None]:
 
 
 class RedisPrices:
-    """Prices as Redis had them at most 50 ms ago; the feed writes them there every 100 ms."""
+    """Prices as Redis had them at most 100 ms ago; the feed writes them there every 100 ms."""
 
     def __init__(self, client: HotClient) -> None:
         self._client = client
-        self._known: dict[str, tuple[float, Price]] = {}  # of symbols that have a price, so there is an end
+        self._prices = Kept(
+            self._read,
+            lambda price: price is not None,
+            fresh_s=_PRICE_FRESH_S,
+            longest_s=_PRICE_KEPT_S,
+        )
 
     def last(self, symbol: str) -> Price | None:
-        read_s, price = self._known.get(symbol, (0.0, None))
-        if price is not None and time.monotonic() - read_s < _PRICE_KEPT_S:
-            return price
+        return self._prices.get(symbol)
+
+    def _read(self, symbol: str) -> Price | None:
         bid, ask, time_us = self._client.ask("HMGET", f"price:{symbol}", "bid", "ask", "time_us")
         if bid is None or ask is None or time_us is None:
             return None
-        price = Price(parse_decimal(bid.decode()), parse_decimal(ask.decode()), int(time_us))
-        self._known[symbol] = time.monotonic(), price
-        return price
+        return Price(parse_decimal(bid.decode()), parse_decimal(ask.decode()), int(time_us))
 
 
 class _KeptBalance(Balance, frozen=True, kw_only=True):

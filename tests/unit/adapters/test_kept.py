@@ -1,0 +1,179 @@
+"""What is kept for those who ask often: never too old, never read more than once at a time, never stale after
+it was forgotten."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import greenback
+import pytest
+
+from paceline.adapters.awaiting import pause
+from paceline.adapters.kept import Kept
+from paceline.core.errors import TransientError
+
+READ_S = 0.05
+
+
+class Source:
+    """Gives the number of the reading, after a while; fails or gives nothing while it is told to."""
+
+    def __init__(self) -> None:
+        self.readings = 0
+        self.failing = False
+        self.gone = False
+
+    def __call__(self, _: str) -> int | None:
+        self.readings += 1
+        number = self.readings
+        pause(READ_S)
+        if self.failing:
+            raise TransientError("away")
+        return None if self.gone else number
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Moves the time that `kept` sees."""
+    ahead_s = 0.0
+    real = time.monotonic
+
+    def move(seconds: float) -> None:
+        nonlocal ahead_s
+        ahead_s += seconds
+
+    monkeypatch.setattr("paceline.adapters.kept.monotonic", lambda: real() + ahead_s)
+    return move
+
+
+def kept_of(source: Source, most: int = 10) -> Kept[str, int | None]:
+    return Kept(source, lambda value: value is not None, fresh_s=10, longest_s=20, most=most)
+
+
+async def ask(values: Kept[str, int | None], times: int = 1, key: str = "a") -> list[int | None]:
+    """What so many get who ask at once, each in a task of its own, as requests are."""
+    asking = [
+        asyncio.create_task(greenback.with_portal_run_sync(values.get, key)) for _ in range(times)
+    ]  # fmt: skip
+    return list(await asyncio.gather(*asking))
+
+
+async def settle() -> None:
+    await asyncio.sleep(3 * READ_S)
+
+
+def test_what_is_fresh_is_not_read_again(source: Source, clock: Callable[[float], None]) -> None:
+    values = kept_of(source)
+    assert values.get("a") == 1
+    clock(9)
+    assert values.get("a") == 1
+    assert source.readings == 1
+
+
+def test_an_older_value_is_handed_out_while_one_reading_renews_it(
+    source: Source, clock: Callable[[float], None]
+) -> None:
+    async def main() -> None:
+        values = kept_of(source)
+        await ask(values)
+        clock(11)
+        began_s = asyncio.get_running_loop().time()
+        assert await ask(values, 5) == [1] * 5
+        assert asyncio.get_running_loop().time() - began_s < READ_S
+        await settle()
+        assert await ask(values, 5) == [2] * 5
+        assert source.readings == 2
+
+    asyncio.run(main())
+
+
+def test_too_old_a_value_is_waited_for_by_all_and_read_once(
+    source: Source, clock: Callable[[float], None]
+) -> None:
+    async def main() -> None:
+        values = kept_of(source)
+        await ask(values)
+        clock(21)
+        assert await ask(values, 5) == [2] * 5
+        assert source.readings == 2
+
+    asyncio.run(main())
+
+
+def test_a_thread_without_an_event_loop_gets_the_same(source: Source, clock: Callable[[float], None]) -> None:
+    values = kept_of(source)
+    values.get("a")
+    clock(11)
+    assert values.get("a") == 1
+    time.sleep(3 * READ_S)
+    assert values.get("a") == 2
+    clock(21)
+    assert values.get("a") == 3
+
+
+def test_what_is_forgotten_is_read_again_though_a_reading_was_under_way(
+    source: Source, clock: Callable[[float], None]
+) -> None:
+    async def main() -> None:
+        values = kept_of(source)
+        first = asyncio.create_task(ask(values))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert source.readings == 1
+        values.forget("a")
+        await first
+        assert await ask(values) == [2]
+        clock(11)
+        assert await ask(values) == [2]  # the third reading began
+        values.forget("a")
+        assert await ask(values) == [4]
+        await settle()
+        assert await ask(values) == [4]
+
+    asyncio.run(main())
+
+
+def test_what_is_worth_nothing_any_more_is_told_as_soon_as_it_was_read(
+    source: Source, clock: Callable[[float], None]
+) -> None:
+    async def main() -> None:
+        values = kept_of(source)
+        await ask(values)
+        source.gone = True
+        clock(11)
+        assert await ask(values) == [1]
+        await settle()
+        assert await ask(values, 3) == [None] * 3
+        assert source.readings == 5  # what is not kept is read for each
+
+    asyncio.run(main())
+
+
+def test_a_source_that_fails_is_felt_when_the_value_is_too_old(
+    source: Source, clock: Callable[[float], None]
+) -> None:
+    async def main() -> None:
+        values = kept_of(source)
+        await ask(values)
+        source.failing = True
+        clock(11)
+        assert await ask(values) == [1]
+        await settle()
+        clock(10)
+        with pytest.raises(TransientError):
+            await ask(values)
+        source.failing = False
+        assert await ask(values) == [4]
+
+    asyncio.run(main())
+
+
+def test_no_more_is_kept_than_may_be(source: Source) -> None:
+    values = kept_of(source, most=2)
+    assert [values.get(key) for key in "abc"] == [1, 2, 3]
+    assert [values.get(key) for key in "cab"] == [3, 4, 5]
