@@ -27,7 +27,7 @@ from api.serve import serve_asgi
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.orders import order_latencies
-from bench.servers import ended_afterwards, running_servers
+from bench.servers import ended_afterwards, order_path, running_servers
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
@@ -128,13 +128,14 @@ async def _records(brokers: str, topic: str, shards: int) -> Any:
 
 
 @contextmanager
-def part(environment: dict[str, str], *arguments: object) -> Iterator[None]:
-    """This module as a process of its own."""
+def part(environment: dict[str, str], *arguments: object, stands_for: str) -> Iterator[None]:
+    """This module as a process of its own, with the place on the cores of the service that it stands for."""
     process = spawn(
         [sys.executable, "-m", "bench.empty_path", *map(str, arguments)],
         cwd=Path.cwd(),
         output=subprocess.DEVNULL,
         environment=os.environ | environment,
+        first=stands_for in order_path(),
     )
     with ended_afterwards(process):
         yield
@@ -151,8 +152,10 @@ def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float, s
     url = f"http://127.0.0.1:{port}/"
     with ExitStack() as stack:
         environment = stack.enter_context(running_servers()).fresh(shards).environment(shards)
-        for arguments in (("serve", port), ("yes",), ("hand-on",), ("prices", ticks_hz)):
-            stack.enter_context(part(environment, *arguments))
+        stack.enter_context(part(environment, "serve", port, stands_for="api"))
+        stack.enter_context(part(environment, "yes", stands_for="engine"))
+        stack.enter_context(part(environment, "hand-on", stands_for="router"))
+        stack.enter_context(part(environment, "prices", ticks_hz, stands_for="feed"))
         uvloop.run(_until_answered(url))
         uvloop.run(order_latencies(url, [{}], [{}], orders_hz, warm_up_s))
         latencies, failures = uvloop.run(order_latencies(url, [{}], [{}], orders_hz, seconds))

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -23,6 +23,8 @@ from paceline.local.ports import free_port
 from paceline.local.postgres import LocalPostgres
 from paceline.local.process import spawn
 from paceline.local.redis import LocalRedis
+from paceline.local.scheduling import ORDER_PATH
+from paceline.settings import settings
 
 _numbers = count(1)
 
@@ -93,6 +95,11 @@ async def stamp_appends(brokers: str, *topics: str) -> None:
         await admin.close()
 
 
+def order_path() -> Collection[str]:
+    """What goes first, as `paceline up` has it."""
+    return ORDER_PATH if settings().realtime == "auto" else ()
+
+
 @contextmanager
 def running_servers() -> Iterator[Servers]:
     with ExitStack() as stack:
@@ -107,7 +114,7 @@ def running_servers() -> Iterator[Servers]:
             LocalRedis(folder / "redis", free_port()),
             LocalKafka(folder / "kafka", free_port(), controller_port=free_port()),
         ):
-            running = server.start(one)[0]
+            running = server.start(one, first=order_path())[0]
             stack.callback(running.stop)
             urls.append(running.url)
         yield Servers(folder, *urls)
@@ -122,6 +129,7 @@ def worker(service: str, servers: Servers) -> Iterator[None]:
             cwd=Path.cwd(),
             output=log,
             environment=os.environ | servers.environment(1),
+            first=service in order_path(),
         )
     with ended_afterwards(process):
         yield

@@ -98,6 +98,12 @@ class Settings:
         "30", _between(1, 3600), "Longest pause before a service that keeps dying is started again"
     )
 
+    realtime: str = _setting(
+        "auto",
+        _one_of("auto", "off"),
+        "Real-time scheduling of what an order passes through: where the system allows it, or never",
+    )
+
     worker_id: str = _setting(
         "",
         _text,

@@ -16,6 +16,7 @@ from rich.table import Table
 from paceline import compiled
 from paceline.core.errors import AppError
 from paceline.local import jars, ports, postgres
+from paceline.local.scheduling import may_go_first
 from paceline.local.service import Service
 from paceline.settings import Settings
 
@@ -44,6 +45,7 @@ def check(settings: Settings, services: Sequence[Service]) -> list[Finding]:
         wheels(),
         kafka_jars(),
         engine(),
+        order_path(settings),
         *free_ports(services),
         disk(settings.var_dir),
         memory(psutil.virtual_memory().available, any(s.name.startswith("airflow") for s in services)),
@@ -83,6 +85,19 @@ def engine() -> Finding:
     if build is not None:
         return Finding("engine", Level.OK, f"compiled, in {build}")
     return Finding("engine", Level.OK, "plain Python, half as fast as compiled: `paceline install` says why")
+
+
+def order_path(settings: Settings) -> Finding:
+    if settings.realtime == "off":
+        said = "takes turns with everything else: PACELINE_REALTIME is `off`"
+    elif may_go_first():
+        said = "goes before everything else (real-time scheduling)"
+    else:
+        said = (
+            "takes turns with everything else, so that a busy machine answers orders later: real-time "
+            "scheduling needs root, CAP_SYS_NICE or an RLIMIT_RTPRIO"
+        )
+    return Finding("order path", Level.OK, said)
 
 
 def free_ports(services: Iterable[Service]) -> list[Finding]:

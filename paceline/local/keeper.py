@@ -127,6 +127,7 @@ class Keeper:
                 output=output,
                 environment=self._environment,
                 user=server.user if server else None,
+                first=service.first,
                 parent_death_signal=server.stop_signal if server else signal.SIGTERM,
             )
 

@@ -14,6 +14,8 @@ from typing import IO, Any
 
 import psutil
 
+from paceline.local.scheduling import take_place
+
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -25,13 +27,13 @@ def spawn(
     output: IO[bytes] | int,
     environment: Mapping[str, str] | None = None,
     user: str | None = None,
+    first: bool = False,
     parent_death_signal: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Starts a child in a session of its own, so that the terminal's Ctrl-C reaches only us.
 
     On Linux the child gets `parent_death_signal` when the *thread* that called this ends: call it from a
-    thread that lives as long as the child should. And it takes turns: whoever wakes up does not push aside
-    who is at work. Of many short tasks on few cores each waits for less (docs/performance.md).
+    thread that lives as long as the child should. `first`: it is on the way of an order (`scheduling`).
     """
     return subprocess.Popen(
         command,
@@ -41,15 +43,15 @@ def spawn(
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=_as_child(parent_death_signal),  # noqa: PLW1509  two system calls, no lock is taken
+        preexec_fn=_as_child(parent_death_signal, first),  # noqa: PLW1509  system calls, no lock is taken
         **as_user(user),
     )
 
 
-def _as_child(death_signal: signal.Signals) -> Callable[[], None] | None:
+def _as_child(death_signal: signal.Signals, first: bool) -> Callable[[], None] | None:
     def begin() -> None:
         prctl(_PR_SET_PDEATHSIG, death_signal)
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        take_place(first=first)
 
     return begin if _LIBC else None
 

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,10 +89,11 @@ class Running:
         self.child.wait(5)
 
 
-def start(*servers: LocalServer, timeout_s: float = 60) -> list[Running]:
+def start(*servers: LocalServer, timeout_s: float = 60, first: Collection[str] = ()) -> list[Running]:
     """Starts servers side by side and returns when all are ready; on failure none is left running.
 
-    Call it from a thread that outlives the servers (see `process.spawn`).
+    Call it from a thread that outlives the servers (see `process.spawn`). `first` names those that are on
+    the way of an order.
     """
     for server in servers:
         refuse_taken_ports(server)
@@ -108,6 +109,7 @@ def start(*servers: LocalServer, timeout_s: float = 60) -> list[Running]:
                     cwd=server.folder,
                     output=output,
                     user=server.user,
+                    first=server.name in first,
                     parent_death_signal=server.stop_signal,
                 )
             running.append(Running(server, child))

@@ -34,7 +34,7 @@ class Service:
     """A process to keep running, or (`once`) to run to its end.
 
     `stop_phase`: services of phase 0 are stopped first, side by side, then those of 1, then of 2.
-    `ports`: setting → port that must be free before it starts.
+    `ports`: setting → port that must be free before it starts. `first`: it is on the way of an order.
     """
 
     name: str
@@ -47,4 +47,5 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
     stop_phase: int = 0
+    first: bool = False
     start_timeout_s: float = 90

@@ -14,7 +14,7 @@ import psutil
 from paceline.local import leftovers, probes, state
 from paceline.local.keeper import GOOD_RUN_S, Keeper, next_pause_s
 from paceline.local.ports import free_port
-from paceline.local.process import is_alive, spawn
+from paceline.local.process import is_alive
 from paceline.local.service import Service, State
 from paceline.local.supervisor import Supervisor
 
@@ -32,15 +32,6 @@ def test_pauses_double_up_to_the_longest_and_start_anew_after_a_good_run() -> No
         pauses.append(pause_s)
     assert pauses == [1, 2, 4, 8, 16, 30, 30]
     assert next_pause_s(30, lived_s=GOOD_RUN_S, longest_s=30) == 1
-
-
-def test_a_child_takes_turns_with_the_others(tmp_path: Path) -> None:
-    child = spawn(SLEEPER, cwd=tmp_path, output=subprocess.DEVNULL)
-    try:
-        assert os.sched_getscheduler(child.pid) == os.SCHED_BATCH
-    finally:
-        child.kill()
-        child.wait()
 
 
 class Run:

@@ -1,0 +1,43 @@
+"""Whose turn it is on the cores (Linux): what an order passes through, then everything else.
+
+On few cores an order waits less for its own work than for others': ten wake-ups, each behind whoever is at
+work. Under real-time scheduling (`SCHED_RR`) these processes are at work as soon as they wake up, wherever a
+core does something less urgent. The kernel keeps a twentieth of each core for the others whatever happens.
+docs/performance.md has what that is worth; it takes root, CAP_SYS_NICE or an RLIMIT_RTPRIO.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from typing import Final
+
+# The feed is not among them: its bursts of prices would stand in the way of orders again.
+ORDER_PATH: Final = frozenset({"kafka", "redis", "engine", "router", "api"})
+
+_LOWEST: Final = 1
+
+
+def take_place(*, first: bool) -> None:
+    """Give this process its place: first, where that is allowed; else it takes turns with the others, and
+    does not push aside who is at work when it wakes up."""
+    if first and _become(os.SCHED_RR, _LOWEST):
+        return
+    _become(os.SCHED_BATCH, 0)
+
+
+def may_go_first() -> bool:
+    """Whether this system lets us: tried on this thread, and taken back."""
+    if sys.platform != "linux":
+        return False
+    before, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    if not _become(os.SCHED_RR, _LOWEST):
+        return False
+    os.sched_setscheduler(0, before, priority)
+    return True
+
+
+def _become(policy: int, priority: int) -> bool:
+    with suppress(OSError):  # not allowed, by the kernel or by the container around us
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
+        return True
+    return False

@@ -1,0 +1,94 @@
+"""Who goes first on the cores: what an order passes through, where the system allows it and nobody minds."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paceline.local import doctor, stack
+from paceline.local.doctor import Level
+from paceline.local.process import spawn
+from paceline.local.scheduling import ORDER_PATH, may_go_first, take_place
+from paceline.settings import Settings, load
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems schedule by other rules")
+
+SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load({}, tmp_path)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """What the system was asked for, one that allows nothing real-time."""
+    found: list[tuple[int, int]] = []
+
+    def refuse(_: int, policy: int, parameter: os.sched_param) -> None:
+        found.append((policy, parameter.sched_priority))
+        if policy == os.SCHED_RR:
+            raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    return found
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_child_has_its_place(tmp_path: Path, first: bool) -> None:
+    child = spawn(SLEEPER, cwd=tmp_path, output=subprocess.DEVNULL, first=first)
+    try:
+        expected = os.SCHED_RR if first and may_go_first() else os.SCHED_BATCH
+        assert os.sched_getscheduler(child.pid) == expected
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_without_permission_it_takes_turns(asked: list[tuple[int, int]]) -> None:
+    take_place(first=True)
+    assert asked == [(os.SCHED_RR, 1), (os.SCHED_BATCH, 0)]
+
+
+def test_a_system_that_forbids_both_is_no_reason_not_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    take_place(first=True)
+    assert not may_go_first()
+
+
+def test_asking_whether_it_is_allowed_changes_nothing() -> None:
+    before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    may_go_first()
+    assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == before
+
+
+def test_the_stack_puts_the_path_of_an_order_first_and_the_feed_not(settings: Settings) -> None:
+    wishes = stack.Wishes()
+    assert {one.name for one in stack.services(settings, wishes) if one.first} == ORDER_PATH
+    assert "feed" not in ORDER_PATH
+    off = replace(settings, realtime="off")
+    assert not any(one.first for one in stack.services(off, wishes))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "realtime", "said"),
+    [
+        (True, "auto", "goes before everything else"),
+        (False, "auto", "CAP_SYS_NICE"),
+        (True, "off", "PACELINE_REALTIME is `off`"),
+    ],
+)
+def test_doctor_tells_who_goes_first(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, allowed: bool, realtime: str, said: str
+) -> None:
+    monkeypatch.setattr(doctor, "may_go_first", lambda: allowed)
+    finding = doctor.order_path(replace(settings, realtime=realtime))
+    assert finding.level is Level.OK
+    assert said in finding.message
