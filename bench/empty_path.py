@@ -1,6 +1,6 @@
 """The way of an order with nothing on it: HTTP → Kafka → an engine that says yes → Kafka → Redis → HTTP.
 
-    python -m bench.empty_path [--orders 200] [--ticks 5000] [--shards 4] [--seconds 20] [--json]
+    python -m bench.empty_path [--orders 200] [--ticks 5000] [--shards 4] [--seconds 30] [--json]
 
 No session, no validation, no engine, no books: what remains are the servers and the hops, which no order can
 be faster than. Prices flow to every shard of the same log meanwhile.
@@ -174,7 +174,7 @@ def main(arguments: Sequence[str]) -> list[Figure]:
     )
     parser.add_argument("--orders", type=float, default=200, help="orders a second")
     parser.add_argument("--ticks", type=int, default=5000, help="price updates a second")
-    parser.add_argument("--seconds", type=float, default=20, help="how long to send orders")
+    parser.add_argument("--seconds", type=float, default=30, help="how long to send orders")
     parser.add_argument("--warm-up", type=float, default=90, help="seconds of orders that are not counted")
     parser.add_argument("--shards", type=int, default=settings().engine_shards, help="of the log")
     figures_as_json(parser)

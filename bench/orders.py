@@ -1,18 +1,23 @@
 """Orders sent at fixed times, answered or not (open loop): a stall counts for all who met it.
 
 The load generator shares the cores with what it measures, so a request is bytes made before and an answer is
-a C parser's status: half of what a full client costs.
+a C parser's status: half of what a full client costs. And it goes first like all that an order passes
+through: a client of a machine of its own would not wait for our cores.
 """
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import cycle
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 import httptools
 import msgspec
+
+from paceline.local.scheduling import going_first
+from paceline.settings import settings
 
 Sender = Mapping[str, str]
 """The headers that make a request one of somebody's."""
@@ -75,6 +80,11 @@ def _encoded(url: str, sender: Sender, body: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
+def client_place() -> AbstractContextManager[bool]:
+    """On the cores, as `paceline up` would give it to what an order passes through."""
+    return going_first() if settings().realtime == "auto" else nullcontext(False)
+
+
 async def order_latencies(
     url: str, bodies: Sequence[Mapping[str, str]], senders: Sequence[Sender], orders_hz: float, seconds: float
 ) -> tuple[list[float], int]:
@@ -105,12 +115,13 @@ async def order_latencies(
                 connection.close()
         latencies.append((time.perf_counter() - due) * 1e3)
 
-    began = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for number in range(int(orders_hz * seconds)):
-            due = began + number / orders_hz
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            group.create_task(order(next(turns), due))
+    with client_place():
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(int(orders_hz * seconds)):
+                due = began + number / orders_hz
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                group.create_task(order(next(turns), due))
     for connection in idle:
         connection.close()
     return latencies, failures

@@ -1,6 +1,6 @@
 """How long the platform takes to start, what it needs, and how fast an order is answered through HTTP.
 
-    python -m bench.stack [--seconds 20] [--warm-up 90] [--orders 50 --ticks 1000] [--shards 4]
+    python -m bench.stack [--seconds 30] [--warm-up 90] [--orders 50 --ticks 1000] [--shards 4]
 
 Starts a stack of its own by `paceline up` for each load, on free ports and in a temporary folder. Its limit
 is the empty way: the same servers and hops with nothing on them (`bench.empty_path`).
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> list[Figure]:
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n", maxsplit=1)[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=20, help="how long to send orders")
+    parser.add_argument("--seconds", type=float, default=30, help="how long to send orders")
     parser.add_argument("--warm-up", type=float, default=90, help="seconds of orders that are not counted")
     parser.add_argument("--orders", type=float, help="orders a second, instead of the usual loads")
     parser.add_argument("--ticks", type=int, default=1000, help="price updates a second, with --orders")

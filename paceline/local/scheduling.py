@@ -8,7 +8,8 @@ docs/performance.md has what that is worth; it takes root, CAP_SYS_NICE or an RL
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 # The feed is not among them: its bursts of prices would stand in the way of orders again.
@@ -25,15 +26,25 @@ def take_place(*, first: bool) -> None:
     _become(os.SCHED_BATCH, 0)
 
 
-def may_go_first() -> bool:
-    """Whether this system lets us: tried on this thread, and taken back."""
+@contextmanager
+def going_first() -> Iterator[bool]:
+    """This thread goes first for as long; tells whether this system allows it."""
     if sys.platform != "linux":
-        return False
+        yield False
+        return
     before, priority = os.sched_getscheduler(0), os.sched_getparam(0)
-    if not _become(os.SCHED_RR, _LOWEST):
-        return False
-    os.sched_setscheduler(0, before, priority)
-    return True
+    allowed = _become(os.SCHED_RR, _LOWEST)
+    try:
+        yield allowed
+    finally:
+        if allowed:
+            os.sched_setscheduler(0, before, priority)
+
+
+def may_go_first() -> bool:
+    """Whether this system lets us: tried, and taken back."""
+    with going_first() as allowed:
+        return allowed
 
 
 def _become(policy: int, priority: int) -> bool:
