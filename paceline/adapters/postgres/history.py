@@ -10,7 +10,7 @@ from paceline.adapters.postgres.copy_rows import Line, copy_rows, insert_rows, m
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.adapters.postgres.session import Connection
 from paceline.core.ids import output_id
-from paceline.core.money import SCALE, parse_decimal
+from paceline.core.money import parse_decimal
 from paceline.domain.open_trade import OpenTrade
 from paceline.messages.inbound import PlaceOrder
 from paceline.messages.json_form import from_json
@@ -58,29 +58,36 @@ async def append(connection: Connection, rows: Mapping[str, Sequence[Line]]) -> 
             await insert_rows(connection, "engine", table, columns, rows[table])
 
 
-# Numbers come as the text of their scaled integers: read as decimals they would take ten times as long.
-_NUMBERS: Final = (
-    *("e.entry_price", "e.remaining_quantity", "e.remaining_margin", "o.fee"),
-    *("e.stop_loss", "e.take_profit", "e.trailing_stop", "e.liquidation"),
-)
-_TRADE_COLUMNS: Final = ", ".join(
-    ["e.trade, e.account, e.symbol, e.side, e.leverage"]
-    + [f"trunc({column} * {SCALE})::text" for column in _NUMBERS]
-    + ["e.opened_us, e.position"]
-)
+def _trade_columns(fee: str) -> str:
+    """Of an event `e`, and the fee of the event that opened its trade.
+
+    Numbers come as text, which has all their decimals (`numeric(38, 8)`): without its point it is that of
+    the scaled integer. Read as decimals they would take ten times as long.
+    """
+    numbers = (
+        *("e.entry_price", "e.remaining_quantity", "e.remaining_margin", fee),
+        *("e.stop_loss", "e.take_profit", "e.trailing_stop", "e.liquidation"),
+    )
+    return ", ".join(
+        ["e.trade, e.account, e.symbol, e.side, e.leverage"]
+        + [f"{number}::text" for number in numbers]
+        + ["e.opened_us, e.position"]
+    )
+
+
+_FIRST_FEE: Final = "(first_value(e.fee) over (partition by e.trade order by e.position, e.ordinal))"
 
 
 def _open_trade(row: Sequence[Any]) -> OpenTrade:
     trade, account, symbol, side, leverage, *numbers, opened_us, position = row
-    scaled = [None if number is None else int(number) for number in numbers]
+    scaled = [None if number is None else int(number.replace(".", "")) for number in numbers]
     return OpenTrade(trade, account, symbol, side, leverage, *scaled, opened_us, position)  # type: ignore[arg-type, call-arg]
 
 
 async def trades_before(connection: Connection, trades: Iterable[str], position: int) -> dict[str, OpenTrade]:
     """What the events before a position tell of these trades, those that have ended included."""
     cursor = await connection.execute(
-        f"select distinct on (e.trade) {_TRADE_COLUMNS} from engine.trade_events e "
-        "join engine.trade_events o on o.trade = e.trade and o.event = 'opened' "
+        f"select distinct on (e.trade) {_trade_columns(_FIRST_FEE)} from engine.trade_events e "
         "where e.trade = any(%s) and e.position < %s order by e.trade, e.position desc, e.ordinal desc",
         (list(trades), position),
     )
@@ -90,7 +97,7 @@ async def trades_before(connection: Connection, trades: Iterable[str], position:
 async def open_trades(connection: Connection, shard: int) -> list[OpenTrade]:
     """The open trades of a shard, as far as the writer has come."""
     cursor = await connection.execute(
-        f"select {_TRADE_COLUMNS} from engine.open_trades e "
+        f"select {_trade_columns('o.fee')} from engine.open_trades e "
         "join engine.trade_events o on o.trade = e.trade and o.event = 'opened' where e.shard = %s",
         (shard,),
     )
