@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httptools
 import msgspec
 
-from paceline.local.scheduling import going_first
+from paceline.local.scheduling import going_first, going_first_by
 from paceline.settings import settings
 
 Sender = Mapping[str, str]
@@ -82,7 +82,7 @@ def _encoded(url: str, sender: Sender, body: Mapping[str, str]) -> bytes:
 
 def client_place() -> AbstractContextManager[bool]:
     """On the cores, as `paceline up` would give it to what an order passes through."""
-    return going_first() if settings().realtime == "auto" else nullcontext(False)
+    return going_first() if going_first_by(settings()) else nullcontext(False)
 
 
 async def order_latencies(

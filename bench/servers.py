@@ -23,7 +23,7 @@ from paceline.local.ports import free_port
 from paceline.local.postgres import LocalPostgres
 from paceline.local.process import spawn
 from paceline.local.redis import LocalRedis
-from paceline.local.scheduling import ORDER_PATH
+from paceline.local.scheduling import going_first_by
 from paceline.settings import settings
 
 _numbers = count(1)
@@ -97,7 +97,7 @@ async def stamp_appends(brokers: str, *topics: str) -> None:
 
 def order_path() -> Collection[str]:
     """What goes first, as `paceline up` has it."""
-    return ORDER_PATH if settings().realtime == "auto" else ()
+    return going_first_by(settings())
 
 
 @contextmanager

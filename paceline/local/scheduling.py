@@ -8,14 +8,21 @@ docs/performance.md has what that is worth; it takes root, CAP_SYS_NICE or an RL
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
+
+from paceline.settings import Settings
 
 # The feed is not among them: its bursts of prices would stand in the way of orders again.
 ORDER_PATH: Final = frozenset({"kafka", "redis", "engine", "router", "api"})
 
 _LOWEST: Final = 1
+
+
+def going_first_by(settings: Settings) -> Collection[str]:
+    """The services that go first by these settings, where the system allows it."""
+    return ORDER_PATH if settings.realtime == "auto" else ()
 
 
 def take_place(*, first: bool) -> None:

@@ -11,7 +11,7 @@ from paceline.local import airflow, probes
 from paceline.local.kafka import LocalKafka
 from paceline.local.postgres import LocalPostgres
 from paceline.local.redis import LocalRedis
-from paceline.local.scheduling import ORDER_PATH
+from paceline.local.scheduling import going_first_by
 from paceline.local.server import LocalServer
 from paceline.local.service import POLITELY, Service
 from paceline.settings import Settings
@@ -59,12 +59,12 @@ def services(settings: Settings, wishes: Wishes) -> list[Service]:
     absent = _absent(settings, wishes, {service.name for service in everything})
     kept = [service for service in everything if service.name not in absent]
     names = {service.name for service in kept}
-    realtime = settings.realtime == "auto"
+    first = going_first_by(settings)
     return [
         replace(
             service,
             needs=tuple(name for name in service.needs if name in names),
-            first=realtime and service.name in ORDER_PATH,
+            first=service.name in first,
         )
         for service in kept
     ]

@@ -57,9 +57,7 @@ def kept_of(source: Source, most: int = 10) -> Kept[str, int | None]:
 
 async def ask(values: Kept[str, int | None], times: int = 1, key: str = "a") -> list[int | None]:
     """What so many get who ask at once, each in a task of its own, as requests are."""
-    asking = [
-        asyncio.create_task(greenback.with_portal_run_sync(values.get, key)) for _ in range(times)
-    ]  # fmt: skip
+    asking = (greenback.with_portal_run_sync(values.get, key) for _ in range(times))
     return list(await asyncio.gather(*asking))
 
 
