@@ -39,7 +39,7 @@ from paceline.messages.outbound import Effect
 from stream.engine.recovery import recover
 from stream.engine.service import Engines
 from stream.log_service import LogService, ShardOpener
-from stream.writer.rows import RowMaker, trades_wanted
+from stream.writer.rows import RowMaker
 from stream.writer.service import Writer
 
 _RARELY_S = 3600.0
@@ -212,8 +212,7 @@ async def writer(servers: Servers, scale: int) -> list[Figure]:
 
 async def written(session: Session, effects: Sequence[Effect]) -> Run:
     """The rows of closed orders alone, and taken back: what Postgres can take of them."""
-    trades = await session.transaction(lambda c: history.trades_before(c, trades_wanted(effects), 1 << 40))
-    maker = RowMaker(0, trades)
+    maker = RowMaker(0, {})
     for effect in effects:
         maker.add(effect)
     rows = {"closed_orders": maker.rows["closed_orders"]}

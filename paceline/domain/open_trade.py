@@ -77,6 +77,6 @@ def amended(trade: OpenTrade, message: AmendTrade, position: int) -> OpenTrade:
 
 
 def reduced(trade: OpenTrade, closed: ClosedOrder, position: int) -> OpenTrade:
-    """What is left of the trade after a `closed_order`; its quantity is 0 when nothing is."""
+    """What is left of the trade after a `closed_order` of a part of it."""
     assert closed.margin is not None
     return replace(trade, quantity=closed.remaining, margin=trade.margin - closed.margin, position=position)

@@ -52,9 +52,7 @@ def balance_command(update: BalanceUpdate, position: int, ordinal: int) -> Comma
 
 
 def trade_command(trade: OpenTrade) -> Command:
-    """Sets an open trade, or removes one of which nothing is left."""
-    if not trade.quantity:
-        return ("HDEL", trades_key(trade.account), trade.trade)
+    """Sets an open trade."""
     data: dict[str, Any] = {}
     for name in trade.__struct_fields__:
         value = getattr(trade, name)
@@ -125,11 +123,11 @@ def events_kept_commands(effects: list[Effect]) -> list[Command]:
 
 
 def trades_wanted(effects: list[Effect]) -> set[tuple[str, str]]:
-    """`(account, trade)` of the trades that these effects close, reduce or amend."""
+    """`(account, trade)` of the trades that these effects reduce or amend."""
     wanted: set[tuple[str, str]] = set()
     for effect in effects:
         for output in effect.outputs:
-            if type(output) is ClosedOrder and output.trade is not None:
+            if type(output) is ClosedOrder and output.trade is not None and output.remaining:
                 wanted.add((output.account, output.trade))
         if type(effect.message) is AmendTrade:
             wanted.add((effect.message.account, effect.message.trade))
@@ -160,6 +158,9 @@ def _closed(effect: Effect, closed: ClosedOrder, trades: dict[str, OpenTrade]) -
     if closed.trade is None:
         assert closed.order is not None
         return [("HDEL", orders_key(closed.account), closed.order)]
+    if not closed.remaining:
+        trades.pop(closed.trade, None)
+        return [("HDEL", trades_key(closed.account), closed.trade)]
     trade = reduced(trades[closed.trade], closed, effect.position)
     trades[closed.trade] = trade
     return [trade_command(trade)]

@@ -5,6 +5,7 @@ A row is a line as COPY takes it; its columns stand in the order of `history.COL
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final
 
 from paceline.adapters.postgres.copy_rows import NULL, Line, cell
 from paceline.domain.open_trade import OpenTrade, amended, opened, reduced
@@ -23,17 +24,25 @@ from paceline.messages.outbound import BalanceUpdate, ClosedOrder, Effect, Order
 
 Rows = defaultdict[str, list[Line]]
 
+_CHANGES_TRADES: Final = (CreateTrade, AmendTrade)
+
 
 def trades_wanted(effects: Iterable[Effect]) -> set[str]:
-    """The trades whose past the rows of these effects need and that these effects do not open themselves."""
+    """The trades whose past the rows of these effects need and that these effects do not open themselves.
+
+    The end of a trade needs none: its closed order says all that there is to say.
+    """
     wanted: set[str] = set()
     born: set[str] = set()
     for effect in effects:
+        kind = type(effect.message)
         for output in effect.outputs:
-            if type(output) is ClosedOrder and output.trade is not None:
-                wanted.add(output.trade)
-            elif type(output) is OrderResponse and _did_something(output) and output.trade is not None:
-                (born if type(effect.message) is CreateTrade else wanted).add(output.trade)
+            if type(output) is ClosedOrder:
+                if output.trade is not None and output.remaining:
+                    wanted.add(output.trade)
+            elif kind in _CHANGES_TRADES and type(output) is OrderResponse and _did_something(output):
+                assert output.trade is not None
+                (born if kind is CreateTrade else wanted).add(output.trade)
     return wanted - born
 
 
@@ -44,8 +53,8 @@ def _did_something(response: OrderResponse) -> bool:
 class RowMaker:
     """Collects the rows of one batch of a shard's effects.
 
-    `trades` holds the past of the trades concerned by id and is moved on as the effects go by; those
-    that have ended stay in it with a quantity of 0.
+    `trades` holds open trades by id, those that `trades_wanted` names among them, the one changed last at its
+    end. It is moved on as the effects go by; who ends leaves it.
     """
 
     def __init__(self, shard: int, trades: dict[str, OpenTrade]) -> None:
@@ -104,10 +113,10 @@ class RowMaker:
         elif type(message) is CreateTrade:
             trade = opened(message, response, effect.position)
             amounts = _amounts(trade.entry, trade.quantity, trade.margin, trade.fee)
-            self._event(effect, "opened", trade, amounts)
+            self._change(effect, "opened", trade, amounts)
         elif type(message) is AmendTrade:
             trade = amended(self.trades[message.trade], message, effect.position)
-            self._event(effect, "amended", trade, _amounts(None, 0, 0, 0))
+            self._change(effect, "amended", trade, _amounts(None, 0, 0, 0))
 
     def _deposit(self, effect: Effect, account: str, kind: str, amount: int) -> None:
         self.rows["deposits"].append(
@@ -125,12 +134,14 @@ class RowMaker:
         )
         if closed.trade is None:
             return
-        trade = reduced(self.trades[closed.trade], closed, effect.position)
-        amounts = _amounts(closed.exit, closed.quantity, closed.margin, closed.fee)
-        event = "reduced" if closed.remaining else "closed"
-        self._event(effect, event, trade, amounts, ordinal=ordinal, closed=closed)
+        if closed.remaining:
+            trade = reduced(self.trades[closed.trade], closed, effect.position)
+            amounts = _amounts(closed.exit, closed.quantity, closed.margin, closed.fee)
+            self._change(effect, "reduced", trade, amounts, ordinal=ordinal, closed=closed)
+        else:
+            self.trades.pop(closed.trade, None)
 
-    def _event(
+    def _change(
         self,
         effect: Effect,
         event: str,
@@ -140,10 +151,11 @@ class RowMaker:
         ordinal: int = 0,
         closed: ClosedOrder | None = None,
     ) -> None:
+        self.trades.pop(trade.trade, None)
         self.trades[trade.trade] = trade
         price, quantity, margin, fee = amounts
         gain = f"{_units(closed.profit)}\t{closed.reason}" if closed else f"{NULL}\t{NULL}"
-        self.rows["trade_events"].append(
+        self.rows["trade_changes"].append(
             f"{self._shard}\t{effect.position}\t{ordinal}\t{effect.time}\t{cell(trade.account)}\t"
             f"{cell(trade.trade)}\t{event}\t{cell(trade.symbol)}\t{trade.side}\t{trade.leverage}\t"
             f"{trade.entry}e-8\t{price}\t{quantity}\t{trade.quantity}e-8\t{margin}\t{trade.margin}e-8\t{fee}\t"

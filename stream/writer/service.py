@@ -33,6 +33,7 @@ class WriterShard:
         self._storage = storage
         self._reads = reads
         self._made = standing
+        # Open trades, those that changed last at its end.
         self._trades: dict[str, OpenTrade] = {}
 
     @property
@@ -55,11 +56,11 @@ class WriterShard:
 
     async def _make(self, effects: list[Effect], now: Standing) -> Batch:
         was = self._made
-        wanted = trades_wanted(effects)
-        trades = {trade: self._trades[trade] for trade in wanted if trade in self._trades}
-        if unknown := wanted - trades.keys():
-            trades |= await self._reads.transaction(lambda c: history.trades_before(c, unknown, was.position))
-        maker = RowMaker(self._shard, trades)
+        if unknown := trades_wanted(effects) - self._trades.keys():
+            self._trades |= await self._reads.transaction(
+                lambda c: history.trades_before(c, unknown, was.position)
+            )
+        maker = RowMaker(self._shard, self._trades)
         size = outputs = 0
         for effect in effects:
             maker.add(effect)
@@ -68,17 +69,9 @@ class WriterShard:
                 size += outputs
                 outputs = 0
                 await asyncio.sleep(0)
-        self._remember(maker.trades)
-        return Batch(self._shard, maker.rows, Move(was, now), size + outputs + len(effects))
-
-    def _remember(self, trades: dict[str, OpenTrade]) -> None:
-        """Keep the trades used last; those that have ended are never asked for again."""
-        for trade in trades.values():
-            self._trades.pop(trade.trade, None)
-            if trade.quantity:
-                self._trades[trade.trade] = trade
         while len(self._trades) > _TRADES_KEPT:
             del self._trades[next(iter(self._trades))]
+        return Batch(self._shard, maker.rows, Move(was, now), size + outputs + len(effects))
 
     async def tick(self) -> None:
         """The first of a round's ticks stores the round."""

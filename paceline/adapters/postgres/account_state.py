@@ -18,16 +18,11 @@ from engine.balances where account = %s order by position desc, ordinal desc lim
 # The newest event of a trade says what is left of it. Unlike the view over all trades, this walks
 # the account's index only.
 _TRADES: Final = """
-select * from (
-    select distinct on (trade)
-        trade, symbol, side, leverage, entry_price as entry, remaining_quantity as quantity,
-        remaining_margin as margin, first_value(fee) over opening as fee, stop_loss, take_profit,
-        trailing_stop, liquidation, opened_us as opened
-    from engine.trade_events where account = %s
-    window opening as (partition by trade order by position, ordinal)
-    order by trade, position desc, ordinal desc
-) as last
-where quantity > 0 order by opened, trade
+select
+    trade, symbol, side, leverage, entry_price as entry, remaining_quantity as quantity,
+    remaining_margin as margin, opening_fee as fee, stop_loss, take_profit, trailing_stop, liquidation,
+    opened_us as opened
+from engine.open_trades where account = %s order by opened, trade
 """
 
 # A resting order is one that was accepted and has not ended: neither filled, nor cancelled, nor rejected.

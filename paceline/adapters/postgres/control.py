@@ -23,12 +23,7 @@ order by symbol, m.shard
 _ACCOUNTS: Final = """
 select a.account, a.shard, a.opened_us as opened, h.halted, b.cash, b.margin, b.locked,
     u.email, u.display_name, u.role,
-    (
-        select count(*) from (
-            select distinct on (trade) remaining_quantity from engine.trade_events as e
-            where e.account = a.account order by trade, position desc, ordinal desc
-        ) as last where remaining_quantity > 0
-    ) as open_trades
+    (select count(*) from engine.open_trades as o where o.account = a.account) as open_trades
 from engine.accounts as a
 join engine.account_halts as h using (account)
 cross join lateral (

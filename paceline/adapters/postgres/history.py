@@ -23,7 +23,7 @@ _TABLES: Final = {
     "status code duplicate response",
     "accounts": "account shard position opened_us initial_balance",
     "deposits": "shard position time_us account kind amount",
-    "trade_events": "shard position ordinal time_us account trade event symbol side leverage entry_price "
+    "trade_changes": "shard position ordinal time_us account trade event symbol side leverage entry_price "
     "price quantity remaining_quantity margin remaining_margin fee profit reason "
     "stop_loss take_profit trailing_stop liquidation opened_us",
     "closed_orders": "shard position ordinal time_us account trade order symbol side quantity entry exit "
@@ -58,24 +58,16 @@ async def append(connection: Connection, rows: Mapping[str, Sequence[Line]]) -> 
             await insert_rows(connection, "engine", table, columns, rows[table])
 
 
-def _trade_columns(fee: str) -> str:
-    """Of an event `e`, and the fee of the event that opened its trade.
-
-    Numbers come as text, which has all their decimals (`numeric(38, 8)`): without its point it is that of
-    the scaled integer. Read as decimals they would take ten times as long.
-    """
-    numbers = (
-        *("e.entry_price", "e.remaining_quantity", "e.remaining_margin", fee),
-        *("e.stop_loss", "e.take_profit", "e.trailing_stop", "e.liquidation"),
-    )
-    return ", ".join(
-        ["e.trade, e.account, e.symbol, e.side, e.leverage"]
-        + [f"{number}::text" for number in numbers]
-        + ["e.opened_us, e.position"]
-    )
-
-
-_FIRST_FEE: Final = "(first_value(e.fee) over (partition by e.trade order by e.position, e.ordinal))"
+_TRADE_NUMBERS: Final = (
+    *("entry_price", "remaining_quantity", "remaining_margin", "opening_fee"),
+    *("stop_loss", "take_profit", "trailing_stop", "liquidation"),
+)
+# Numbers come as text, which has all their decimals (`numeric(38, 8)`): without its point it is that of the
+# scaled integer. Read as decimals they would take ten times as long.
+_TRADE: Final = ", ".join(
+    ["trade, account, symbol, side, leverage", *(f"{number}::text" for number in _TRADE_NUMBERS)]
+    + ["opened_us, position"]
+)
 
 
 def _open_trade(row: Sequence[Any]) -> OpenTrade:
@@ -85,10 +77,12 @@ def _open_trade(row: Sequence[Any]) -> OpenTrade:
 
 
 async def trades_before(connection: Connection, trades: Iterable[str], position: int) -> dict[str, OpenTrade]:
-    """What the events before a position tell of these trades, those that have ended included."""
+    """What the changes before a position tell of these trades, which were open then."""
     cursor = await connection.execute(
-        f"select distinct on (e.trade) {_trade_columns(_FIRST_FEE)} from engine.trade_events e "
-        "where e.trade = any(%s) and e.position < %s order by e.trade, e.position desc, e.ordinal desc",
+        f"select distinct on (trade) {_TRADE} from ("
+        "select *, first_value(fee) over (partition by trade order by position, ordinal) as opening_fee "
+        "from engine.trade_changes where trade = any(%s) and position < %s"
+        ") as changes order by trade, position desc, ordinal desc",
         (list(trades), position),
     )
     return {row[0]: _open_trade(row) for row in await cursor.fetchall()}
@@ -96,11 +90,7 @@ async def trades_before(connection: Connection, trades: Iterable[str], position:
 
 async def open_trades(connection: Connection, shard: int) -> list[OpenTrade]:
     """The open trades of a shard, as far as the writer has come."""
-    cursor = await connection.execute(
-        f"select {_trade_columns('o.fee')} from engine.open_trades e "
-        "join engine.trade_events o on o.trade = e.trade and o.event = 'opened' where e.shard = %s",
-        (shard,),
-    )
+    cursor = await connection.execute(f"select {_TRADE} from engine.open_trades where shard = %s", (shard,))
     return [_open_trade(row) for row in await cursor.fetchall()]
 
 

@@ -18,7 +18,7 @@ from stream.log_service import Reopen
 from stream.writer.service import Writer, WriterShard
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
 
-TABLES = ("markets", "instructions", "accounts", "deposits", "trade_events", "closed_orders", "balances")
+TABLES = ("markets", "instructions", "accounts", "deposits", "trade_changes", "closed_orders", "balances")
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +265,46 @@ async def test_the_past_of_a_trade_is_read_back_from_its_events(
         trades = {trade.trade: trade for trade in await history.open_trades(connection, 0)}
         past = await history.trades_before(connection, list(trades), busy.engine.position)
     assert past == trades
+
+
+async def test_events_and_open_trades_are_those_of_the_engine(
+    writer: Writer, database: str, busy: Day
+) -> None:
+    """Ends stand with the closed orders alone; the views put a trade's life together."""
+    await write(writer, busy.records(20))
+    events: dict[str, list[tuple[str, int]]] = {}
+    for trade, event, left in rows_of(
+        database,
+        "select trade, event, remaining_quantity from engine.trade_events order by position, ordinal",
+    ):
+        events.setdefault(trade, []).append((event, from_numeric(left)))
+    open_now = {
+        trade: (account, *map(from_numeric, numbers), stop_loss and from_numeric(stop_loss))
+        for trade, account, *numbers, stop_loss in rows_of(
+            database,
+            "select trade, account, remaining_quantity, remaining_margin, stop_loss from engine.open_trades",
+        )
+    }
+    assert open_now == {
+        trade.id: (trade.account, trade.quantity, trade.margin, trade.stop_loss)
+        for trade in busy.engine.open_trades()
+    }
+    assert open_now
+    assert {name for life in events.values() for name, _ in life} == {
+        "opened",
+        "amended",
+        "reduced",
+        "closed",
+    }
+    for trade, life in events.items():
+        first, *between = [event for event, _ in life]
+        assert first == "opened"
+        assert between.count("closed") == (trade not in open_now)
+        assert "closed" not in between[:-1]
+        if trade in open_now:
+            assert life[-1][1] == open_now[trade][1]
+        else:
+            assert life[-1] == ("closed", 0)
 
 
 async def test_amounts_beyond_64_bits_arrive_exactly(writer: Writer, database: str) -> None:

@@ -76,7 +76,7 @@ def test_a_refused_instruction_has_its_answer_and_nothing_else() -> None:
 
 def test_a_repeated_instruction_does_nothing_again() -> None:
     rows = rows_of(effects_of(MARKET, PRICE, ACCOUNT, TRADE, TRADE))
-    assert len(rows["trade_events"]) == 1
+    assert len(rows["trade_changes"]) == 1
     assert [row["duplicate"] for row in rows["instructions"][-2:]] == ["False", "True"]
 
 
@@ -100,29 +100,45 @@ def test_the_life_of_a_trade() -> None:
         CloseTrade("c", 6, "a", "0:3:0", quantity=500_000),
         CloseTrade("e", 7, "a", "0:3:0"),
     )
-    events = rows_of(effects)["trade_events"]
-    assert [(e["event"], e["reason"]) for e in events] == [
+    rows = rows_of(effects)
+    changes, closings = rows["trade_changes"], rows["closed_orders"]
+    assert [(c["event"], c["reason"]) for c in changes] == [
         ("opened", None),
         ("amended", None),
         ("reduced", "user"),
-        ("closed", "user"),
     ]
-    assert [e["quantity"] for e in events] == ["1666000e-8", "0e-8", "500000e-8", "1166000e-8"]
-    assert [e["remaining_quantity"] for e in events] == ["1666000e-8", "1666000e-8", "1166000e-8", "0e-8"]
-    assert [(e["stop_loss"], e["take_profit"]) for e in events] == [
+    assert [c["quantity"] for c in changes] == ["1666000e-8", "0e-8", "500000e-8"]
+    assert [c["remaining_quantity"] for c in changes] == ["1666000e-8", "1666000e-8", "1166000e-8"]
+    assert [(c["stop_loss"], c["take_profit"]) for c in changes] == [
         ("5900000000000e-8", None),
-        *[(None, "6100000000000e-8")] * 3,
+        *[(None, "6100000000000e-8")] * 2,
     ]
-    parts = [int(e["margin"].removesuffix("e-8")) for e in events[2:]]
+    assert {c["liquidation"] for c in changes} == {changes[0]["liquidation"]}
+    assert [(c["quantity"], c["remaining"], c["reason"]) for c in closings] == [
+        ("500000e-8", "1166000e-8", "user"),
+        ("1166000e-8", "0e-8", "user"),
+    ]
+    parts = [int(c["margin"].removesuffix("e-8")) for c in closings]
     assert sum(parts) == 100 * SCALE
-    assert events[-1]["remaining_margin"] == "0e-8"
-    assert {e["liquidation"] for e in events} == {events[0]["liquidation"]}
+    assert changes[-1]["remaining_margin"] == closings[-1]["margin"]
 
 
-def test_the_past_is_wanted_of_trades_that_a_batch_does_not_open() -> None:
-    effects = effects_of(MARKET, PRICE, ACCOUNT, TRADE, CloseTrade("c", 6, "a", "0:3:0"))
+def test_the_past_is_wanted_of_trades_that_a_batch_changes_and_does_not_open() -> None:
+    part = CloseTrade("c", 6, "a", "0:3:0", quantity=500_000)
+    effects = effects_of(MARKET, PRICE, ACCOUNT, TRADE, part, CloseTrade("e", 7, "a", "0:3:0"))
     assert trades_wanted(effects) == set()
     assert trades_wanted(effects[4:]) == {"0:3:0"}
+    assert trades_wanted(effects[5:]) == set()
+
+
+def test_a_trade_that_ended_is_kept_no_longer() -> None:
+    effects = effects_of(MARKET, PRICE, ACCOUNT, TRADE, CloseTrade("e", 7, "a", "0:3:0"))
+    maker = RowMaker(0, {})
+    for effect in effects[:-1]:
+        maker.add(effect)
+    assert maker.trades.keys() == {"0:3:0"}
+    maker.add(effects[-1])
+    assert not maker.trades
 
 
 def test_what_an_instruction_says_stays_inside_its_columns() -> None:

@@ -1,0 +1,61 @@
+"""The end of a trade is a closed order and stands there alone; `engine.trade_events` is a view of both tables.
+
+It used to be written twice, which was half of the writer's work.
+"""
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+CHANGES = """
+drop view engine.open_trades;
+
+-- What happened to a trade until it ended: opened, amended, reduced (a part was closed).
+alter table engine.trade_events rename to trade_changes;
+delete from engine.trade_changes where event = 'closed';
+alter table engine.trade_changes rename constraint trade_events_pkey to trade_changes_pkey;
+alter table engine.trade_changes rename constraint trade_events_side_check to trade_changes_side_check;
+alter table engine.trade_changes drop constraint trade_events_event_check;
+alter table engine.trade_changes
+add constraint trade_changes_event_check check (event in ('opened', 'amended', 'reduced'));
+alter index engine.trade_events_trade_position_ordinal_idx rename to trade_changes_trade_position_ordinal_idx;
+alter index engine.trade_events_account_position_idx rename to trade_changes_account_position_idx;
+
+create index closed_orders_ended_trade_idx on engine.closed_orders (trade)
+where trade is not null and remaining = 0;
+
+-- All that happened to trades, their ends included. What has ended has nothing left and no levels.
+create view engine.trade_events as
+select
+    shard, position, ordinal, time_us, account, trade, event, symbol, side, leverage, entry_price,
+    price, quantity, remaining_quantity, margin, remaining_margin, fee, profit, reason,
+    stop_loss, take_profit, trailing_stop, liquidation, opened_us
+from engine.trade_changes
+union all
+select
+    shard, position, ordinal, time_us, account, trade, 'closed', symbol, side, leverage, entry,
+    exit, quantity, 0::numeric(38, 8), margin, 0::numeric(38, 8), fee, profit, reason,
+    null::numeric(38, 8), null::numeric(38, 8), null::numeric(38, 8), null::numeric(38, 8), opened_us
+from engine.closed_orders
+where trade is not null and remaining = 0;
+
+-- Each open trade as its last change left it, with the fee of its opening.
+create view engine.open_trades as
+select c.*, o.fee as opening_fee
+from engine.trade_changes as c
+join engine.trade_changes as o on o.trade = c.trade and o.event = 'opened'
+where
+    not exists (
+        select from engine.closed_orders as e
+        where e.trade = c.trade and e.trade is not null and e.remaining = 0
+    )
+    and not exists (
+        select from engine.trade_changes as l
+        where l.trade = c.trade and (l.position, l.ordinal) > (c.position, c.ordinal)
+    );
+"""
+
+
+def upgrade() -> None:
+    op.execute(CHANGES)
