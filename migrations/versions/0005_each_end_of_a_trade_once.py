@@ -1,4 +1,4 @@
-"""The end of a trade is a closed order and stands there alone; `engine.trade_events` is a view of both tables.
+"""The end of a trade stands with the closed orders alone; `engine.trade_events` is a view of both tables.
 
 It used to be written twice, which was half of the writer's work.
 """
