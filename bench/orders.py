@@ -93,6 +93,9 @@ async def order_latencies(
     Every sender sends every body in turn.
     """
     place, loop = urlsplit(url), asyncio.get_running_loop()
+    host, port = place.hostname, place.port
+    assert host
+    assert port
     turns = cycle([_encoded(url, sender, body) for body in bodies for sender in senders])
     latencies: list[float] = []
     failures = 0
@@ -106,7 +109,7 @@ async def order_latencies(
                 while idle and not (connection and connection.is_open):
                     connection = idle.pop()
                 if connection is None or not connection.is_open:
-                    _, connection = await loop.create_connection(_Connection, place.hostname, place.port)
+                    _, connection = await loop.create_connection(_Connection, host, port)
                 failures += await connection.ask(request) != 200
             idle.append(connection)
         except (OSError, TimeoutError):

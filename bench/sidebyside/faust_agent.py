@@ -32,7 +32,7 @@ source = app.topic(os.environ["SIDE_BY_SIDE_IN"], value_type=bytes, value_serial
 answers = app.topic(os.environ["SIDE_BY_SIDE_OUT"], value_type=bytes, value_serializer="raw")
 
 
-@app.agent(source)
+@app.agent(source)  # type: ignore[untyped-decorator]
 async def answer(events: AsyncIterator[bytes]) -> None:
     state: dict[str, object] = {}
     seen, wall, cpu = 0, 0.0, 0.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench import core_load
 from bench.sidebyside.work import Quote
-from paceline.messages.inbound import PriceUpdate
+from paceline.messages.inbound import Inbound, PriceUpdate
 from paceline.usecases.recorded_frames import price_of_frame
 
 _RECORDED = Path("shared", "data", "ticks", "usdm_btcusdt_20240808.gz")
@@ -29,7 +29,7 @@ def walk() -> list[Quote]:
     return list(_quotes(core_load.prices(0, _WALK)))
 
 
-def _quotes(prices: Iterable[PriceUpdate | None]) -> Iterator[Quote]:
+def _quotes(prices: Iterable[Inbound | None]) -> Iterator[Quote]:
     for price in prices:
-        if price is not None:
+        if isinstance(price, PriceUpdate):
             yield Quote(price.time, price.bid, price.bid_quantity, price.ask, price.ask_quantity)
