@@ -11,7 +11,7 @@ def open_account(turn: Turn, message: OpenAccount) -> None:
     name = message.account
     turn.state.accounts.add(name, Account(name, 0, 0, 0, {}, {}, False))
     post_usd(turn, name, cash=message.initial_balance, external=-message.initial_balance)
-    turn.accept(message)
+    turn.accept()
 
 
 def exists_already(_turn: Turn, _message: OpenAccount, _account: Account) -> Refusal | None:
@@ -20,7 +20,7 @@ def exists_already(_turn: Turn, _message: OpenAccount, _account: Account) -> Ref
 
 def deposit(turn: Turn, message: Deposit, account: Account) -> Refusal | None:
     post_usd(turn, account.name, cash=message.amount, external=-message.amount)
-    turn.accept(message)
+    turn.accept()
     return None
 
 
@@ -28,5 +28,5 @@ def withdraw(turn: Turn, message: Withdraw, account: Account) -> Refusal | None:
     if message.amount > account.cash:
         return "INSUFFICIENT_BALANCE"
     post_usd(turn, account.name, cash=-message.amount, external=message.amount)
-    turn.accept(message)
+    turn.accept()
     return None

@@ -50,7 +50,8 @@ _ADMIN: Final[dict[type[Struct], Callable[[State, Any], None]]] = {
     ResumeAccount: markets.halt_account,
 }
 
-# Asked at every tick: compiled, a `Final` name is a C variable, while an imported one is looked up.
+# Asked for with every message: compiled, a `Final` name is a C variable, while an imported one is looked up.
+_EFFECT: Final = Effect
 _PRICE_UPDATE: Final = PriceUpdate
 
 
@@ -107,7 +108,7 @@ class Engine:
                 continue
             else:
                 outputs = self.apply(message)
-            effects.append(Effect(state.position - 1, state.log_time, message, outputs))
+            effects.append(_EFFECT(state.position - 1, state.log_time, message, outputs))
             if room >= 0 and (room := room - len(outputs)) <= 0:
                 break
         return effects
@@ -207,16 +208,17 @@ class Engine:
 
 def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
     """One user's instruction: answered as before if it was answered within a day, else done or refused."""
-    turn = Turn(state)
     account = state.accounts.get(message.account)
     if account is None:
-        return _instruct_stranger(turn, message)
+        return _instruct_stranger(Turn(state, message.id, message.account), message)
+    # One text for the account's name, however many trades and answers hold it.
     key = (account.name, message.id)
+    turn = Turn(state, message.id, account.name)
     if answer := state.answers.recall(key, state.log_time):
         turn.repeat(answer)
         return turn.outputs
     if refusal := handler(turn, message, account):
-        turn.refuse(message, refusal)
+        turn.refuse(refusal)
     state.answers.remember(key, turn.response)
     return turn.finish()
 
@@ -226,5 +228,5 @@ def _instruct_stranger(turn: Turn, message: Any) -> list[Outbound]:
     if isinstance(message, OpenAccount):
         accounts.open_account(turn, message)
     else:
-        turn.refuse(message, "ACCOUNT_NOT_FOUND")
+        turn.refuse("ACCOUNT_NOT_FOUND")
     return turn.finish()

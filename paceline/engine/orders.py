@@ -74,7 +74,7 @@ def _order(turn: Turn, market: Market, message: PlaceOrder) -> Order:
     priced = message.order_type not in ("market", "trailing_stop")
     order = Order(
         id=turn.first_id,
-        account=message.account,
+        account=turn.account,
         symbol=message.symbol,
         side=message.side,
         order_type=message.order_type,
@@ -125,7 +125,7 @@ def _free_partner(state: State, message: PlaceOrder) -> Order | None:
 def _execute_at_once(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None:
     price = _execution_price(market, order.side)
     fee = _fill_fee(market, order, price, market.config.taker_rate_bps)
-    turn.accept(message, order=order.id, price=price, quantity=order.quantity, fee=fee)
+    turn.accept(order=order.id, price=price, quantity=order.quantity, fee=fee)
     order.lock = 0
     _fill(turn, market, order, price, fee)
     _cancel_partner(turn, order)
@@ -133,7 +133,7 @@ def _execute_at_once(turn: Turn, market: Market, message: PlaceOrder, order: Ord
 
 def _rest(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None:
     state = turn.state
-    turn.accept(message, order=order.id)
+    turn.accept(order=order.id)
     state.orders.add(order.id, order)
     if order.side == "buy":
         post_usd(turn, order.account, cash=-order.lock, locked=order.lock)
@@ -187,7 +187,7 @@ def cancel_order(turn: Turn, message: CancelOrder, account: Account) -> Refusal 
     order = turn.state.order_of(account.name, message.order)
     if order is None:
         return "ORDER_NOT_FOUND"
-    turn.accept(message, order=order.id)
+    turn.accept(order=order.id)
     _cancel(turn, order)
     _cancel_partner(turn, order)
     return None

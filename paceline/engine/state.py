@@ -54,6 +54,7 @@ class State:
         "answers",
         "dropped",
         "house",
+        "id_prefix",
         "log_time",
         "markets",
         "orders",
@@ -65,6 +66,8 @@ class State:
 
     def __init__(self, shard: int) -> None:
         self.shard = shard
+        self.id_prefix = f"{shard}:"
+        """Of the ids of all outputs."""
         self.position = 0
         self.log_time = 0
         self.markets: dict[str, Market] = {}

@@ -72,7 +72,7 @@ def _open(
     liquidation: int | None,
     fee: int,
 ) -> None:
-    state, id_, account, margin = turn.state, turn.first_id, message.account, message.margin
+    state, id_, account, margin = turn.state, turn.first_id, turn.account, message.margin
     position = state.position
     stop, target, distance = message.stop_loss, message.take_profit, message.trailing_stop
     trade = Trade(
@@ -99,7 +99,7 @@ def _open(
     if distance is not None:
         market.books.add_trailing(trade, _watched(market, trade.side == "long"))
     post_usd(turn, account, cash=-margin - fee, margin=margin, fees=fee)
-    turn.accept(message, trade=id_, price=entry, quantity=quantity, fee=fee, liquidation=liquidation)
+    turn.accept(trade=id_, price=entry, quantity=quantity, fee=fee, liquidation=liquidation)
 
 
 def _watched(market: Market, long: bool) -> int:
@@ -133,7 +133,7 @@ def amend_trade(turn: Turn, message: AmendTrade, account: Account) -> Refusal | 
     amended = _amended(trade, message, state.position)
     state.trades.replace(trade.id, amended)
     market.books.replace_trade(trade, amended, _watched(market, trade.side == "long"))
-    turn.accept(message, trade=trade.id)
+    turn.accept(trade=trade.id)
     return None
 
 
@@ -179,7 +179,7 @@ def close_trade(turn: Turn, message: CloseTrade, account: Account) -> Refusal | 
             return "BELOW_MINIMUM"
     terms = _settlement(market, trade, part)
     price, _, fee, _ = terms
-    turn.accept(message, trade=trade.id, price=price, quantity=part, fee=fee)
+    turn.accept(trade=trade.id, price=price, quantity=part, fee=fee)
     _settle(turn, trade, part, terms, "user")
     return None
 

@@ -1,24 +1,31 @@
 """One message's turn: its outputs with their ids, and the accounts that it changes."""
 
+from typing import Final
+
 from msgspec.structs import replace
 from mypy_extensions import mypyc_attr
 
 from paceline.engine.records import Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.state import State
-from paceline.messages.inbound import User
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse, Outbound, Reason
+
+# Made for every instruction: compiled, a `Final` name is a C variable, while an imported one is looked up.
+_BALANCE_UPDATE: Final = BalanceUpdate
+_ORDER_RESPONSE: Final = OrderResponse
 
 
 @mypyc_attr(acyclic=True)
 class Turn:
-    __slots__ = ("changed", "first_id", "outputs", "prefix", "state", "time")
+    __slots__ = ("account", "changed", "first_id", "instruction", "outputs", "prefix", "state", "time")
 
-    def __init__(self, state: State) -> None:
-        """The turn of the message at the state's position."""
+    def __init__(self, state: State, instruction: str = "", account: str = "") -> None:
+        """The turn of the message at the state's position; of an instruction, with its id and account."""
         self.state = state
+        self.instruction = instruction
+        self.account = account
         self.time = state.log_time
-        self.prefix = f"{state.shard}:{state.position}:"
+        self.prefix = f"{state.id_prefix}{state.position}:"
         """Of the ids of its outputs."""
         self.first_id = self.prefix + "0"
         """Of the first output: the answer to an instruction, whose trade or order is named after it."""
@@ -30,7 +37,7 @@ class Turn:
     def response(self) -> OrderResponse:
         """The answer to the instruction, which is the first output."""
         first = self.outputs[0]
-        assert type(first) is OrderResponse
+        assert type(first) is _ORDER_RESPONSE
         return first
 
     def next_id(self) -> str:
@@ -38,7 +45,6 @@ class Turn:
 
     def accept(
         self,
-        message: User,
         *,
         trade: str | None = None,
         order: str | None = None,
@@ -48,11 +54,11 @@ class Turn:
         liquidation: int | None = None,
     ) -> None:
         self.outputs.append(
-            OrderResponse(
+            _ORDER_RESPONSE(
                 self.first_id,
                 self.time,
-                message.id,
-                message.account,
+                self.instruction,
+                self.account,
                 "accepted",
                 None,
                 trade,
@@ -65,13 +71,13 @@ class Turn:
             )
         )
 
-    def refuse(self, message: User, code: Refusal) -> None:
+    def refuse(self, code: Refusal) -> None:
         self.outputs.append(
-            OrderResponse(
+            _ORDER_RESPONSE(
                 self.first_id,
                 self.time,
-                message.id,
-                message.account,
+                self.instruction,
+                self.account,
                 "rejected",
                 code,
                 None,
@@ -161,7 +167,7 @@ class Turn:
         outputs = self.outputs
         for account in self.changed.values():
             outputs.append(
-                BalanceUpdate(
+                _BALANCE_UPDATE(
                     f"{self.prefix}{len(outputs)}",
                     self.time,
                     account.name,
