@@ -65,8 +65,11 @@ _TRADE_NUMBERS: Final = (
 # Numbers come as text, which has all their decimals (`numeric(38, 8)`): without its point it is that of the
 # scaled integer. Read as decimals they would take ten times as long.
 _TRADE: Final = ", ".join(
-    ["trade, account, symbol, side, leverage", *(f"{number}::text" for number in _TRADE_NUMBERS)]
-    + ["opened_us, position"]
+    (
+        *("trade", "account", "symbol", "side", "leverage"),
+        *(f"{number}::text" for number in _TRADE_NUMBERS),
+        *("opened_us", "position"),
+    )
 )
 
 
