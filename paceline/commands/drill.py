@@ -2,6 +2,8 @@
 
 import json
 import random
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +54,8 @@ def drill(
     from paceline.drill.run import Plan, run
     from paceline.drill.schedule import endless, parse_kills, planned
 
+    # Told to end, it takes its stack and its folder with it, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     seed = random.randrange(2**31) if seed is None else seed
     kills = parse_kills(until) if until else None
     typer.echo(f"Seed {seed}.", err=True)

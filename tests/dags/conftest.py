@@ -1,16 +1,18 @@
 """Airflow with a metadata database of its own in a temporary folder. Set before anything imports Airflow."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 _HOME = tempfile.mkdtemp(prefix="paceline-airflow-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ |= {
     "AIRFLOW_HOME": _HOME,
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
@@ -34,10 +36,7 @@ def manifest() -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow_home(manifest: Path) -> Iterator[Path]:
-    import shutil
-
+def airflow_home(manifest: Path) -> Path:
     program = Path(sys.executable).parent / "airflow"
     subprocess.run([str(program), "db", "migrate"], check=True, capture_output=True, timeout=300)
-    yield Path(_HOME)
-    shutil.rmtree(_HOME, ignore_errors=True)
+    return Path(_HOME)

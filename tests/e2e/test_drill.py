@@ -1,8 +1,14 @@
 """A short drill, run as people run it: every service killed and paused once while members trade."""
 
 import json
+import os
+import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from paceline.drill.schedule import SERVICES
 from paceline.local.throwaway import PACELINE
@@ -26,3 +32,31 @@ def test_a_short_drill_finds_nothing_lost_and_nothing_twice(tmp_path: Path) -> N
     assert hits == {(service, kind) for service in SERVICES for kind in ("kill", "pause")}
     assert report["sent"]["accepted"] > 50
     assert all(check["passed"] for check in report["checks"])
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that Postgres may enter when it runs as another user; pytest's own may not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_drill_that_is_told_to_end_leaves_nothing_behind(open_folder: Path) -> None:
+    process = subprocess.Popen(
+        [PACELINE, "drill", "--seed", "1", "--seconds", "300"],
+        env={**os.environ, "TMPDIR": str(open_folder)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        assert any("kills:" in line for line in process.stderr)
+        assert [folder.name.startswith("paceline-") for folder in open_folder.iterdir()] == [True]
+        process.terminate()
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not list(open_folder.iterdir())
