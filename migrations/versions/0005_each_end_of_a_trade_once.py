@@ -22,9 +22,6 @@ add constraint trade_changes_event_check check (event in ('opened', 'amended', '
 alter index engine.trade_events_trade_position_ordinal_idx rename to trade_changes_trade_position_ordinal_idx;
 alter index engine.trade_events_account_position_idx rename to trade_changes_account_position_idx;
 
-create index closed_orders_ended_trade_idx on engine.closed_orders (trade)
-where trade is not null and remaining = 0;
-
 -- All that happened to trades, their ends included. What has ended has nothing left and no levels.
 create view engine.trade_events as
 select
@@ -40,20 +37,17 @@ select
 from engine.closed_orders
 where trade is not null and remaining = 0;
 
--- Each open trade as its last change left it, with the fee of its opening.
+-- Each open trade as its last event left it, with the fee of its opening. Asked for a shard or an account, it
+-- looks at nothing else.
 create view engine.open_trades as
-select c.*, o.fee as opening_fee
-from engine.trade_changes as c
-join engine.trade_changes as o on o.trade = c.trade and o.event = 'opened'
-where
-    not exists (
-        select from engine.closed_orders as e
-        where e.trade = c.trade and e.trade is not null and e.remaining = 0
-    )
-    and not exists (
-        select from engine.trade_changes as l
-        where l.trade = c.trade and (l.position, l.ordinal) > (c.position, c.ordinal)
-    );
+select last.* from (
+    select distinct on (shard, account, trade)
+        *,
+        first_value(fee) over (partition by shard, account, trade order by position, ordinal) as opening_fee
+    from engine.trade_events
+    order by shard, account, trade, position desc, ordinal desc
+) as last
+where last.remaining_quantity > 0;
 """
 
 

@@ -1,7 +1,8 @@
 """Fixed-point numbers: every price, quantity and amount is an integer of 10⁻⁸ units.
 
 The wire form is a decimal string (`"4303.93"`). Nothing is ever rounded on the way in: a form
-that cannot be held exactly is refused.
+that cannot be held exactly is refused. So is one of more digits than anybody needs, before Python's own
+limit on the text of integers is near, products and sums included.
 """
 
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 DECIMALS: Final = 8
 SCALE: Final = 10**DECIMALS
 BPS: Final = 10**4
+MOST_DIGITS: Final = 1_000
 
 _MISSING: Final[tuple[int, ...]] = tuple(10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1))
 
@@ -20,6 +22,8 @@ def parse_decimal(text: str) -> int:
     plain = digits.isdecimal() and digits.isascii() and whole and (fraction or not point)
     if not plain or len(fraction) > DECIMALS:
         raise ValueError(f"{text[:40]!r} is not a plain decimal number with at most {DECIMALS} decimals")
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits; at most {MOST_DIGITS} are read")
     return int(digits) * _MISSING[len(fraction)]
 
 

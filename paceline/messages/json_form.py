@@ -20,6 +20,7 @@ from paceline.messages.inbound import (
     PriceUpdate,
 )
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse, Outbound
+from paceline.messages.unreadable import UNREADABLE
 
 _TYPE_OF_OUTPUT: Final[dict[type[Struct], str]] = {
     OrderResponse: "order_response",
@@ -77,11 +78,14 @@ def decode_line(line: str | bytes) -> Inbound:
     """The message of one JSON line; `DecodeError` says why it is none."""
     try:
         data = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         raise DecodeError(f"not JSON: {error}") from error
     if not isinstance(data, dict):
         raise DecodeError("not a JSON object")
-    return from_json(data)
+    try:
+        return from_json(data)
+    except RecursionError as error:
+        raise DecodeError("nested too deep") from error
 
 
 def from_json(data: Mapping[str, Any]) -> Inbound:

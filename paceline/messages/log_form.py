@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from paceline.messages.inbound import Inbound
 from paceline.messages.outbound import Effect
+from paceline.messages.unreadable import UNREADABLE
 
 _encoder = msgspec.msgpack.Encoder()
 _batch = msgspec.msgpack.Decoder(list[Inbound])
@@ -53,18 +54,18 @@ def decode_messages(value: bytes) -> Sequence[Inbound | Undecodable]:
     """
     try:
         return _batch.decode(value)
-    except (msgspec.MsgspecError, ValueError):
+    except UNREADABLE:
         return list(_decode_one_by_one(value))
 
 
 def _decode_one_by_one(value: bytes) -> Iterator[Inbound | Undecodable]:
     try:
         raws = _raw_batch.decode(value)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         yield Undecodable(value, str(error))
         return
     for raw in raws:
         try:
             yield _single.decode(raw)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except UNREADABLE as error:
             yield Undecodable(bytes(raw), str(error))

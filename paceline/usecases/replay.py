@@ -18,6 +18,7 @@ from paceline.messages.inbound import Inbound
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import Undecodable
 from paceline.messages.outbound import Outbound
+from paceline.messages.unreadable import UNREADABLE
 from paceline.usecases.explain import Explainer
 from paceline.usecases.recorded_frames import FrameError, Venue, price_of_frame
 
@@ -105,7 +106,7 @@ def _time_of(text: bytes, otherwise: int) -> int:
 def _object_of(text: bytes) -> dict[str, Any] | None:
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, ValueError):
+    except UNREADABLE:
         return None
     return cast(dict[str, Any], value) if isinstance(value, dict) else None
 

@@ -11,6 +11,7 @@ import msgspec
 
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import PriceUpdate
+from paceline.messages.unreadable import UNREADABLE
 
 MAX_FRAME_BYTES: Final = 64 << 10
 MAX_SCALED: Final = 10**18  # 10¹⁰ units: fits every column and every 64-bit integer
@@ -64,7 +65,6 @@ class Reply(msgspec.Struct, frozen=True):
 
 _envelopes = msgspec.json.Decoder(Envelope)
 _replies = msgspec.json.Decoder(Reply)
-_errors = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def decode(frame: bytes, symbols: frozenset[str]) -> PriceUpdate | Refusal | Acknowledgement:
@@ -73,7 +73,7 @@ def decode(frame: bytes, symbols: frozenset[str]) -> PriceUpdate | Refusal | Ack
         return Refusal("too_long", f"{len(frame)} bytes, at most {MAX_FRAME_BYTES} are read")
     try:
         envelope = _envelopes.decode(frame)
-    except _errors as error:
+    except UNREADABLE as error:
         return _not_a_ticker(frame, error)
     try:
         return _price_update(envelope, symbols)
@@ -134,7 +134,7 @@ def _not_a_ticker(frame: bytes, error: Exception) -> Refusal | Acknowledgement:
         reply = _replies.decode(frame)
     except msgspec.ValidationError:
         return Refusal("wrong_shape", f"not a JSON object: {error}")
-    except _errors as cut:  # the first look stopped at a wrong type, before the place that is no JSON
+    except UNREADABLE as cut:  # the first look stopped at a wrong type, before the place that is no JSON
         return Refusal("not_json", f"not JSON: {str(cut)[:200]}")
     if reply.error is not msgspec.UNSET and bytes(reply.error) != b"null":
         return Refusal("exchange_error", f"the exchange refused a request: {bytes(reply.error)[:200]!r}")

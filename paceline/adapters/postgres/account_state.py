@@ -15,8 +15,6 @@ select account, time_us as time, cash, margin, locked, balances, locked_balances
 from engine.balances where account = %s order by position desc, ordinal desc limit 1
 """
 
-# The newest event of a trade says what is left of it. Unlike the view over all trades, this walks
-# the account's index only.
 _TRADES: Final = """
 select
     trade, symbol, side, leverage, entry_price as entry, remaining_quantity as quantity,

@@ -6,6 +6,8 @@ ONE = 10**8
 BPS = 10**4
 DAY_US = 24 * 60 * 60 * 1_000_000
 
+# What docs/engine.md adds to the specification: longer numbers are none.
+_MOST_DIGITS = 1000
 _DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]{1,8}))?", re.ASCII)
 
 
@@ -15,6 +17,8 @@ def scaled(text: str) -> int:
     if form is None:
         raise ValueError(f"not a decimal: {text!r}")
     whole, decimals = form.group(1), form.group(2) or ""
+    if len(whole + decimals) > _MOST_DIGITS:
+        raise ValueError(f"too many digits: {text[:20]!r}…")
     return int(whole) * ONE + int((decimals + "00000000")[:8])
 
 

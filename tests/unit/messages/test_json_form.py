@@ -123,6 +123,9 @@ BAD_LINES = [
     ("null", "not a JSON object"),
     ("[]", "not a JSON object"),
     ('"text"', "not a JSON object"),
+    ("[" * 2_000 + "]" * 2_000, "not JSON"),
+    ('{"type":' + "[" * 2_000 + "]" * 2_000 + "}", "not JSON"),
+    ('{"type":"price_update","unused":' + "[" * 2_000 + "]" * 2_000 + "}", "not JSON"),
 ]
 BAD_OBJECTS = [
     ({}, "unknown type"),
@@ -142,6 +145,7 @@ BAD_OBJECTS = [
     (PRICE | {"venue_time_us": None}, "venue_time_us: must not be null"),
     (DEPOSIT | {"amount": "0"}, "Expected `int` >= 1"),
     (DEPOSIT | {"amount": "1.123456789"}, "amount: '1.123456789' is not"),
+    (DEPOSIT | {"amount": "9" * 5_000}, "amount: a number of 5000 digits; at most 1000 are read"),
     (DEPOSIT | {"time": 4.0}, "Expected `int`, got `float`"),
     (DEPOSIT | {"time": True}, "Expected `int`, got `bool`"),
     (DEPOSIT | {"id": None}, "id: must not be null"),
@@ -163,6 +167,13 @@ BAD_OBJECTS = [
 def test_a_line_that_is_no_message_says_why(line: str, why: str) -> None:
     with pytest.raises(DecodeError, match=why):
         decode_line(line)
+
+
+def test_a_line_is_nested_too_deep_however_little_of_the_stack_is_left() -> None:
+    """Reading it may pass where telling what is wrong with it does not."""
+    for depth in range(400, 1_100):
+        with pytest.raises(DecodeError):
+            decode_line('{"type":' + "[" * depth + "]" * depth + "}")
 
 
 @pytest.mark.parametrize(("data", "why"), BAD_OBJECTS)

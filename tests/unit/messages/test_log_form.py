@@ -72,7 +72,9 @@ def test_text_with_nul_does_not_decode(row: list[object]) -> None:
 
 
 def test_a_value_that_is_no_batch_counts_as_one_message() -> None:
-    for value in (b"", b"\xc1", b"no batch", msgspec.msgpack.encode({"a": 1}), encode_messages([PRICE])[:-1]):
+    nested = b"\x91" * 2_000 + b"\xc0"
+    torn = encode_messages([PRICE])[:-1]
+    for value in (b"", b"\xc1", b"no batch", msgspec.msgpack.encode({"a": 1}), torn, nested):
         (message,) = decode_messages(value)
         assert isinstance(message, Undecodable)
         assert message.raw == value
