@@ -24,9 +24,9 @@ from stream.engine.recovery import recover
 
 _log = structlog.get_logger()
 
-# After so many messages, about two milliseconds of work, what came of them is sent and the event loop gets
-# its turn: heartbeats, requests and the producer live there.
-_SLICE: Final = 250
+# After so many messages, about a millisecond of work, what came of them is sent and the event loop gets its
+# turn: heartbeats, requests and the producer live there.
+_SLICE: Final = 125
 # One price update may fire a whole book; a record holds the effects of whole messages.
 _RECORD_OUTPUTS: Final = 500
 
