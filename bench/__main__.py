@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import core, feed, log, stack
 from bench.figures import Figure, table
+from bench.host import Taken
 
 # What is measured, and with which arguments when it is to be quick.
 _PARTS: Mapping[str, tuple[Callable[[Sequence[str]], list[Figure]], list[str]]] = {
@@ -34,7 +35,9 @@ def main() -> None:
     for name, (measure, quick) in _PARTS.items():
         if name not in options.without:
             print(f"\n{name}", flush=True)
-            figures += measure(quick if options.quick else [])
+            with Taken() as taken:
+                figures += measure(quick if options.quick else [])
+            figures.append(taken.figure(name))
             # After each part, so that one that fails does not take the others with it.
             write(options.json, figures, quick=options.quick)
     print(f"\nall\n{table(figures)}\n\nwritten to {options.json}")

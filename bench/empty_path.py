@@ -26,6 +26,7 @@ from api.asgi import OnLoop
 from api.serve import serve_asgi
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
+from bench.host import Taken
 from bench.orders import order_latencies
 from bench.servers import ended_afterwards, order_path, running_servers
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
@@ -158,12 +159,14 @@ def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float, s
         stack.enter_context(part(environment, "prices", ticks_hz, stands_for="feed"))
         uvloop.run(_until_answered(url))
         uvloop.run(order_latencies(url, [{}], [{}], orders_hz, warm_up_s))
-        latencies, failures = uvloop.run(order_latencies(url, [{}], [{}], orders_hz, seconds))
+        with Taken() as taken:
+            latencies, failures = uvloop.run(order_latencies(url, [{}], [{}], orders_hz, seconds))
     at = f"{orders_hz:g} orders/s, {ticks_hz} ticks/s"
     return [
         Figure(f"the empty way of an order, p50 ({at})", quantile(latencies, 0.50), "ms"),
         Figure(f"the empty way of an order, p99 ({at})", quantile(latencies, 0.99), "ms"),
         Figure("orders without an answer there", failures, "orders"),
+        taken.figure("the empty way"),
     ]
 
 

@@ -19,6 +19,7 @@ import uvloop
 from bench import empty_path
 from bench.core import reference_loop
 from bench.figures import Figure, figures_as_json, quantile, show
+from bench.host import Taken
 from bench.orders import Sender, order_latencies
 from paceline.local.throwaway import Stack, stop, throwaway_stack
 from paceline.settings import settings
@@ -91,7 +92,8 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
         way = (f"{stack.settings.api_url}/api/v1/trade/order", _BODIES, members, load.orders_hz)
         # Until Kafka's JVM has compiled its code it needs three times the CPU; a platform runs for days.
         uvloop.run(order_latencies(*way, warm_up_s))
-        latencies, failures = uvloop.run(order_latencies(*way, seconds))
+        with Taken() as taken:
+            latencies, failures = uvloop.run(order_latencies(*way, seconds))
         memory = resident_mb(stack)
         healthy_after_s = stack.healthy_after_s
         began = time.perf_counter()
@@ -110,6 +112,7 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
     return [
         yardstick,
         *times,
+        taken.figure(f"order to reply {at}"),
         Figure(f"orders not filled {at}", failures, "orders"),
         Figure("start until healthy, without Airflow", healthy_after_s, "s", 30),
         Figure("stop", stopped_after_s, "s", 20),
