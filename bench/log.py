@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence, Set
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from bench import core_load as load
 from bench.core import with_trades
 from bench.figures import Figure, figures_as_json, quantile, show
-from bench.servers import Servers, make_topic, order_path, running_servers, stamp_appends, worker
+from bench.servers import Servers, make_topic, place_of, running_servers, stamp_appends, worker
 from paceline.adapters.kafka.log_reader import LogBounds, LogReader
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
@@ -33,7 +33,6 @@ from paceline.adapters.postgres.session import Connection, Session
 from paceline.adapters.postgres.snapshots import SnapshotHead
 from paceline.engine import Engine
 from paceline.engine.snapshot import SCHEMA_VERSION
-from paceline.local.scheduling import going_first
 from paceline.messages.inbound import Inbound, PriceUpdate
 from paceline.messages.log_form import Undecodable, decode_effects, decode_messages, encode_effects
 from paceline.messages.outbound import Effect
@@ -85,11 +84,6 @@ async def write(servers: Servers, topic: str, values: Sequence[bytes]) -> None:
     for value in values:
         await outlet.send(value)
     await producer.stop()
-
-
-def place_of(service: str) -> AbstractContextManager[object]:
-    """The place on the cores that `paceline up` gives a service, for this thread and those that it starts."""
-    return going_first() if service in order_path() else nullcontext()
 
 
 async def serve(

@@ -8,7 +8,6 @@ through: a client of a machine of its own would not wait for our cores.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import cycle
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -16,8 +15,7 @@ from urllib.parse import urlsplit
 import httptools
 import msgspec
 
-from paceline.local.scheduling import going_first, going_first_by
-from paceline.settings import settings
+from bench.servers import place_of
 
 Sender = Mapping[str, str]
 """The headers that make a request one of somebody's."""
@@ -80,11 +78,6 @@ def _encoded(url: str, sender: Sender, body: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
-def client_place() -> AbstractContextManager[bool]:
-    """On the cores, as `paceline up` would give it to what an order passes through."""
-    return going_first() if going_first_by(settings()) else nullcontext(False)
-
-
 async def order_latencies(
     url: str, bodies: Sequence[Mapping[str, str]], senders: Sequence[Sender], orders_hz: float, seconds: float
 ) -> tuple[list[float], int]:
@@ -118,7 +111,7 @@ async def order_latencies(
                 connection.close()
         latencies.append((time.perf_counter() - due) * 1e3)
 
-    with client_place():
+    with place_of("api"):  # clients do not wait for the cores of what serves them
         began = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for number in range(int(orders_hz * seconds)):

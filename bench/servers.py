@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,7 @@ from paceline.local.ports import free_port
 from paceline.local.postgres import LocalPostgres
 from paceline.local.process import spawn
 from paceline.local.redis import LocalRedis
-from paceline.local.scheduling import going_first_by
+from paceline.local.scheduling import going_first, going_first_by
 from paceline.settings import settings
 
 _numbers = count(1)
@@ -98,6 +98,11 @@ async def stamp_appends(brokers: str, *topics: str) -> None:
 def order_path() -> Collection[str]:
     """What goes first, as `paceline up` has it."""
     return going_first_by(settings())
+
+
+def place_of(service: str) -> AbstractContextManager[bool]:
+    """The place on the cores that `paceline up` gives a service, for this thread and those that it starts."""
+    return going_first() if service in order_path() else nullcontext(False)
 
 
 @contextmanager

@@ -159,7 +159,6 @@ def _closed(effect: Effect, closed: ClosedOrder, trades: dict[str, OpenTrade]) -
         assert closed.order is not None
         return [("HDEL", orders_key(closed.account), closed.order)]
     if not closed.remaining:
-        trades.pop(closed.trade, None)
         return [("HDEL", trades_key(closed.account), closed.trade)]
     trade = reduced(trades[closed.trade], closed, effect.position)
     trades[closed.trade] = trade
