@@ -47,6 +47,19 @@ class Side:
         """Take out what fires because the price is as bad as this."""
         return self.liquidations.take(price) + self.worse.take(price) + self.trailing.take(price)
 
+    def watch_liquidation(self, trade: Trade) -> bool:
+        """Add the liquidation level, unless it is here, or behind a stop loss, which then always fires first.
+
+        True if it is the first to fire now.
+        """
+        level, stop = trade.liquidation, trade.stop_loss
+        if level is None or trade.watches_liquidation:
+            return False
+        if stop is not None and (stop > level if trade.side == "long" else stop < level):
+            return False
+        trade.watches_liquidation = True
+        return self.liquidations.add(level, LIQUIDATION, trade.position, trade.id)
+
     def heap_of(self, order: Order) -> LevelHeap:
         return self.better if order.order_type in _BETTER_ORDERS else self.worse
 
@@ -90,9 +103,7 @@ class Books:
     def add_fixed(self, trade: Trade) -> None:
         """Add a trade's levels but for its trailing stop."""
         side, id_ = self._bid if trade.side == "long" else self._ask, trade.id
-        level, first = trade.liquidation, False
-        if level is not None and side.liquidations.add(level, LIQUIDATION, trade.position, id_):
-            first = True
+        first = side.watch_liquidation(trade)
         level = trade.stop_loss
         if level is not None and side.worse.add(level, STOP_LOSS, trade.stop_loss_set, id_):
             first = True
@@ -112,7 +123,7 @@ class Books:
     def forget_trade(self, trade: Trade) -> None:
         """The trade is gone, and its levels with it."""
         side = self.side_of(trade)
-        if trade.liquidation is not None:
+        if trade.watches_liquidation:
             side.liquidations.forget()
         if trade.stop_loss is not None:
             side.worse.forget()
@@ -124,6 +135,7 @@ class Books:
     def replace_trade(self, old: Trade, new: Trade, watched: int) -> None:
         """Levels that were set anew, or removed; the liquidation level never is."""
         side, id_ = self.side_of(old), new.id
+        side.watch_liquidation(new)
         if new.stop_loss_set != old.stop_loss_set:
             if old.stop_loss is not None:
                 side.worse.forget()

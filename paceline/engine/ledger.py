@@ -1,11 +1,13 @@
 """Double entry: every change of a balance is a set of postings that sums to zero."""
 
+from typing import Final
+
 from paceline.core.errors import InvariantViolation
 from paceline.engine.records import Account
 from paceline.engine.state import House, State
 from paceline.engine.turn import Turn
 
-USD = "USD"
+USD: Final = "USD"
 
 
 def post_usd(

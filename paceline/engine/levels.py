@@ -29,6 +29,9 @@ NEVER: Final = 1 << 61
 
 _SLACK: Final = 1024
 
+# Compiled, a `Final` name is a C variable, while an imported one is looked up.
+_push: Final = heappush
+
 
 def key_of(price: int, direction: int) -> int:
     return price if direction == RISING else -price
@@ -50,7 +53,7 @@ class LevelHeap:
     def add(self, level: int, level_class: int, position: int, id_: str) -> bool:
         """Add a level; True if it is the first to fire now."""
         key = key_of(level, self._direction)
-        heappush(self._entries, (key, level_class, position, id_))
+        _push(self._entries, (key, level_class, position, id_))
         if key >= self.first:
             return False
         self.first = key

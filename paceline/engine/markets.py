@@ -33,7 +33,7 @@ def configure_market(state: State, message: ConfigureMarket) -> None:
     if market is None:
         state.markets[message.symbol] = Market(message, state.is_live)
     else:
-        market.config = replace(message, base=market.config.base)
+        market.configure(replace(message, base=market.base))
 
 
 def halt_market(state: State, message: HaltMarket | ResumeMarket) -> None:

@@ -18,7 +18,7 @@ def place_order(turn: Turn, message: PlaceOrder, account: Account) -> Refusal | 
         return "MARKET_NOT_FOUND"
     if refusal := market.refusal(state.log_time):
         return refusal
-    if not message.quantity or message.quantity % market.config.quantity_step:
+    if not message.quantity or message.quantity % market.quantity_step:
         return "INVALID_QUANTITY"
     if not _level_fits(market, message):
         return "INVALID_STOP"
@@ -28,7 +28,7 @@ def place_order(turn: Turn, message: PlaceOrder, account: Account) -> Refusal | 
         return "SLIPPAGE_EXCEEDED"
     order = _order(turn, market, message)
     held_against = execution if message.order_type == "market" else _first_level(market, order)
-    if notional_down(held_against, order.quantity) < market.config.min_notional:
+    if notional_down(held_against, order.quantity) < market.min_notional:
         return "BELOW_MINIMUM"
     if message.oco_with is not None and _free_partner(state, message) is None:
         return "ORDER_NOT_FOUND"
@@ -101,7 +101,7 @@ def _lock(market: Market, order: Order) -> int:
     """What a resting order sets aside: USD with the taker fee for a buy, the quantity for a sell."""
     if order.side == "sell":
         return order.quantity
-    return _cost(_first_level(market, order), order.quantity, market.config.taker_rate_bps)
+    return _cost(_first_level(market, order), order.quantity, market.taker_rate_bps)
 
 
 def _cost(price: int, quantity: int, rate_bps: int) -> int:
@@ -110,9 +110,9 @@ def _cost(price: int, quantity: int, rate_bps: int) -> int:
 
 def _covered(market: Market, account: Account, order: Order, at_once: bool) -> bool:
     if order.side == "sell":
-        return account.free.get(market.config.base, 0) >= order.quantity
+        return account.free.get(market.base, 0) >= order.quantity
     if at_once:
-        return account.cash >= _cost(market.ask, order.quantity, market.config.taker_rate_bps)
+        return account.cash >= _cost(market.ask, order.quantity, market.taker_rate_bps)
     return account.cash >= order.lock
 
 
@@ -124,7 +124,7 @@ def _free_partner(state: State, message: PlaceOrder) -> Order | None:
 
 def _execute_at_once(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None:
     price = _execution_price(market, order.side)
-    fee = _fill_fee(market, order, price, market.config.taker_rate_bps)
+    fee = _fill_fee(market, order, price, market.taker_rate_bps)
     turn.accept(order=order.id, price=price, quantity=order.quantity, fee=fee)
     order.lock = 0
     _fill(turn, market, order, price, fee)
@@ -138,7 +138,7 @@ def _rest(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None
     if order.side == "buy":
         post_usd(turn, order.account, cash=-order.lock, locked=order.lock)
     else:
-        post_asset(turn, order.account, market.config.base, free=-order.lock, held=order.lock)
+        post_asset(turn, order.account, market.base, free=-order.lock, held=order.lock)
     market.books.add_order(order, _watched(market, order.side))
     if partner := _free_partner(state, message):
         paired = partner.copy()
@@ -150,8 +150,7 @@ def fire_order(turn: Turn, market: Market, order: Order) -> None:
     """A resting order's level was reached: fill it at the present price, or let it die for want of cash."""
     _leave_book(turn.state, order)
     price = _execution_price(market, order.side)
-    config = market.config
-    rate = config.maker_rate_bps if order.order_type == "limit" else config.taker_rate_bps
+    rate = market.maker_rate_bps if order.order_type == "limit" else market.taker_rate_bps
     fee = _fill_fee(market, order, price, rate)
     account = turn.state.accounts.get(order.account)
     cash = account.cash if account is not None else 0
@@ -170,7 +169,7 @@ def _fill_fee(market: Market, order: Order, price: int, rate_bps: int) -> int:
 
 def _fill(turn: Turn, market: Market, order: Order, price: int, fee: int) -> None:
     """Exchange money and asset. What was locked is used first; a `lock` of 0 means that nothing was."""
-    name, base, quantity = order.account, market.config.base, order.quantity
+    name, base, quantity = order.account, market.base, order.quantity
     if order.side == "buy":
         paid = notional_up(price, quantity)
         post_usd(turn, name, locked=-order.lock, cash=order.lock - paid - fee, fees=fee, house=paid)
@@ -213,4 +212,4 @@ def _unlock(turn: Turn, market: Market, order: Order) -> None:
     if order.side == "buy":
         post_usd(turn, order.account, locked=-order.lock, cash=order.lock)
     else:
-        post_asset(turn, order.account, market.config.base, held=-order.lock, free=order.lock)
+        post_asset(turn, order.account, market.base, held=-order.lock, free=order.lock)

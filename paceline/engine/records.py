@@ -76,7 +76,10 @@ class Account:
 
 @mypyc_attr(acyclic=True)
 class Trade:
-    """An open trade. `position` is that of the message that opened it, `…_set` of that which set a level."""
+    """An open trade. `position` is that of the message that opened it, `…_set` of that which set a level.
+
+    `watches_liquidation`: that level stands in the market's books. Loading finds it anew.
+    """
 
     __slots__ = (
         "account",
@@ -96,6 +99,7 @@ class Trade:
         "take_profit_set",
         "trailing_stop",
         "trailing_stop_set",
+        "watches_liquidation",
     )
 
     def __init__(  # noqa: PLR0917  (one for each field)
@@ -135,6 +139,7 @@ class Trade:
         self.take_profit_set = take_profit_set
         self.trailing_stop = trailing_stop
         self.trailing_stop_set = trailing_stop_set
+        self.watches_liquidation = False
 
     def fields(self) -> TradeFields:
         return (
@@ -158,7 +163,9 @@ class Trade:
         )
 
     def copy(self) -> "Trade":
-        return Trade(*self.fields())
+        copy = Trade(*self.fields())
+        copy.watches_liquidation = self.watches_liquidation
+        return copy
 
     def level_set(self, level_class: int) -> int:
         """Position of the message that set the level of a class; `UNSET` if there is none."""

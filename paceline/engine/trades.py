@@ -23,6 +23,7 @@ from paceline.messages.inbound import (
     AmendTrade,
     CloseTrade,
     CreateTrade,
+    TradeSide,
 )
 from paceline.messages.outbound import Reason
 
@@ -39,54 +40,50 @@ def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal 
         return "MARKET_NOT_FOUND"
     if refusal := market.refusal(state.log_time):
         return refusal
-    config, leverage, margin = market.config, message.leverage, message.margin
-    if not 1 <= leverage <= config.max_leverage:
+    trade = _trade(turn, market, message)
+    long, entry, margin = trade.side == "long", trade.entry, trade.margin
+    if not 1 <= trade.leverage <= market.max_leverage:
         return "LEVERAGE_OUT_OF_RANGE"
-    long, entry = (True, market.ask) if message.side == "long" else (False, market.bid)
-    if not _stops_fit(market, long, message):
+    stop, target, distance = trade.stop_loss, trade.take_profit, trade.trailing_stop
+    if not _levels_fit(market, long, entry, stop=stop, target=target, distance=distance):
         return "INVALID_STOP"
     if slips(long, entry, message.expected_price, message.max_slippage_bps):
         return "SLIPPAGE_EXCEEDED"
-    quantity = quantity_of(margin, leverage, entry, config.quantity_step)
-    if not quantity or notional_down(entry, quantity) < config.min_notional:
+    quantity = quantity_of(margin, trade.leverage, entry, market.quantity_step)
+    if not quantity or notional_down(entry, quantity) < market.min_notional:
         return "BELOW_MINIMUM"
     notional = notional_up(entry, quantity)
-    maintenance = share_of(notional, config.maintenance_rate_bps)
+    maintenance = share_of(notional, market.maintenance_rate_bps)
     level = liquidation_level(long, entry, quantity, margin, maintenance)
     if level is not None and (level >= market.bid if long else level <= market.ask):
         return "LIQUIDATES_AT_ONCE"
-    fee = share_of(notional, config.taker_rate_bps)
+    fee = share_of(notional, market.taker_rate_bps)
     if margin + fee > account.cash:
         return "INSUFFICIENT_BALANCE"
-    _open(turn, market, message, quantity=quantity, entry=entry, liquidation=level, fee=fee)
+    trade.quantity, trade.liquidation = quantity, level
+    _open(turn, market, trade, fee)
     return None
 
 
-def _open(
-    turn: Turn,
-    market: Market,
-    message: CreateTrade,
-    *,
-    quantity: int,
-    entry: int,
-    liquidation: int | None,
-    fee: int,
-) -> None:
-    state, id_, account, margin = turn.state, turn.first_id, turn.account, message.margin
-    position = state.position
-    stop, target, distance = message.stop_loss, message.take_profit, message.trailing_stop
-    trade = Trade(
-        id_,
-        account,
-        market.config.symbol,
-        message.side,
-        quantity,
-        entry,
-        margin,
+def _trade(turn: Turn, market: Market, message: CreateTrade) -> Trade:
+    """The trade that is asked for; its quantity and its liquidation level are still to be found."""
+    position = turn.state.position
+    side: TradeSide = message.side
+    stop: int | None = message.stop_loss
+    target: int | None = message.take_profit
+    distance: int | None = message.trailing_stop
+    return Trade(
+        turn.first_id,
+        turn.account,
+        market.symbol,
+        side,
+        0,  # quantity
+        market.ask if side == "long" else market.bid,
+        message.margin,
         message.leverage,
         turn.time,
         position,
-        liquidation,
+        None,  # liquidation
         stop,
         UNSET if stop is None else position,
         target,
@@ -94,12 +91,17 @@ def _open(
         distance,
         UNSET if distance is None else position,
     )
-    state.trades.add(id_, trade)
+
+
+def _open(turn: Turn, market: Market, trade: Trade, fee: int) -> None:
+    turn.state.trades.add(trade.id, trade)
     market.books.add_fixed(trade)
-    if distance is not None:
+    if trade.trailing_stop is not None:
         market.books.add_trailing(trade, _watched(market, trade.side == "long"))
-    post_usd(turn, account, cash=-margin - fee, margin=margin, fees=fee)
-    turn.accept(trade=id_, price=entry, quantity=quantity, fee=fee, liquidation=liquidation)
+    post_usd(turn, trade.account, cash=-trade.margin - fee, margin=trade.margin, fees=fee)
+    turn.accept(
+        trade=trade.id, price=trade.entry, quantity=trade.quantity, fee=fee, liquidation=trade.liquidation
+    )
 
 
 def _watched(market: Market, long: bool) -> int:
@@ -107,17 +109,15 @@ def _watched(market: Market, long: bool) -> int:
     return market.bid if long else market.ask
 
 
-def _stops_fit(market: Market, long: bool, message: CreateTrade) -> bool:
-    stop, target, distance = message.stop_loss, message.take_profit, message.trailing_stop
+def _levels_fit(
+    market: Market, long: bool, start: int, *, stop: int | None, target: int | None, distance: int | None
+) -> bool:
+    """Is none of the levels reached already? The take profit must lie beyond `start`."""
     if long:
-        fit = (stop is None or stop < market.bid) and (target is None or target > market.ask)
+        fit = (stop is None or stop < market.bid) and (target is None or target > start)
     else:
-        fit = (stop is None or stop > market.ask) and (target is None or target < market.bid)
-    return fit and (distance is None or _distance_fits(market, long, distance))
-
-
-def _distance_fits(market: Market, long: bool, distance: int) -> bool:
-    return distance > 0 and not (long and distance >= market.bid)
+        fit = (stop is None or stop > market.ask) and (target is None or target < start)
+    return fit and (distance is None or (distance > 0 and not (long and distance >= market.bid)))
 
 
 def amend_trade(turn: Turn, message: AmendTrade, account: Account) -> Refusal | None:
@@ -138,15 +138,12 @@ def amend_trade(turn: Turn, message: AmendTrade, account: Account) -> Refusal | 
 
 
 def _amendment_fits(market: Market, long: bool, message: AmendTrade) -> bool:
-    watched = _watched(market, long)
+    """Only the levels that the message names are looked at."""
     stop = message.stop_loss if message.sets & SETS_STOP_LOSS else None
     target = message.take_profit if message.sets & SETS_TAKE_PROFIT else None
     distance = message.trailing_stop if message.sets & SETS_TRAILING_STOP else None
-    if long:
-        fit = (stop is None or stop < watched) and (target is None or target > watched)
-    else:
-        fit = (stop is None or stop > watched) and (target is None or target < watched)
-    return fit and (distance is None or _distance_fits(market, long, distance))
+    watched = _watched(market, long)
+    return _levels_fit(market, long, watched, stop=stop, target=target, distance=distance)
 
 
 def _amended(trade: Trade, message: AmendTrade, position: int) -> Trade:
@@ -174,7 +171,7 @@ def close_trade(turn: Turn, message: CloseTrade, account: Account) -> Refusal | 
         return refusal
     part = trade.quantity
     if message.quantity is not None and message.quantity < trade.quantity:
-        part = down_to_step(message.quantity, market.config.quantity_step)
+        part = down_to_step(message.quantity, market.quantity_step)
         if not part:
             return "BELOW_MINIMUM"
     terms = _settlement(market, trade, part)
@@ -218,7 +215,7 @@ def _settle(turn: Turn, trade: Trade, part: int, terms: Settlement, reason: Reas
 def _settlement(market: Market, trade: Trade, part: int) -> Settlement:
     long = trade.side == "long"
     price = _watched(market, long)
-    share = trade.margin * part // trade.quantity
+    share = trade.margin if part == trade.quantity else trade.margin * part // trade.quantity
     profit = profit_of(long, trade.entry, price, part)
-    fee = fee_on(price, part, market.config.taker_rate_bps)
+    fee = fee_on(price, part, market.taker_rate_bps)
     return price, profit, min(fee, max(0, share + profit)), share

@@ -12,6 +12,7 @@ from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
 
 # Made for every instruction: compiled, a `Final` name is a C variable, while an imported one is looked up.
 _BALANCE_UPDATE: Final = BalanceUpdate
+_CLOSED_ORDER: Final = ClosedOrder
 _ORDER_RESPONSE: Final = OrderResponse
 
 
@@ -106,7 +107,7 @@ class Turn:
         margin: int,
     ) -> None:
         self.outputs.append(
-            ClosedOrder(
+            _CLOSED_ORDER(
                 self.next_id(),
                 self.time,
                 trade.account,

@@ -1,6 +1,9 @@
 """What a price sets off, and in which order."""
 
-from tests.support.scenario import Scenario, endings, ready
+import pytest
+
+from paceline.engine import Engine
+from tests.support.scenario import SYMBOL, Scenario, endings, ready
 
 
 def test_falling_levels_fire_highest_first_then_rising_lowest_first() -> None:
@@ -42,6 +45,42 @@ def test_liquidation_comes_before_a_stop_loss_at_its_level() -> None:
     desk = ready()
     trade = desk.trade(stop_loss="91.4039899")
     assert endings(desk.price("91.4039899", "92")) == [(trade, "liquidation")]
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize(
+    ("side", "nearer", "farther", "liquidated"),
+    [("long", "95", "90", ("91.4", "91.5")), ("short", "105", "110", ("109.4", "109.5"))],
+)
+def test_a_trade_is_liquidated_once_its_stop_loss_is_out_of_the_way(
+    side: str, nearer: str, farther: str, liquidated: tuple[str, str], loaded: bool
+) -> None:
+    desk = ready(balance="100000")
+    removed, moved, kept = (desk.trade(side=side, stop_loss=nearer) for _ in range(3))
+    desk.send("amend_trade", account="a", trade=removed, stop_loss=None)
+    desk.send("amend_trade", account="a", trade=moved, stop_loss=farther)
+    for stop in (None, nearer, farther, nearer):
+        desk.send("amend_trade", account="a", trade=kept, stop_loss=stop)
+    if loaded:
+        desk.engine = Engine.load(desk.engine.dump_slices())
+    assert endings(desk.price(*liquidated)) == [
+        (kept, "stop_loss"),
+        (removed, "liquidation"),
+        (moved, "liquidation"),
+    ]
+
+
+def test_a_liquidation_level_is_watched_once_however_often_the_stop_loss_goes_away() -> None:
+    desk = ready(balance="100000")
+    trade = desk.trade(stop_loss="95")
+    liquidations = desk.engine._state.markets[SYMBOL].books._bid.liquidations
+    assert not liquidations._entries  # the stop loss lies before it
+    for stop in (None, "95", "90", "95", None):
+        desk.send("amend_trade", account="a", trade=trade, stop_loss=stop)
+        assert len(liquidations._entries) == 1
+    desk.send("close_trade", account="a", trade=trade, quantity="0.5")
+    desk.send("close_trade", account="a", trade=trade)
+    assert liquidations._dead == 1
 
 
 def test_a_level_fires_at_the_price_of_the_update_not_at_its_own() -> None:
