@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from bench.sidebyside.work import BRACKETS, OURS, Measured
 
+_UNLIKE = 20  # where one in so many brackets ended otherwise than ours, the work was another
+
 # What we want to reach, by how a contender's name begins.
 AIMS: Mapping[tuple[str, str], float] = {
     ("nautilus_trader 1.", BRACKETS): 20,
@@ -17,7 +19,8 @@ AIMS: Mapping[tuple[str, str], float] = {
 class Row:
     """Rates are per second of wall time, `…_cpu` per second of the process's CPU time.
 
-    `times` says how many times faster Paceline was; below 1 it lost.
+    `times` says how many times faster Paceline was; below 1 it lost. Without `same_work`, as many brackets
+    were not closed by a level as with us, it says nothing.
     """
 
     what: str
@@ -30,6 +33,7 @@ class Row:
     times: float
     times_cpu: float
     aim: float | None
+    same_work: bool
 
 
 def compare(measured: Sequence[Measured], aims: Mapping[tuple[str, str], float]) -> list[Row]:
@@ -55,7 +59,12 @@ def _row(
     return Row(
         what, one.who, one.quotes / wall_s, one.orders / wall_s, one.quotes / cpu_s, one.orders / cpu_s,
         one.closed, wall_s / _pieces(one) / our_wall_s, cpu_s / _pieces(one) / our_cpu_s, aim,
+        _same_work(one.closed, ours[0].closed),
     )  # fmt: skip
+
+
+def _same_work(closed: int | None, ours: int | None) -> bool:
+    return closed is None or ours is None or abs(closed - ours) * _UNLIKE <= ours
 
 
 def _pieces(one: Measured) -> int:
@@ -72,12 +81,16 @@ def table(rows: Sequence[Row]) -> str:
     lines = [[*heads, "Paceline is (wall)", "Paceline is (CPU)", "aim"]]
     lines.append(["---"] * len(lines[0]))
     for row in rows:
-        ratios = ["", ""] if row.who.startswith(OURS) else [_times(row.times), _times(row.times_cpu)]
+        ratios = ["", ""] if row.who.startswith(OURS) else _ratios(row)
         rates = [row.quotes_per_s, row.orders_per_s, row.orders_per_s_cpu]
         closed = "" if row.closed is None else f"{row.closed:,}"
         aim = f"{row.aim:g} ×" if row.aim else ""
         lines.append([row.what, row.who, *(f"{r:,.0f}" if r else "" for r in rates), closed, *ratios, aim])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _ratios(row: Row) -> list[str]:
+    return [_times(row.times), _times(row.times_cpu)] if row.same_work else ["not the same work"] * 2
 
 
 def _times(ratio: float) -> str:

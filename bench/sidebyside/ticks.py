@@ -11,6 +11,7 @@ from paceline.usecases.recorded_frames import price_of_frame
 
 _RECORDED = Path("shared", "data", "ticks", "usdm_btcusdt_20240808.gz")
 _WALK = 66_000
+_APART_US = 5_000  # nautilus_trader refuses more than 100 orders in a second of its own clock
 
 
 def beside_the_checkout() -> Path | None:
@@ -26,7 +27,8 @@ def recorded(path: Path) -> list[Quote]:
 
 
 def walk() -> list[Quote]:
-    return list(_quotes(core_load.prices(0, _WALK)))
+    quotes = _quotes(core_load.prices(0, _WALK))
+    return [quote._replace(time_us=core_load.START_US + at * _APART_US) for at, quote in enumerate(quotes)]
 
 
 def _quotes(prices: Iterable[Inbound | None]) -> Iterator[Quote]:

@@ -22,8 +22,10 @@ _FRAME = (
 _TRADE = '1723161255088169168 {"stream":"btcusdt@trade","data":{"e":"trade","p":"61800.20"}}\n'
 
 
-def measured(who: str, what: str, quotes: int, orders: int, wall_s: float) -> work.Measured:
-    return work.Measured(who, what, quotes, orders, wall_s, wall_s / 2)
+def measured(
+    who: str, what: str, quotes: int, orders: int, wall_s: float, *, closed: int | None = None
+) -> work.Measured:
+    return work.Measured(who, what, quotes, orders, wall_s, wall_s / 2, closed)
 
 
 def test_recorded_frames_become_quotes_and_come_back_from_their_file(tmp_path: Path) -> None:
@@ -122,6 +124,26 @@ def test_works_stay_together_and_a_loss_is_shown_as_one() -> None:
     lines = table(rows).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert lines[-1] == "| limit orders and cancels | other |  | 600 | 1,200 |  | 0.25 × | 0.25 × |  |"
+
+
+def test_one_that_closed_far_fewer_brackets_is_not_compared() -> None:
+    rows = compare(
+        [
+            measured(work.OURS, work.BRACKETS, 100, 15, 1.0, closed=1_000),
+            measured("alike", work.BRACKETS, 100, 15, 2.0, closed=950),
+            measured("refusing", work.BRACKETS, 100, 15, 2.0, closed=949),
+        ],
+        AIMS,
+    )
+    _, alike, refusing = table(rows).splitlines()[2:]
+    assert "| 950 | 2 × | 2 × |" in alike
+    assert "| 949 | not the same work | not the same work |" in refusing
+
+
+def test_a_walk_asks_for_no_more_brackets_in_a_second_than_nautilus_trader_takes() -> None:
+    times = [quote.time_us for quote in ticks.walk()]
+    assert 1_000_000 // (times[1] - times[0]) // work.QUOTES_PER_BRACKET * work.ORDERS_PER_BRACKET < 100
+    assert {later - earlier for earlier, later in pairwise(times)} == {times[1] - times[0]}
 
 
 def test_an_environment_is_kept_until_its_requirements_change(tmp_path: Path) -> None:
