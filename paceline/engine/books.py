@@ -114,7 +114,10 @@ class Books:
             self.narrow()
 
     def add_trailing(self, trade: Trade, best_price: int) -> None:
-        """`best_price`: of the watched prices since the trailing stop was set; at first the present one."""
+        """Add its trailing stop, if it has one.
+
+        `best_price`: of the watched prices since that was set; at first the present one.
+        """
         if trade.trailing_stop is not None:
             entry = (trade.trailing_stop, TRAILING_STOP, trade.trailing_stop_set, trade.id)
             self.side_of(trade).trailing.add(entry, best_price)

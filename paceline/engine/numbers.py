@@ -49,6 +49,13 @@ def profit_of(long: bool, entry: int, exit_price: int, quantity: int) -> int:
     return (exit_price - entry if long else entry - exit_price) * quantity // SCALE
 
 
+def margin_of_part(margin: int, part: int, quantity: int) -> int:
+    """What leaves of a margin with a part of the quantity: rounded down, and all of it with all of that."""
+    if part == quantity:  # most closings; spares them a product beyond a machine word
+        return margin
+    return margin * part // quantity
+
+
 def down_to_step(quantity: int, step: int) -> int:
     return quantity - quantity % step
 

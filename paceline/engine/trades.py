@@ -5,6 +5,7 @@ from paceline.engine.numbers import (
     down_to_step,
     fee_on,
     liquidation_level,
+    margin_of_part,
     notional_down,
     notional_up,
     profit_of,
@@ -96,8 +97,7 @@ def _trade(turn: Turn, market: Market, message: CreateTrade) -> Trade:
 def _open(turn: Turn, market: Market, trade: Trade, fee: int) -> None:
     turn.state.trades.add(trade.id, trade)
     market.books.add_fixed(trade)
-    if trade.trailing_stop is not None:
-        market.books.add_trailing(trade, _watched(market, trade.side == "long"))
+    market.books.add_trailing(trade, _watched(market, trade.side == "long"))
     post_usd(turn, trade.account, cash=-trade.margin - fee, margin=trade.margin, fees=fee)
     turn.accept(
         trade=trade.id, price=trade.entry, quantity=trade.quantity, fee=fee, liquidation=trade.liquidation
@@ -215,7 +215,7 @@ def _settle(turn: Turn, trade: Trade, part: int, terms: Settlement, reason: Reas
 def _settlement(market: Market, trade: Trade, part: int) -> Settlement:
     long = trade.side == "long"
     price = _watched(market, long)
-    share = trade.margin if part == trade.quantity else trade.margin * part // trade.quantity
+    share = margin_of_part(trade.margin, part, trade.quantity)
     profit = profit_of(long, trade.entry, price, part)
     fee = fee_on(price, part, market.taker_rate_bps)
     return price, profit, min(fee, max(0, share + profit)), share

@@ -10,6 +10,7 @@ from paceline.core.money import BPS, SCALE
 from paceline.engine.numbers import (
     fee_on,
     liquidation_level,
+    margin_of_part,
     notional_down,
     notional_up,
     quantity_of,
@@ -67,3 +68,12 @@ def test_a_liquidation_level_is_rounded_once(
     distance = floor(Fraction((margin - maintenance) * SCALE, quantity))
     long, short = (liquidation_level(side, entry, quantity, margin, maintenance) for side in (True, False))
     assert (long, short) == (entry - distance if entry > distance else None, entry + distance)
+
+
+@given(margin=amounts, quantity=positive, data=st.data())
+def test_the_margin_of_a_part_is_rounded_down_and_that_of_all_is_all(
+    margin: int, quantity: int, data: st.DataObject
+) -> None:
+    part = data.draw(st.integers(1, quantity))
+    assert margin_of_part(margin, part, quantity) == floor(Fraction(margin * part, quantity))
+    assert margin_of_part(margin, quantity, quantity) == margin
