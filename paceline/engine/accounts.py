@@ -1,7 +1,7 @@
 """Accounts: open, deposit, withdraw."""
 
 from paceline.engine.ledger import post_usd
-from paceline.engine.records import Account
+from paceline.engine.records import NOTHING, Account
 from paceline.engine.refusals import Refusal
 from paceline.engine.turn import Turn
 from paceline.messages.inbound import Deposit, OpenAccount, Withdraw
@@ -9,7 +9,7 @@ from paceline.messages.inbound import Deposit, OpenAccount, Withdraw
 
 def open_account(turn: Turn, message: OpenAccount) -> None:
     name = message.account
-    turn.state.accounts.add(name, Account(name, 0, 0, 0, {}, {}, False))
+    turn.state.accounts.add(name, Account(name, 0, 0, 0, NOTHING, NOTHING, False))
     post_usd(turn, name, cash=message.initial_balance, external=-message.initial_balance)
     turn.accept()
 

@@ -10,18 +10,22 @@ _REMEMBERED_US: Final = 24 * 3600 * 1_000_000
 _FORGET_AT_ONCE: Final = 4
 
 
-Key = tuple[str, str]
-"""Account and id of an instruction."""
+def answer_key(account: str, instruction: str) -> str:
+    """An account's name and the id of one of its instructions, in one text: neither ever holds NUL.
+
+    Python's garbage collector looks at pairs, and never at texts.
+    """
+    return f"{account}\0{instruction}"
 
 
 class Answers:
     __slots__ = ("_oldest_us", "shelf")
 
     def __init__(self) -> None:
-        self.shelf: Shelf[Key, OrderResponse] = Shelf()
+        self.shelf: Shelf[str, OrderResponse] = Shelf()
         self._oldest_us = 0  # no answer here is older
 
-    def recall(self, key: Key, log_time: int) -> OrderResponse | None:
+    def recall(self, key: str, log_time: int) -> OrderResponse | None:
         """The first answer to an instruction if it was given within the last 24 h; else it is forgotten."""
         answer = self.shelf.get(key)
         if answer is None or is_fresh(answer, log_time):
@@ -29,7 +33,7 @@ class Answers:
         self.shelf.remove(key)
         return None
 
-    def remember(self, key: Key, answer: OrderResponse) -> None:
+    def remember(self, key: str, answer: OrderResponse) -> None:
         """Keep an answer just given to an instruction that was not recalled; its time is the log time."""
         self.shelf.add(key, answer)
         if answer.time - self._oldest_us > _REMEMBERED_US:
@@ -40,7 +44,7 @@ class Answers:
             oldest = self.shelf.oldest()
             if oldest is None or is_fresh(oldest, log_time):
                 break
-            self.shelf.remove((oldest.account, oldest.instruction))
+            self.shelf.remove(answer_key(oldest.account, oldest.instruction))
         oldest = self.shelf.oldest()
         self._oldest_us = log_time if oldest is None else oldest.time
 

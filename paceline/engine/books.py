@@ -119,7 +119,7 @@ class Books:
         `best_price`: of the watched prices since that was set; at first the present one.
         """
         if trade.trailing_stop is not None:
-            entry = (trade.trailing_stop, TRAILING_STOP, trade.trailing_stop_set, trade.id)
+            entry = Entry(trade.trailing_stop, TRAILING_STOP, trade.trailing_stop_set, trade.id)
             self.side_of(trade).trailing.add(entry, best_price)
             self.narrow()
 
@@ -159,7 +159,7 @@ class Books:
         """`best_price` as above; it matters to trailing orders only."""
         side = self.side_of(order)
         if order.distance is not None:
-            side.trailing.add((order.distance, ORDER, order.position, order.id), best_price)
+            side.trailing.add(Entry(order.distance, ORDER, order.position, order.id), best_price)
         elif order.price is not None:
             side.heap_of(order).add(order.price, ORDER, order.position, order.id)
         self.narrow()

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from paceline.engine import accounts, ledger, markets, orders, snapshot, trades
+from paceline.engine.answers import answer_key
 from paceline.engine.records import UNSET, Account, Order, Trade
 from paceline.engine.refusals import Refusal
 from paceline.engine.state import State
@@ -212,8 +213,8 @@ def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
     if account is None:
         return _instruct_stranger(Turn(state, message.id, message.account), message)
     # One text for the account's name, however many trades and answers hold it.
-    key = (account.name, message.id)
     turn = Turn(state, message.id, account.name)
+    key = answer_key(turn.account, turn.instruction)
     if answer := state.answers.recall(key, state.log_time):
         turn.repeat(answer)
         return turn.outputs

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 # Classes of levels, in the order in which equal levels fire.
 LIQUIDATION: Final = 0
 STOP_LOSS: Final = 1
@@ -16,8 +18,30 @@ TRAILING_STOP: Final = 2
 TAKE_PROFIT: Final = 3
 ORDER: Final = 4
 
-# (key, class, position of the message that set it, id of the trade or order): sorts in order of firing.
-Entry = tuple[int, int, int, str]
+
+@mypyc_attr(acyclic=True)
+class Entry:
+    """A level that waits, of the trade or order `id`. Sorts in order of firing.
+
+    `position`: of the message that set it. No two levels of a class were set by one message.
+    """
+
+    __slots__ = ("id", "key", "level_class", "position")
+
+    def __init__(self, key: int, level_class: int, position: int, id: str) -> None:
+        self.key = key
+        self.level_class = level_class
+        self.position = position
+        self.id = id
+
+    def __lt__(self, other: "Entry") -> bool:
+        if self.key != other.key:
+            return self.key < other.key
+        if self.level_class != other.level_class:
+            return self.level_class < other.level_class
+        return self.position < other.position
+
+
 IsLive = Callable[[Entry], bool]
 
 FALLING: Final = -1
@@ -53,7 +77,7 @@ class LevelHeap:
     def add(self, level: int, level_class: int, position: int, id_: str) -> bool:
         """Add a level; True if it is the first to fire now."""
         key = key_of(level, self._direction)
-        _push(self._entries, (key, level_class, position, id_))
+        _push(self._entries, Entry(key, level_class, position, id_))
         if key >= self.first:
             return False
         self.first = key
@@ -67,16 +91,16 @@ class LevelHeap:
             self._dead -= len(self._entries) - len(living)
             self._entries = living
             heapify(living)
-            self.first = self._entries[0][0] if self._entries else NEVER
+            self.first = living[0].key if living else NEVER
 
     def take(self, price: int) -> list[Entry]:
         """Take out and return the living entries that fire at a price; each is to be forgotten after that."""
         taken: list[Entry] = []
         entries, price_key = self._entries, key_of(price, self._direction)
-        while entries and entries[0][0] <= price_key:
+        while entries and entries[0].key <= price_key:
             entry = heappop(entries)
             self._dead -= 1
             if self._is_live(entry):
                 taken.append(entry)
-        self.first = entries[0][0] if entries else NEVER
+        self.first = entries[0].key if entries else NEVER
         return taken

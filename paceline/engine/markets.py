@@ -95,9 +95,8 @@ def _move_and_fire(state: State, market: Market) -> list[Outbound]:
 
 def _fire(turn: Turn, market: Market, entry: Entry) -> None:
     """Unless an earlier one of the same update closed, filled or cancelled it."""
-    _, level_class, _, id_ = entry
-    if level_class == ORDER:
-        if order := turn.state.orders.get(id_):
+    if entry.level_class == ORDER:
+        if order := turn.state.orders.get(entry.id):
             fire_order(turn, market, order)
-    elif trade := turn.state.trades.get(id_):
-        close_at_level(turn, market, trade, _REASONS[level_class])
+    elif trade := turn.state.trades.get(entry.id):
+        close_at_level(turn, market, trade, _REASONS[entry.level_class])

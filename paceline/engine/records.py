@@ -15,6 +15,9 @@ from paceline.messages.inbound import OrderSide, OrderType, TradeSide
 
 UNSET: Final = -1
 
+NOTHING: Final[dict[str, int]] = {}
+"""The assets of whoever has none: one for all, as balances are replaced and never changed."""
+
 AccountFields = tuple[str, int, int, int, dict[str, int], dict[str, int], bool]
 TradeFields = tuple[
     str,

@@ -16,9 +16,18 @@ import msgspec
 from msgspec import Struct
 
 from paceline.core.errors import InvariantViolation
-from paceline.engine.answers import is_fresh
+from paceline.engine.answers import answer_key, is_fresh
 from paceline.engine.ledger import Totals
-from paceline.engine.records import UNSET, Account, AccountFields, Order, OrderFields, Trade, TradeFields
+from paceline.engine.records import (
+    NOTHING,
+    UNSET,
+    Account,
+    AccountFields,
+    Order,
+    OrderFields,
+    Trade,
+    TradeFields,
+)
 from paceline.engine.shelf import SIZE
 from paceline.engine.state import House, Market, State
 from paceline.messages.inbound import ConfigureMarket
@@ -245,13 +254,17 @@ def _load_rest(state: State, chunk: MarketsChunk | AccountsChunk | AnswersChunk)
     elif isinstance(chunk, AccountsChunk):
         for fields in chunk.rows:
             account = Account(*fields)
-            # A store may have put the assets in another order.
-            account.free = dict(sorted(account.free.items()))
-            account.held = dict(sorted(account.held.items()))
+            account.free = _in_order(account.free)
+            account.held = _in_order(account.held)
             state.accounts.add(account.name, account)
     else:
         for answer in chunk.rows:
-            state.answers.shelf.add((answer.account, answer.instruction), answer)
+            state.answers.shelf.add(answer_key(answer.account, answer.instruction), answer)
+
+
+def _in_order(balances: dict[str, int]) -> dict[str, int]:
+    """Sorted by asset: a store may have put them in another order."""
+    return dict(sorted(balances.items())) if balances else NOTHING
 
 
 def _load_trades(state: State, rows: list[TradeRow], trailing: Trailing) -> None:

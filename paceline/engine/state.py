@@ -111,11 +111,10 @@ class State:
 
     def is_live(self, entry: Entry) -> bool:
         """Does the level of a heap's entry still stand: trade or order there, level not set anew since?"""
-        _, level_class, position, id_ = entry
-        if level_class == ORDER:
-            return id_ in self.orders
-        trade = self.trades.get(id_)
-        return trade is not None and trade.level_set(level_class) == position
+        if entry.level_class == ORDER:
+            return entry.id in self.orders
+        trade = self.trades.get(entry.id)
+        return trade is not None and trade.level_set(entry.level_class) == entry.position
 
     def trade_of(self, account: str, trade: str) -> Trade | None:
         """The open trade, if it is this account's."""

@@ -24,12 +24,12 @@ class Group:
     def __init__(self, start: int, lowest: int) -> None:
         self.start = start
         self.lowest = lowest
-        self.entries: list[Entry] = []  # (distance, class, position, id)
+        self.entries: list[Entry] = []  # with their distances as keys
         self.older_first = NEVER  # key that fires first among all older groups
 
     @property
     def first(self) -> int:
-        return self.lowest + self.entries[0][0] if self.entries else NEVER
+        return self.lowest + self.entries[0].key if self.entries else NEVER
 
 
 class TrailingBook:
@@ -57,13 +57,13 @@ class TrailingBook:
             # Older groups have seen better prices, except where the market was halted when they came.
             if self._groups and self._groups[-1].lowest > lowest:
                 self._in_order = False
-            group = Group(entry[2], lowest)
+            group = Group(entry.position, lowest)
             group.older_first = self.first
             self._groups.append(group)
         heappush(self._groups[-1].entries, entry)
         self._live += 1
         self._size += 1
-        self.first = min(self.first, lowest + entry[0])
+        self.first = min(self.first, lowest + entry.key)
         self.mark = lowest if self._in_order else max(self.mark, lowest)
 
     def move(self, price: int) -> None:
@@ -96,7 +96,7 @@ class TrailingBook:
                 entry = heappop(group.entries)
                 self._size -= 1
                 if self._is_live(entry):
-                    taken.append((key, *entry[1:]))
+                    taken.append(Entry(key, entry.level_class, entry.position, entry.id))
         self._recount()
         return taken
 

@@ -42,6 +42,9 @@ def test_an_id_belongs_to_its_account() -> None:
     desk.open("b")
     desk.send("deposit", id="x", account="a", amount="1")
     assert desk.send("deposit", id="x", account="b", amount="1")[0]["duplicate"] is False
+    desk.open("ab")
+    desk.send("deposit", id="bc", account="a", amount="1")
+    assert desk.send("deposit", id="c", account="ab", amount="1")[0]["duplicate"] is False
 
 
 def test_ids_of_an_account_that_did_not_exist_yet_are_not_remembered() -> None:

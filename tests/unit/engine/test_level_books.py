@@ -38,7 +38,7 @@ class PlainStops:
 def test_trailing_groups_do_what_single_stops_would(seed: int, worse: int) -> None:
     rng = Random(seed)
     plain = PlainStops(worse)
-    book = TrailingBook(worse, lambda entry: entry[3] in plain.stops)
+    book = TrailingBook(worse, lambda entry: entry.id in plain.stops)
     price, fired = 10_000, 0
     for position in range(800):
         price += rng.choice((-3, -2, -1, 0, 1, 2, 3))
@@ -48,13 +48,13 @@ def test_trailing_groups_do_what_single_stops_would(seed: int, worse: int) -> No
             plain.move(price)
             taken = sorted(book.take(price))
             due = plain.take(price)
-            assert [(entry[0], entry[3]) for entry in taken] == due
+            assert [(entry.key, entry.id) for entry in taken] == due
             fired += len(due)
             for _ in due:
                 book.forget()
         if rng.random() < 0.5:
-            entry: Entry = (rng.randrange(1, 15), STOP_LOSS, position, f"t{position}")
-            plain.stops[entry[3]] = (entry[0], price, position)
+            entry = Entry(rng.randrange(1, 15), STOP_LOSS, position, f"t{position}")
+            plain.stops[entry.id] = (entry.key, price, position)
             book.add(entry, price)
         if plain.stops and rng.random() < 0.1:
             del plain.stops[rng.choice(sorted(plain.stops))]
@@ -67,7 +67,7 @@ def test_trailing_groups_do_what_single_stops_would(seed: int, worse: int) -> No
 @pytest.mark.parametrize("direction", [FALLING, RISING])
 def test_dead_levels_do_not_pile_up(direction: int) -> None:
     living: set[str] = set()
-    heap = LevelHeap(direction, lambda entry: entry[3] in living)
+    heap = LevelHeap(direction, lambda entry: entry.id in living)
     for number in range(20_000):
         living.add(f"o{number}")
         heap.add(1_000 + direction * number, ORDER, number, f"o{number}")
@@ -76,16 +76,16 @@ def test_dead_levels_do_not_pile_up(direction: int) -> None:
             heap.forget()
     assert len(heap._entries) < 3_000
     taken = heap.take(1_000 + direction * 30_000)
-    assert [entry[3] for entry in taken] == [f"o{number}" for number in range(19_990, 20_000)]
+    assert [entry.id for entry in taken] == [f"o{number}" for number in range(19_990, 20_000)]
     assert heap.take(1_000 + direction * 30_000) == []
 
 
 def test_dead_trailing_stops_do_not_pile_up() -> None:
     living: set[str] = set()
-    book = TrailingBook(FALLING, lambda entry: entry[3] in living)
+    book = TrailingBook(FALLING, lambda entry: entry.id in living)
     for number in range(20_000):
         living.add(f"t{number}")
-        book.add((100_000, STOP_LOSS, number, f"t{number}"), 50_000 - number)
+        book.add(Entry(100_000, STOP_LOSS, number, f"t{number}"), 50_000 - number)
         if number >= 10:
             living.discard(f"t{number - 10}")
             book.forget()
