@@ -26,8 +26,8 @@ from api.asgi import OnLoop
 from api.serve import serve_asgi
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
-from bench.host import Taken
-from bench.orders import order_latencies
+from bench.host import windows
+from bench.orders import not_counted, order_latencies
 from bench.servers import ended_afterwards, order_path, running_servers
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
@@ -144,7 +144,7 @@ def part(environment: dict[str, str], *arguments: object, stands_for: str) -> It
 
 async def _until_answered(url: str) -> None:
     async with asyncio.timeout(60):
-        while (await order_latencies(url, [{}], [{}], 1, 1))[1]:  # noqa: ASYNC110  (it tells nobody)
+        while (await order_latencies(url, [{}], [{}], 1, 1)).failures:  # noqa: ASYNC110  (it tells nobody)
             await asyncio.sleep(0.5)
 
 
@@ -159,14 +159,17 @@ def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float, s
         stack.enter_context(part(environment, "prices", ticks_hz, stands_for="feed"))
         uvloop.run(_until_answered(url))
         uvloop.run(order_latencies(url, [{}], [{}], orders_hz, warm_up_s))
-        with Taken() as taken:
-            latencies, failures = uvloop.run(order_latencies(url, [{}], [{}], orders_hz, seconds))
+        counted, *disturbed = windows(
+            lambda: uvloop.run(order_latencies(url, [{}], [{}], orders_hz, seconds))
+        )
     at = f"{orders_hz:g} orders/s, {ticks_hz} ticks/s"
+    failures = sum(window.measured.failures for window in (counted, *disturbed))
     return [
-        Figure(f"the empty way of an order, p50 ({at})", quantile(latencies, 0.50), "ms"),
-        Figure(f"the empty way of an order, p99 ({at})", quantile(latencies, 0.99), "ms"),
+        Figure(f"the empty way of an order, p50 ({at})", quantile(counted.measured.latencies, 0.50), "ms"),
+        Figure(f"the empty way of an order, p99 ({at})", quantile(counted.measured.latencies, 0.99), "ms"),
         Figure("orders without an answer there", failures, "orders"),
-        taken.figure("the empty way"),
+        counted.taken.figure("the empty way"),
+        *not_counted("the empty way", disturbed),
     ]
 
 

@@ -9,18 +9,27 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import httptools
 import msgspec
 
+from bench.figures import Figure, quantile
+from bench.host import Window
 from bench.servers import place_of
 
 Sender = Mapping[str, str]
 """The headers that make a request one of somebody's."""
 
 _ANSWERED_WITHIN_S: Final = 30
+
+
+class Answers(NamedTuple):
+    """Milliseconds of each order from the moment it was due, and how many were not answered 200."""
+
+    latencies: list[float]
+    failures: int
 
 
 class _Connection(asyncio.Protocol):
@@ -80,11 +89,8 @@ def _encoded(url: str, sender: Sender, body: Mapping[str, str]) -> bytes:
 
 async def order_latencies(
     url: str, bodies: Sequence[Mapping[str, str]], senders: Sequence[Sender], orders_hz: float, seconds: float
-) -> tuple[list[float], int]:
-    """Milliseconds of each order from the moment it was due, and how many were not answered 200.
-
-    Every sender sends every body in turn.
-    """
+) -> Answers:
+    """Orders at a fixed rate; every sender sends every body in turn."""
     place, loop = urlsplit(url), asyncio.get_running_loop()
     host, port = place.hostname, place.port
     assert host
@@ -120,4 +126,13 @@ async def order_latencies(
                 group.create_task(order(next(turns), due))
     for connection in idle:
         connection.close()
-    return latencies, failures
+    return Answers(latencies, failures)
+
+
+def not_counted(of: str, disturbed: Sequence[Window[Answers]]) -> list[Figure]:
+    """What orders took while the host took much of the cores."""
+    return [
+        Figure(f"{of}, p99 while the host took {window.taken.percent:.0f} % of the cores: not counted",
+               quantile(window.measured.latencies, 0.99), "ms")
+        for window in disturbed
+    ]  # fmt: skip

@@ -5,7 +5,7 @@ from collections import namedtuple
 import psutil
 import pytest
 
-from bench.host import Taken
+from bench.host import Taken, windows
 
 Times = namedtuple("Times", ["user", "idle", "steal"])
 Bare = namedtuple("Bare", ["user", "idle"])
@@ -29,3 +29,24 @@ def test_the_share_that_the_host_took(
         pass
     assert taken.percent == pytest.approx(percent)
     assert taken.figure("core").name == "core: taken by the host"
+
+
+@pytest.mark.parametrize(
+    ("taken", "in_order"),
+    [
+        ([0.0], [0]),
+        ([5.0], [0]),
+        ([28.0, 6.0, 0.0], [2, 1, 0]),
+        ([28.0, 9.0, 6.0, 12.0, 30.0, 7.0], [2, 5, 1, 3, 0, 4]),
+    ],
+)
+def test_windows_that_the_host_disturbed_are_measured_again_and_come_last(
+    monkeypatch: pytest.MonkeyPatch, taken: list[float], in_order: list[int]
+) -> None:
+    counters = iter(
+        [times for percent in taken for times in (Times(0, 0, 0), Times(0, 100 - percent, percent))]
+    )
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(counters))
+    measured = iter(range(len(taken) + 1))
+    assert [window.measured for window in windows(lambda: next(measured))] == in_order
+    assert next(measured) == len(taken)
