@@ -14,12 +14,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from time import perf_counter
 
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, show
+from bench.host import undisturbed
 from paceline import compiled
 from paceline.core.money import SCALE
 from paceline.engine import Engine
@@ -34,7 +36,11 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def settle_memory() -> None:
-    """As the service does after loading: what is there now is not looked at by the collector again."""
+    """As the service does after loading: what is there now is not looked at by the collector again.
+
+    What earlier measurements left goes first.
+    """
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
 
@@ -80,11 +86,11 @@ def rate_figure(name: str, engine: Engine, messages: list[Inbound], must: float,
     return Figure(name, rate, "messages/s", must, aim, decoding, "decoding alone")
 
 
-def mixed_load(scale: int) -> Figure:
+def mixed_load(scale: int) -> list[Figure]:
     accounts = 100_000 // scale
     engine = fresh(accounts)
     messages = load.mixed(engine.position, 600_000 // scale, accounts)
-    return rate_figure("mixed load", engine, messages, 200_000, 500_000)
+    return [rate_figure("mixed load", engine, messages, 200_000, 500_000)]
 
 
 def mixed_load_uncompiled(scale: int) -> Figure:
@@ -113,14 +119,13 @@ def prices_only(scale: int) -> list[Figure]:
     return [empty, full, costs]
 
 
-def trailing_rising(scale: int) -> Figure:
+def trailing_rising(scale: int) -> list[Figure]:
     engine = fresh(1_000)
     for number in range(10_000):
         distance = SCALE * 10 + number * load.TICK
         engine.apply(load.trade(engine.position, number % 1_000, load.MID, distance))
     messages = load.rising(engine.position, 200_000 // scale, load.MID)
-
-    return rate_figure("10,000 trailing stops, rising", engine, messages, 50_000, 500_000)
+    return [rate_figure("10,000 trailing stops, rising", engine, messages, 50_000, 500_000)]
 
 
 def snapshots(scale: int) -> list[Figure]:
@@ -201,18 +206,17 @@ def main(arguments: Sequence[str]) -> list[Figure]:
     scale = 10 if options.quick else 1
     if not options.json:
         print(f"engine: {compiled.form()}", flush=True)
-    figures = [mixed_load(scale)] if options.mixed else all_figures(scale)
+    figures = mixed_load(scale) if options.mixed else all_figures(scale)
     show(figures, options.json)
     return figures
 
 
 def all_figures(scale: int) -> list[Figure]:
-    figures = [memory(scale), reference_loop(scale), mixed_load(scale)]
+    figures = [memory(scale), reference_loop(scale)]
+    for measure in (mixed_load, prices_only, trailing_rising, snapshots):
+        figures += undisturbed(partial(measure, scale))
     if compiled.in_use():
         figures.append(mixed_load_uncompiled(scale))
-    figures.extend(prices_only(scale))
-    figures.append(trailing_rising(scale))
-    figures.extend(snapshots(scale))
     return figures
 
 

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from bench import core_load as load
 from bench.core import with_trades
 from bench.figures import Figure, figures_as_json, quantile, show
+from bench.host import undisturbed
 from bench.servers import Servers, make_topic, place_of, running_servers, stamp_appends, worker
 from paceline.adapters.kafka.log_reader import LogBounds, LogReader
 from paceline.adapters.kafka.producer import Outlet, make_producer
@@ -328,12 +329,17 @@ async def recovery(servers: Servers, scale: int) -> list[Figure]:
     ]
 
 
-_PARTS: Mapping[str, Callable[[Servers, int], Coroutine[Any, Any, list[Figure]]]] = {
+Part = Callable[[Servers, int], Coroutine[Any, Any, list[Figure]]]
+_PARTS: Mapping[str, Part] = {
     "engine": kafka_engine_kafka,
     "writer": writer,
     "trigger": trigger,
     "recovery": recovery,
 }
+
+
+def run(measure: Part, servers: Servers, scale: int) -> list[Figure]:
+    return uvloop.run(measure(servers.fresh(), scale))
 
 
 def main(arguments: Sequence[str]) -> list[Figure]:
@@ -346,7 +352,7 @@ def main(arguments: Sequence[str]) -> list[Figure]:
     with running_servers() as servers:
         for name, measure in _PARTS.items():
             if options.only in (None, name):
-                figures += uvloop.run(measure(servers.fresh(), 10 if options.quick else 1))
+                figures += undisturbed(partial(run, measure, servers, 10 if options.quick else 1))
     show(figures, options.json)
     return figures
 

@@ -15,8 +15,6 @@ from urllib.parse import urlsplit
 import httptools
 import msgspec
 
-from bench.figures import Figure, quantile
-from bench.host import Window
 from bench.servers import place_of
 
 Sender = Mapping[str, str]
@@ -127,12 +125,3 @@ async def order_latencies(
     for connection in idle:
         connection.close()
     return Answers(latencies, failures)
-
-
-def not_counted(of: str, disturbed: Sequence[Window[Answers]]) -> list[Figure]:
-    """What orders took while the host took much of the cores."""
-    return [
-        Figure(f"{of}, p99 while the host took {window.taken.percent:.0f} % of the cores: not counted",
-               quantile(window.measured.latencies, 0.99), "ms")
-        for window in disturbed
-    ]  # fmt: skip

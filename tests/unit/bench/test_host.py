@@ -5,7 +5,8 @@ from collections import namedtuple
 import psutil
 import pytest
 
-from bench.host import Taken, windows
+from bench.figures import Figure
+from bench.host import Taken, undisturbed, windows
 
 Times = namedtuple("Times", ["user", "idle", "steal"])
 Bare = namedtuple("Bare", ["user", "idle"])
@@ -31,11 +32,17 @@ def test_the_share_that_the_host_took(
     assert taken.figure("core").name == "core: taken by the host"
 
 
+def host_takes(monkeypatch: pytest.MonkeyPatch, percents: list[float]) -> None:
+    """So many percent of the cores in each window."""
+    counters = iter([times for part in percents for times in (Times(0, 0, 0), Times(0, 100 - part, part))])
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(counters))
+
+
 @pytest.mark.parametrize(
     ("taken", "in_order"),
     [
         ([0.0], [0]),
-        ([5.0], [0]),
+        ([2.0], [0]),
         ([28.0, 6.0, 0.0], [2, 1, 0]),
         ([28.0, 9.0, 6.0, 12.0, 30.0, 7.0], [2, 5, 1, 3, 0, 4]),
     ],
@@ -50,3 +57,18 @@ def test_windows_that_the_host_disturbed_are_measured_again_and_come_last(
     measured = iter(range(len(taken) + 1))
     assert [window.measured for window in windows(lambda: next(measured))] == in_order
     assert next(measured) == len(taken)
+
+
+def test_figures_of_disturbed_windows_stand_below_without_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    host_takes(monkeypatch, [30.0, 1.0])
+    values = iter([1.0, 2.0])
+
+    def measure() -> list[Figure]:
+        value = next(values)
+        return [Figure("speed", value, "messages/s", must=3, aim=4), Figure("beside", value, "s")]
+
+    assert undisturbed(measure) == [
+        Figure("speed", 2.0, "messages/s", must=3, aim=4),
+        Figure("beside", 2.0, "s"),
+        Figure("speed, not counted: the host took 30 % of the cores", 1.0, "messages/s"),
+    ]
