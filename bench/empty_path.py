@@ -27,7 +27,7 @@ from api.serve import serve_asgi
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.host import not_counted, windows
-from bench.orders import order_latencies
+from bench.orders import WINDOWS, order_latencies
 from bench.servers import ended_afterwards, order_path, running_servers
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
@@ -160,7 +160,7 @@ def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float, s
         uvloop.run(_until_answered(url))
         uvloop.run(order_latencies(url, [{}], [{}], orders_hz, warm_up_s))
         counted, *disturbed = windows(
-            lambda: uvloop.run(order_latencies(url, [{}], [{}], orders_hz, seconds))
+            lambda: uvloop.run(order_latencies(url, [{}], [{}], orders_hz, seconds)), WINDOWS
         )
     at = f"{orders_hz:g} orders/s, {ticks_hz} ticks/s"
     failures = sum(window.measured.failures for window in (counted, *disturbed))

@@ -13,7 +13,6 @@ T = TypeVar("T")
 
 # In quiet minutes it is 0.02 to 0.5. One busy process of two cores feels twice as much.
 _MUCH_PERCENT: Final = 2.0
-_MOST_WINDOWS: Final = 6
 
 
 class Taken:
@@ -44,13 +43,13 @@ class Window(Generic[T]):
     taken: Taken
 
 
-def windows(measure: Callable[[], T]) -> list[Window[T]]:
-    """Measure again while the host takes much of the cores, six times at most; the least taken window first.
+def windows(measure: Callable[[], T], most: int) -> list[Window[T]]:
+    """Measure again while the host takes much of the cores; `most` windows, the least taken first.
 
-    What was measured has no say in which window that is.
+    What was measured has no say in their order.
     """
     seen: list[Window[T]] = []
-    while len(seen) < _MOST_WINDOWS and not (seen and seen[-1].taken.percent <= _MUCH_PERCENT):
+    while len(seen) < most and not (seen and seen[-1].taken.percent <= _MUCH_PERCENT):
         with Taken() as taken:
             measured = measure()
         seen.append(Window(measured, taken))
@@ -58,8 +57,8 @@ def windows(measure: Callable[[], T]) -> list[Window[T]]:
 
 
 def undisturbed(measure: Callable[[], list[Figure]]) -> list[Figure]:
-    """The figures of the window that the host took least of; then what the others gave that has a mark."""
-    counted, *disturbed = windows(measure)
+    """The figures of the least taken of three windows; then what the others gave that has a mark."""
+    counted, *disturbed = windows(measure, 3)
     return counted.measured + [
         replace(figure, name=not_counted(figure.name, window.taken), must=None, aim=None)
         for window in disturbed

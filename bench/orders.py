@@ -20,6 +20,9 @@ from bench.servers import place_of
 Sender = Mapping[str, str]
 """The headers that make a request one of somebody's."""
 
+WINDOWS: Final = 6
+"""How often at most orders are sent until the host lets them; warming up takes longer than any of them."""
+
 _ANSWERED_WITHIN_S: Final = 30
 
 

@@ -20,7 +20,7 @@ from bench import empty_path
 from bench.core import reference_loop
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.host import not_counted, windows
-from bench.orders import Sender, order_latencies
+from bench.orders import WINDOWS, Sender, order_latencies
 from paceline.local.throwaway import Stack, stop, throwaway_stack
 from paceline.settings import settings
 from sandbox.traders.api import Member
@@ -92,7 +92,7 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
         way = (f"{stack.settings.api_url}/api/v1/trade/order", _BODIES, members, load.orders_hz)
         # Until Kafka's JVM has compiled its code it needs three times the CPU; a platform runs for days.
         uvloop.run(order_latencies(*way, warm_up_s))
-        counted, *disturbed = windows(lambda: uvloop.run(order_latencies(*way, seconds)))
+        counted, *disturbed = windows(lambda: uvloop.run(order_latencies(*way, seconds)), WINDOWS)
         memory = resident_mb(stack)
         healthy_after_s = stack.healthy_after_s
         began = time.perf_counter()

@@ -55,7 +55,7 @@ def test_windows_that_the_host_disturbed_are_measured_again_and_come_last(
     )
     monkeypatch.setattr(psutil, "cpu_times", lambda: next(counters))
     measured = iter(range(len(taken) + 1))
-    assert [window.measured for window in windows(lambda: next(measured))] == in_order
+    assert [window.measured for window in windows(lambda: next(measured), 6)] == in_order
     assert next(measured) == len(taken)
 
 
