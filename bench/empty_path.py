@@ -26,8 +26,8 @@ from api.asgi import OnLoop
 from api.serve import serve_asgi
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
-from bench.host import not_counted, windows
-from bench.orders import WINDOWS, order_latencies
+from bench.host import windows
+from bench.orders import WINDOWS, order_latencies, p99_not_counted
 from bench.servers import ended_afterwards, order_path, running_servers
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
@@ -169,10 +169,7 @@ def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float, s
         Figure(f"the empty way of an order, p99 ({at})", quantile(counted.measured.latencies, 0.99), "ms"),
         Figure("orders without an answer there", failures, "orders"),
         counted.taken.figure("the empty way"),
-        *(
-            Figure(not_counted("the empty way, p99", w.taken), quantile(w.measured.latencies, 0.99), "ms")
-            for w in disturbed
-        ),
+        *p99_not_counted("the empty way, p99", disturbed),
     ]
 
 

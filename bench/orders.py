@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import httptools
 import msgspec
 
+from bench.figures import Figure, quantile
+from bench.host import Window, not_counted
 from bench.servers import place_of
 
 Sender = Mapping[str, str]
@@ -128,3 +130,11 @@ async def order_latencies(
     for connection in idle:
         connection.close()
     return Answers(latencies, failures)
+
+
+def p99_not_counted(name: str, disturbed: Sequence[Window[Answers]]) -> list[Figure]:
+    """What orders took in windows of which the host took much."""
+    return [
+        Figure(not_counted(name, window.taken), quantile(window.measured.latencies, 0.99), "ms")
+        for window in disturbed
+    ]

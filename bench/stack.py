@@ -19,8 +19,8 @@ import uvloop
 from bench import empty_path
 from bench.core import reference_loop
 from bench.figures import Figure, figures_as_json, quantile, show
-from bench.host import not_counted, windows
-from bench.orders import WINDOWS, Sender, order_latencies
+from bench.host import windows
+from bench.orders import WINDOWS, Sender, order_latencies, p99_not_counted
 from paceline.local.throwaway import Stack, stop, throwaway_stack
 from paceline.settings import settings
 from sandbox.traders.api import Member
@@ -114,12 +114,7 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
         yardstick,
         *times,
         counted.taken.figure(f"order to reply {at}"),
-        *(
-            Figure(
-                not_counted(f"order to reply, p99 {at}", w.taken), quantile(w.measured.latencies, 0.99), "ms"
-            )
-            for w in disturbed
-        ),
+        *p99_not_counted(f"order to reply, p99 {at}", disturbed),
         Figure(f"orders not filled {at}", failures, "orders"),
         Figure("start until healthy, without Airflow", healthy_after_s, "s", 30),
         Figure("stop", stopped_after_s, "s", 20),

@@ -50,10 +50,7 @@ def host_takes(monkeypatch: pytest.MonkeyPatch, percents: list[float]) -> None:
 def test_windows_that_the_host_disturbed_are_measured_again_and_come_last(
     monkeypatch: pytest.MonkeyPatch, taken: list[float], in_order: list[int]
 ) -> None:
-    counters = iter(
-        [times for percent in taken for times in (Times(0, 0, 0), Times(0, 100 - percent, percent))]
-    )
-    monkeypatch.setattr(psutil, "cpu_times", lambda: next(counters))
+    host_takes(monkeypatch, taken)
     measured = iter(range(len(taken) + 1))
     assert [window.measured for window in windows(lambda: next(measured), 6)] == in_order
     assert next(measured) == len(taken)
