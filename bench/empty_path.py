@@ -26,8 +26,7 @@ from api.asgi import OnLoop
 from api.serve import serve_asgi
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
-from bench.host import windows
-from bench.orders import WINDOWS, order_latencies, p99_not_counted
+from bench.orders import order_latencies, order_times
 from bench.servers import ended_afterwards, order_path, running_servers
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
@@ -159,17 +158,14 @@ def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float, s
         stack.enter_context(part(environment, "prices", ticks_hz, stands_for="feed"))
         uvloop.run(_until_answered(url))
         uvloop.run(order_latencies(url, [{}], [{}], orders_hz, warm_up_s))
-        counted, *disturbed = windows(
-            lambda: uvloop.run(order_latencies(url, [{}], [{}], orders_hz, seconds)), WINDOWS
-        )
+        orders = order_times(url, [{}], [{}], orders_hz, seconds)
     at = f"{orders_hz:g} orders/s, {ticks_hz} ticks/s"
-    failures = sum(window.measured.failures for window in (counted, *disturbed))
     return [
-        Figure(f"the empty way of an order, p50 ({at})", quantile(counted.measured.latencies, 0.50), "ms"),
-        Figure(f"the empty way of an order, p99 ({at})", quantile(counted.measured.latencies, 0.99), "ms"),
-        Figure("orders without an answer there", failures, "orders"),
-        counted.taken.figure("the empty way"),
-        *p99_not_counted("the empty way, p99", disturbed),
+        Figure(f"the empty way of an order, p50 ({at})", quantile(orders.latencies, 0.50), "ms"),
+        Figure(f"the empty way of an order, p99 ({at})", quantile(orders.latencies, 0.99), "ms"),
+        Figure("orders without an answer there", orders.failures, "orders"),
+        orders.taken.figure("the empty way"),
+        *orders.p99_not_counted("the empty way, p99"),
     ]
 
 

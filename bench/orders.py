@@ -8,22 +8,21 @@ through: a client of a machine of its own would not wait for our cores.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import httptools
 import msgspec
+import uvloop
 
 from bench.figures import Figure, quantile
-from bench.host import Window, not_counted
+from bench.host import Taken, Window, not_counted, windows
 from bench.servers import place_of
 
 Sender = Mapping[str, str]
 """The headers that make a request one of somebody's."""
-
-WINDOWS: Final = 6
-"""How often at most orders are sent until the host lets them; warming up takes longer than any of them."""
 
 _ANSWERED_WITHIN_S: Final = 30
 
@@ -132,9 +131,28 @@ async def order_latencies(
     return Answers(latencies, failures)
 
 
-def p99_not_counted(name: str, disturbed: Sequence[Window[Answers]]) -> list[Figure]:
-    """What orders took in windows of which the host took much."""
-    return [
-        Figure(not_counted(name, window.taken), quantile(window.measured.latencies, 0.99), "ms")
-        for window in disturbed
-    ]
+@dataclass(frozen=True)
+class OrderTimes:
+    """Milliseconds of the window that counts, and how many orders of all were not answered 200."""
+
+    latencies: list[float]
+    failures: int
+    taken: Taken
+    disturbed: list[Window[Answers]]
+
+    def p99_not_counted(self, name: str) -> list[Figure]:
+        """What orders took in windows of which the host took much."""
+        return [
+            Figure(not_counted(name, window.taken), quantile(window.measured.latencies, 0.99), "ms")
+            for window in self.disturbed
+        ]
+
+
+def order_times(
+    url: str, bodies: Sequence[Mapping[str, str]], senders: Sequence[Sender], orders_hz: float, seconds: float
+) -> OrderTimes:
+    """As `order_latencies`, sent again while the host takes much of the cores: warming up took longer."""
+    seen = windows(lambda: uvloop.run(order_latencies(url, bodies, senders, orders_hz, seconds)), 6)
+    counted, *disturbed = seen
+    failures = sum(window.measured.failures for window in seen)
+    return OrderTimes(counted.measured.latencies, failures, counted.taken, disturbed)

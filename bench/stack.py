@@ -19,8 +19,7 @@ import uvloop
 from bench import empty_path
 from bench.core import reference_loop
 from bench.figures import Figure, figures_as_json, quantile, show
-from bench.host import windows
-from bench.orders import WINDOWS, Sender, order_latencies, p99_not_counted
+from bench.orders import Sender, order_latencies, order_times
 from paceline.local.throwaway import Stack, stop, throwaway_stack
 from paceline.settings import settings
 from sandbox.traders.api import Member
@@ -92,7 +91,7 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
         way = (f"{stack.settings.api_url}/api/v1/trade/order", _BODIES, members, load.orders_hz)
         # Until Kafka's JVM has compiled its code it needs three times the CPU; a platform runs for days.
         uvloop.run(order_latencies(*way, warm_up_s))
-        counted, *disturbed = windows(lambda: uvloop.run(order_latencies(*way, seconds)), WINDOWS)
+        orders = order_times(*way, seconds)
         memory = resident_mb(stack)
         healthy_after_s = stack.healthy_after_s
         began = time.perf_counter()
@@ -101,11 +100,9 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
     yardstick = reference_loop(1)
     empty = empty_path.measure(load.orders_hz, load.ticks_hz, seconds, warm_up_s, shards)
     at = f"({load.orders_hz:g} orders/s, {load.ticks_hz} ticks/s)"
-    latencies = counted.measured.latencies
-    failures = sum(window.measured.failures for window in (counted, *disturbed))
     times = [
-        Figure(f"order to reply, {name} {at}", quantile(latencies, share), "ms", must, aim, limit.value,
-               "the empty way of an order")
+        Figure(f"order to reply, {name} {at}", quantile(orders.latencies, share), "ms", must, aim,
+               limit.value, "the empty way of an order")
         for name, share, must, aim, limit in zip(
             ("p50", "p99"), (0.50, 0.99), load.musts_ms, load.aims_ms, empty, strict=False
         )
@@ -113,9 +110,9 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
     return [
         yardstick,
         *times,
-        counted.taken.figure(f"order to reply {at}"),
-        *p99_not_counted(f"order to reply, p99 {at}", disturbed),
-        Figure(f"orders not filled {at}", failures, "orders"),
+        orders.taken.figure(f"order to reply {at}"),
+        *orders.p99_not_counted(f"order to reply, p99 {at}"),
+        Figure(f"orders not filled {at}", orders.failures, "orders"),
         Figure("start until healthy, without Airflow", healthy_after_s, "s", 30),
         Figure("stop", stopped_after_s, "s", 20),
         Figure("memory of the stack, without Airflow", memory, "MB"),
