@@ -38,7 +38,7 @@ $(VENV)/.python: requirements.txt
 	@set -e; \
 	if ! [ -x $(BIN)/python ]; then \
 	  any=$$(command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3); \
-	  found=$$("$$any" paceline/local/interpreters.py $$PYTHON) || { \
+	  found=$$("$$any" paceline/build/interpreters.py $$PYTHON) || { \
 	    echo 'Python 3.11, 3.12 or 3.13 is needed: install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1; }; \
 	  echo "making $(VENV) with $$("$$found" --version) ($$found)"; "$$found" -m venv $(VENV); fi; \
 	echo "installing the locked requirements (about 2 GB)"; \
@@ -48,8 +48,8 @@ $(VENV)/.python: requirements.txt
 	  $(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt; \
 	touch $@
 
-$(VENV)/.installed: $(VENV)/.python pyproject.toml paceline/local/kafka-jars.lock paceline/local/engine-compiler.lock \
-  $(wildcard paceline/core/*.py paceline/engine/*.py paceline/messages/*.py paceline/local/engine_*.py) $(shell find dbt/models dbt/macros dbt/dbt_project.yml -type f 2>/dev/null)
+$(VENV)/.installed: $(VENV)/.python pyproject.toml paceline/local/servers/kafka-jars.lock paceline/build/engine-compiler.lock \
+  $(wildcard paceline/core/*.py paceline/engine/*.py paceline/messages/*.py paceline/build/engine_*.py) $(shell find dbt/models dbt/macros dbt/dbt_project.yml -type f 2>/dev/null)
 	@set -e; \
 	if ! [ -x $(BIN)/paceline ] || [ pyproject.toml -nt $@ ]; then \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; fi; \

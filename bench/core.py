@@ -22,7 +22,7 @@ from time import perf_counter
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, show
 from bench.host import undisturbed
-from paceline import compiled
+from paceline.build import compiled
 from paceline.core.money import SCALE
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound

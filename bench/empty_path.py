@@ -35,8 +35,8 @@ from paceline.adapters.redis import connect as streams
 from paceline.adapters.redis.hot import HotClient
 from paceline.adapters.redis.replies import RedisReplies
 from paceline.core.ids import shard_of
-from paceline.local.ports import free_port
-from paceline.local.process import spawn
+from paceline.local.processes.ports import free_port
+from paceline.local.processes.process import spawn
 from paceline.messages.inbound import PlaceOrder
 from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.log_form import decode_effects, decode_messages, encode_effects

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from bench.figures import Figure, figures_as_json, show
 from bench.servers import Servers, running_servers
 from paceline.adapters.kafka.topics import ENGINE_IN
-from paceline.local.ports import free_port
+from paceline.local.processes.ports import free_port
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import decode_messages
 from paceline.settings import Settings, load

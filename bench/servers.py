@@ -17,13 +17,13 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from paceline.adapters.kafka.topics import TOPICS, ensure_topics
 from paceline.adapters.postgres.migrate import migrate
-from paceline.local import server
-from paceline.local.kafka import LocalKafka
-from paceline.local.ports import free_port
-from paceline.local.postgres import LocalPostgres
-from paceline.local.process import spawn
-from paceline.local.redis import LocalRedis
-from paceline.local.scheduling import going_first, going_first_by
+from paceline.local.processes.ports import free_port
+from paceline.local.processes.process import spawn
+from paceline.local.processes.scheduling import going_first, going_first_by
+from paceline.local.servers import server
+from paceline.local.servers.kafka import LocalKafka
+from paceline.local.servers.postgres import LocalPostgres
+from paceline.local.servers.redis import LocalRedis
 from paceline.settings import settings
 
 _numbers = count(1)

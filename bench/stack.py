@@ -20,7 +20,7 @@ from bench import empty_path
 from bench.core import reference_loop
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.orders import Sender, order_latencies, order_times
-from paceline.local.throwaway import Stack, stop, throwaway_stack
+from paceline.local.stack.throwaway import Stack, stop, throwaway_stack
 from paceline.settings import settings
 from sandbox.traders.api import Member
 

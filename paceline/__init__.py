@@ -2,7 +2,7 @@
 
 import sys
 
-from paceline.compiled import Finder
+from paceline.build.compiled import Finder
 
 __version__ = "0.1.0"
 

@@ -8,7 +8,7 @@ import typer
 
 def beat(service: Annotated[str, typer.Argument(help="engine, writer, router or feed.")]) -> None:
     """Exit code 0 when the service's last heartbeat in Redis says that all is well."""
-    from paceline.local import probes
+    from paceline.local.supervisor import probes
     from paceline.settings import settings
 
     problem = probes.beats(settings().cache_url, service)(0)

@@ -15,7 +15,7 @@ _HOUR_S = 3600.0
 
 def docs() -> None:
     """Serve the documentation of the dbt models on PACELINE_DOCS_PORT; renewed from the database hourly."""
-    from paceline.local import dbt
+    from paceline.local.stack import dbt
     from paceline.settings import settings
 
     have = settings()

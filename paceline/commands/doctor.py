@@ -10,7 +10,8 @@ def doctor() -> None:
     from rich.console import Console
 
     from paceline.local import doctor as checks
-    from paceline.local import stack, state
+    from paceline.local.stack import services as stack
+    from paceline.local.supervisor import state
     from paceline.settings import load
 
     settings = load(os.environ)

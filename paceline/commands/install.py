@@ -8,7 +8,9 @@ import typer
 
 def install() -> None:
     """Fetch Kafka's jars (by SHA-256), prepare them, compile the engine; write dbt's manifest and pages."""
-    from paceline.local import dbt, engine_build, jars, kafka_cache
+    from paceline.build import engine_build
+    from paceline.local.servers import jars, kafka_cache
+    from paceline.local.stack import dbt
 
     count = jars.install(lambda line: print(f"  {line}", flush=True))
     print(f"Kafka's jars: {count} fetched, {len(jars.locked())} in {jars.folder()}", flush=True)

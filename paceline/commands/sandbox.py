@@ -96,7 +96,7 @@ def nightly(
     ] = None,
 ) -> None:
     """The demo's operator: triggers the nightly DAG for the running day, every ten minutes."""
-    from paceline.local import airflow
+    from paceline.local.stack import airflow
     from paceline.settings import settings
     from sandbox.nightly_trigger import Airflow, run
 

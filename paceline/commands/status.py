@@ -12,7 +12,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs; `healthy` says all in one.")] = False,
 ) -> None:
     """Health of each service, consumer lag, age of the last price and snapshot. Exit code 0 if healthy."""
-    from paceline.local.status import collect
+    from paceline.local.stack.status import collect
     from paceline.settings import load
 
     found = collect(load(os.environ))

@@ -27,8 +27,8 @@ def up(
 
     Data lies under PACELINE_VAR_DIR (`var/`), logs under its `log/`. Ctrl-C stops everything.
     """
-    from paceline.local.run import run
-    from paceline.local.stack import Wishes
+    from paceline.local.stack.run import run
+    from paceline.local.stack.services import Wishes
 
     arguments: list[str] = []
     for path in feed or ():

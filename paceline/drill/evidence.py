@@ -15,7 +15,7 @@ from paceline.adapters.kafka.log_scan import scan
 from paceline.adapters.kafka.topics import ENGINE_OUT
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.engine import Engine
-from paceline.local.throwaway import Stack
+from paceline.local.stack.throwaway import Stack
 from paceline.messages.inbound import USER_TYPES, User
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import decode_effects

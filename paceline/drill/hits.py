@@ -15,10 +15,10 @@ from msgspec import Struct
 from paceline.core.errors import AppError
 from paceline.drill.load import Load
 from paceline.drill.schedule import Act
-from paceline.local import process
-from paceline.local.server import last_line
-from paceline.local.service import HEALTHY
-from paceline.local.throwaway import Stack
+from paceline.local.processes import process
+from paceline.local.servers.server import last_line
+from paceline.local.stack.throwaway import Stack
+from paceline.local.supervisor.service import HEALTHY
 
 WELL_WITHIN_S: Final = 120.0
 _LOOK_S: Final = 0.1

@@ -20,7 +20,7 @@ from paceline.drill.hits import Hit, NotRecovered, carry_out, silent_exchange
 from paceline.drill.load import MEMBERS, Load
 from paceline.drill.report import Report, as_json, progress
 from paceline.drill.schedule import Act
-from paceline.local.throwaway import Stack, throwaway_stack
+from paceline.local.stack.throwaway import Stack, throwaway_stack
 
 _QUIET_WITHIN_S: Final = 90.0
 _LOOK_S: Final = 0.5

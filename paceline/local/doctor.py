@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from paceline import compiled
+from paceline.build import compiled
 from paceline.core.errors import AppError
-from paceline.local import jars, ports, postgres
-from paceline.local.scheduling import may_go_first
-from paceline.local.service import Service
+from paceline.local.processes import ports
+from paceline.local.processes.scheduling import may_go_first
+from paceline.local.servers import jars, postgres
+from paceline.local.supervisor.service import Service
 from paceline.settings import Settings
 
 OLDEST_PYTHON = (3, 11)

@@ -7,7 +7,6 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaProducer
 
-from paceline import compiled
 from paceline.adapters.kafka.log_reader import LogBounds, Record
 from paceline.adapters.kafka.log_scan import last_position_out
 from paceline.adapters.kafka.producer import Outlet, make_producer
@@ -15,6 +14,7 @@ from paceline.adapters.kafka.topics import ENGINE_OUT
 from paceline.adapters.postgres import installation
 from paceline.adapters.postgres.dead_letters import LONGEST_RAW_BYTES, DeadLetter
 from paceline.adapters.postgres.session import Session
+from paceline.build import compiled
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound
 from paceline.messages.log_form import Undecodable, decode_messages, encode_effects

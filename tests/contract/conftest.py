@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from paceline.adapters.postgres.pool import Pool
-from paceline.local.ports import free_port
+from paceline.local.processes.ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.log_scan import scan
 from paceline.adapters.kafka.topics import ENGINE_IN, ensure_topics
 from paceline.core.errors import TransientError
-from paceline.local.kafka import LocalKafka
-from paceline.local.ports import free_port
-from paceline.local.server import Running, start
+from paceline.local.processes.ports import free_port
+from paceline.local.servers.kafka import LocalKafka
+from paceline.local.servers.server import Running, start
 from paceline.messages.inbound import Deposit, HaltMarket
 from paceline.messages.log_form import decode_messages
 from paceline.ports.instructions import InstructionLog

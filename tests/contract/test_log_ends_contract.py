@@ -8,7 +8,7 @@ from paceline.adapters.kafka.log_ends import KafkaLogEnds
 from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.core.errors import TransientError
-from paceline.local.ports import free_port
+from paceline.local.processes.ports import free_port
 from paceline.ports.warehouse import LogEnds
 from tests.support.fakes.store import lost
 from tests.support.fakes.warehouse import FakeLogEnds

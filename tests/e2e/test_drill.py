@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from paceline.drill.schedule import SERVICES
-from paceline.local.throwaway import PACELINE
+from paceline.local.stack.throwaway import PACELINE
 
 SEED = 20
 

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 import pytest
 
-from paceline.local.throwaway import Stack, throwaway_stack
+from paceline.local.stack.throwaway import Stack, throwaway_stack
 from sandbox.traders.api import Member
 
 QUIET = ("airflow", "traders", "docs")

@@ -25,10 +25,10 @@ from werkzeug.test import TestResponse
 from paceline.adapters.kafka.producer import EngineLog
 from paceline.adapters.kafka.topics import ensure_topics
 from paceline.core.money import format_decimal, parse_decimal
-from paceline.local import server
-from paceline.local.kafka import LocalKafka
-from paceline.local.ports import free_port
-from paceline.local.redis import LocalRedis
+from paceline.local.processes.ports import free_port
+from paceline.local.servers import server
+from paceline.local.servers.kafka import LocalKafka
+from paceline.local.servers.redis import LocalRedis
 from paceline.messages.inbound import ConfigureMarket, Inbound, PriceUpdate
 from paceline.settings import Settings, load
 from sandbox.mailbox.app import create_app as create_mailbox

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from paceline import compiled
+from paceline.build import compiled
 from paceline.engine import Engine
 from tests.support.agreement import apply_line
 from tests.support.engine_messages import Scenario

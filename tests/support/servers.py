@@ -16,11 +16,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from paceline.local import server
-from paceline.local.kafka import LocalKafka
-from paceline.local.ports import free_port
-from paceline.local.postgres import LocalPostgres
-from paceline.local.redis import LocalRedis
+from paceline.local.processes.ports import free_port
+from paceline.local.servers import server
+from paceline.local.servers.kafka import LocalKafka
+from paceline.local.servers.postgres import LocalPostgres
+from paceline.local.servers.redis import LocalRedis
 
 __all__ = ["free_port", "in_database", "open_folder"]
 

@@ -9,7 +9,7 @@ from flask import Flask
 from psycopg import sql
 
 from api import close, create_app
-from paceline.local import server
+from paceline.local.servers import server
 from tests.support.api_stack import Member, Stack, running_stack, sign_in
 from tests.support.servers import in_database, open_folder
 

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from api import close, create_app
-from paceline.local.ports import free_port
+from paceline.local.processes.ports import free_port
 from tests.support.api_stack import BTC, Member, Stack, eventually, sign_in
 from tests.support.frozen import freeze, thaw
 

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from paceline.local.ports import free_port
+from paceline.local.processes.ports import free_port
 from tests.support.api_stack import BTC, Stack, eventually, start_command, stop
 from tests.support.frozen import freeze, thaw
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from paceline.local import kafka, kafka_cache, server
-from paceline.local.kafka import LocalKafka
-from paceline.local.ports import free_port
+from paceline.local.processes.ports import free_port
+from paceline.local.servers import kafka, kafka_cache, server
+from paceline.local.servers.kafka import LocalKafka
 
 
 def _kafka(folder: Path) -> LocalKafka:

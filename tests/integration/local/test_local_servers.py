@@ -11,11 +11,11 @@ import redis
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from paceline.local import server
-from paceline.local.kafka import LocalKafka
-from paceline.local.postgres import LocalPostgres
-from paceline.local.process import is_alive
-from paceline.local.redis import LocalRedis
+from paceline.local.processes.process import is_alive
+from paceline.local.servers import server
+from paceline.local.servers.kafka import LocalKafka
+from paceline.local.servers.postgres import LocalPostgres
+from paceline.local.servers.redis import LocalRedis
 from tests.support.servers import free_port, in_database
 
 

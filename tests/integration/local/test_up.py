@@ -16,8 +16,9 @@ import psutil
 import psycopg
 import pytest
 
-from paceline.local import leftovers, stack
-from paceline.local.process import is_alive
+from paceline.local.processes import leftovers
+from paceline.local.processes.process import is_alive
+from paceline.local.stack import services as stack
 from paceline.settings import PREFIX, Settings, load
 from tests.support.servers import free_port
 

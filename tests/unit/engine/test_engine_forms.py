@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from paceline import compiled
+from paceline.build import compiled, engine_build
 from paceline.core.errors import PermanentError, ValidationError
-from paceline.local import doctor, engine_build
+from paceline.local import doctor
 from paceline.local.doctor import Level
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,7 +87,7 @@ def loaded(root: Path) -> tuple[str, str]:
 
 @needs_compiler
 @pytest.mark.parametrize(
-    "changed", ["engine/numbers.py", "core/money.py", "messages/inbound.py", "local/engine_compiler.py"]
+    "changed", ["engine/numbers.py", "core/money.py", "messages/inbound.py", "build/engine_compiler.py"]
 )
 def test_a_build_serves_its_own_sources_only(copy: Path, changed: str) -> None:
     form, file = loaded(copy)

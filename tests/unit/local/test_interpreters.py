@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from paceline.local import interpreters
-from paceline.local.interpreters import Found, choose, probe, weighed
+from paceline.build import interpreters
+from paceline.build.interpreters import Found, choose, probe, weighed
 
 
 def found(name: str, work_ms: float, *, has_headers: bool = True) -> Found:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from paceline import compiled
+from paceline.build import compiled
 from paceline.cli import COMMANDS
-from paceline.local import stack
+from paceline.local.stack import services as stack
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -119,9 +119,9 @@ def test_without_a_fitting_python_make_says_which_it_needs(tmp_path: Path) -> No
     (tools / "python3").chmod(0o755)
     for name in ("Makefile", "requirements.txt", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    lock = tmp_path / "paceline" / "local" / "kafka-jars.lock"
+    lock = tmp_path / "paceline" / "local" / "servers" / "kafka-jars.lock"
     lock.parent.mkdir(parents=True)
-    lock.write_bytes((ROOT / "paceline" / "local" / "kafka-jars.lock").read_bytes())
+    lock.write_bytes((ROOT / "paceline" / "local" / "servers" / "kafka-jars.lock").read_bytes())
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MAKE"))
     }

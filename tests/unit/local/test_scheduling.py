@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from paceline.local import doctor, stack
+from paceline.local import doctor
 from paceline.local.doctor import Level
-from paceline.local.process import spawn
-from paceline.local.scheduling import ORDER_PATH, may_go_first, take_place
+from paceline.local.processes.process import spawn
+from paceline.local.processes.scheduling import ORDER_PATH, may_go_first, take_place
+from paceline.local.stack import services as stack
 from paceline.settings import Settings, load
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems schedule by other rules")

@@ -14,10 +14,14 @@ import pytest
 
 from paceline.adapters.redis.heartbeats import together
 from paceline.core.errors import ValidationError
-from paceline.local import airflow, doctor, jars, logs, postgres, secrets, stack, status
+from paceline.local import doctor
 from paceline.local.doctor import Level
-from paceline.local.ports import free_port, is_free, taken
-from paceline.local.server import ServerFailed, last_line
+from paceline.local.processes import logs
+from paceline.local.processes.ports import free_port, is_free, taken
+from paceline.local.servers import jars, postgres
+from paceline.local.servers.server import ServerFailed, last_line
+from paceline.local.stack import airflow, secrets, status
+from paceline.local.stack import services as stack
 from paceline.settings import Settings, load
 from tests.support.servers import open_folder
 

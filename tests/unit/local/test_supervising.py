@@ -11,12 +11,13 @@ from pathlib import Path
 
 import psutil
 
-from paceline.local import leftovers, probes, state
-from paceline.local.keeper import GOOD_RUN_S, Keeper, next_pause_s
-from paceline.local.ports import free_port
-from paceline.local.process import is_alive
-from paceline.local.service import Service, State
-from paceline.local.supervisor import Supervisor
+from paceline.local.processes import leftovers
+from paceline.local.processes.ports import free_port
+from paceline.local.processes.process import is_alive
+from paceline.local.supervisor import probes, state
+from paceline.local.supervisor.runner import GOOD_RUN_S, Keeper, next_pause_s
+from paceline.local.supervisor.service import Service, State
+from paceline.local.supervisor.supervisor import Supervisor
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from paceline.local import state
-from paceline.local.process import spawn
+from paceline.local.processes.process import spawn
+from paceline.local.supervisor import state
 from paceline.settings import PREFIX, Settings, load
 
 PACELINE = str(Path(sys.executable).with_name("paceline"))

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import psutil
 
-from paceline.local.scheduling import take_place
+from paceline.local.processes.scheduling import take_place
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from paceline.local.stack import BIN, ROOT
+from paceline.local.stack.services import BIN, ROOT
 
 PROJECT = ROOT / "dbt"
 _QUIET = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "False", "DO_NOT_TRACK": "1"}

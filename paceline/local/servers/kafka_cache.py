@@ -7,9 +7,9 @@ other jars or another Java, and starts without it.
 import tempfile
 from pathlib import Path
 
-from paceline.local import kafka, server
-from paceline.local.ports import free_port
-from paceline.local.server import ServerFailed
+from paceline.local.processes.ports import free_port
+from paceline.local.servers import kafka, server
+from paceline.local.servers.server import ServerFailed
 
 # Java writes the cache while it stops: some 10 s of both cores, more on a busy machine.
 _STOP_S = 180

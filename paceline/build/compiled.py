@@ -20,9 +20,9 @@ from types import ModuleType
 from paceline.core.errors import PermanentError
 from paceline.settings import one
 
-PACKAGE = Path(__file__).parent
-COMPILER = PACKAGE / "local" / "engine_compiler.py"
-COMPILER_LOCK = PACKAGE / "local" / "engine-compiler.lock"
+PACKAGE = Path(__file__).parents[1]
+COMPILER = PACKAGE / "build" / "engine_compiler.py"
+COMPILER_LOCK = PACKAGE / "build" / "engine-compiler.lock"
 LIBRARY = "paceline_engine"
 """Of mypyc's: one library holds all the code, and each module is a small front to it."""
 _COMPILED = ("paceline.engine.", f"{LIBRARY}__mypyc")

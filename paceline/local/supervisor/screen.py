@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from paceline.local.keeper import Keeper
-from paceline.local.service import HEALTHY, State
+from paceline.local.supervisor.runner import Keeper
+from paceline.local.supervisor.service import HEALTHY, State
 
 _COLOUR = {
     State.UP: "green",

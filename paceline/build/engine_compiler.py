@@ -1,4 +1,4 @@
-"""Compiles the engine with mypyc: `python -m paceline.local.engine_compiler FOLDER`.
+"""Compiles the engine with mypyc: `python -m paceline.build.engine_compiler FOLDER`.
 
 Run by `engine_build`, in a process that has the compiler's own packages on its path.
 """
@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from paceline.compiled import LIBRARY
+from paceline.build.compiled import LIBRARY
 
 # The package's front stays Python, and so do the rows of snapshots: they are msgspec's structs.
 _NOT_COMPILED = ("__init__.py", "snapshot.py")

@@ -8,11 +8,15 @@ from zlib import crc32
 
 from rich.console import Console
 
-from paceline.local import airflow, doctor, leftovers, secrets, stack, state
-from paceline.local.keeper import Keeper
-from paceline.local.screen import Screen
-from paceline.local.stack import Wishes
-from paceline.local.supervisor import Supervisor
+from paceline.local import doctor
+from paceline.local.processes import leftovers
+from paceline.local.stack import airflow, secrets
+from paceline.local.stack import services as stack
+from paceline.local.stack.services import Wishes
+from paceline.local.supervisor import state
+from paceline.local.supervisor.runner import Keeper
+from paceline.local.supervisor.screen import Screen
+from paceline.local.supervisor.supervisor import Supervisor
 from paceline.settings import PREFIX, Settings, load, sources
 
 

@@ -4,7 +4,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from paceline.local.server import LocalServer
+from paceline.local.servers.server import LocalServer
 
 
 @dataclass

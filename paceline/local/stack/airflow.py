@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from paceline.local import probes
-from paceline.local.service import POLITELY, Service
+from paceline.local.supervisor import probes
+from paceline.local.supervisor.service import POLITELY, Service
 from paceline.settings import Settings
 
 USER = "admin"

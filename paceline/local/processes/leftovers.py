@@ -9,7 +9,7 @@ from typing import Final
 
 import psutil
 
-from paceline.local import process
+from paceline.local.processes import process
 
 MARK: Final = "SUPERVISED_BY_PACELINE"  # not a setting, so not PACELINE_…
 _PR_SET_CHILD_SUBREAPER = 36

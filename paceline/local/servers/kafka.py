@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from paceline.local import jars
-from paceline.local.server import LocalServer, ServerFailed
+from paceline.local.servers import jars
+from paceline.local.servers.server import LocalServer, ServerFailed
 
 _CLUSTER = "cGFjZWxpbmUtb25lLW5vZA"  # 16 bytes in base64, as Kafka wants them; one node needs no secret here
 

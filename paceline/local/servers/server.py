@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paceline.core.errors import AppError
-from paceline.local import ports, process
+from paceline.local.processes import ports, process
 
 
 class ServerFailed(AppError):

@@ -22,8 +22,8 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from paceline.local import process
-from paceline.local.server import LocalServer, ServerFailed
+from paceline.local.processes import process
+from paceline.local.servers.server import LocalServer, ServerFailed
 
 SUPERUSER = "postgres"
 OWNER = "paceline"

@@ -1,6 +1,6 @@
 """Which Python to install with: the first that is found, or another that is clearly faster.
 
-    python3 paceline/local/interpreters.py [PYTHON]
+    python3 paceline/build/interpreters.py [PYTHON]
 
 Prints its path; what was weighed goes to standard error. `make` runs this before anything is installed, with
 whatever Python there is, so it needs nothing but the standard library.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from paceline.local.server import LocalServer
+from paceline.local.servers.server import LocalServer
 
 
 class State(StrEnum):

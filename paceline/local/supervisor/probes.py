@@ -10,7 +10,7 @@ import msgspec
 import redis
 
 from paceline.adapters.redis.heartbeats import heartbeats
-from paceline.local.service import Probe
+from paceline.local.supervisor.service import Probe
 
 _TIMEOUT_S = 2.0
 _GOOD = ("ok", "running")

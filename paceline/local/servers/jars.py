@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from paceline.local.server import ServerFailed
+from paceline.local.servers.server import ServerFailed
 
 LOCK = Path(__file__).with_name("kafka-jars.lock")
 _AT_ONCE = 6

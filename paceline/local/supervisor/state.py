@@ -12,8 +12,8 @@ from typing import Any, Final
 import psutil
 
 from paceline.core.errors import ConflictError
-from paceline.local.keeper import Keeper
-from paceline.local.service import HEALTHY
+from paceline.local.supervisor.runner import Keeper
+from paceline.local.supervisor.service import HEALTHY
 
 STALE_S: Final = 15.0  # a supervisor writes every two seconds
 

@@ -9,7 +9,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from paceline import compiled
+from paceline.build import compiled
 
 _LONGEST_S = 600
 
@@ -44,7 +44,7 @@ def _build(build: Path) -> None:
             "--require-hashes",
         )
         _run("the compiler could not be fetched", "pip", "install", *options, "--target", tools, "-r", lock)
-        _run("it did not compile", "paceline.local.engine_compiler", made, path=tools)
+        _run("it did not compile", "paceline.build.engine_compiler", made, path=tools)
         if build.name != compiled.key():
             raise BuildFailed("the sources changed while they were compiled; run `paceline install` again")
         if not build.is_dir():

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Final
 
 from paceline.core.errors import ValidationError
-from paceline.local import airflow, probes
-from paceline.local.kafka import LocalKafka
-from paceline.local.postgres import LocalPostgres
-from paceline.local.redis import LocalRedis
-from paceline.local.scheduling import going_first_by
-from paceline.local.server import LocalServer
-from paceline.local.service import POLITELY, Service
+from paceline.local.processes.scheduling import going_first_by
+from paceline.local.servers.kafka import LocalKafka
+from paceline.local.servers.postgres import LocalPostgres
+from paceline.local.servers.redis import LocalRedis
+from paceline.local.servers.server import LocalServer
+from paceline.local.stack import airflow
+from paceline.local.supervisor import probes
+from paceline.local.supervisor.service import POLITELY, Service
 from paceline.settings import Settings
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 BIN: Final = Path(sys.executable).parent
 
 # Arguments of `paceline` for each service of ours.

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from paceline.local import leftovers, logs, state
-from paceline.local.keeper import Keeper
-from paceline.local.service import Service
+from paceline.local.processes import leftovers, logs
+from paceline.local.supervisor import state
+from paceline.local.supervisor.runner import Keeper
+from paceline.local.supervisor.service import Service
 
 # Seconds that each phase of stopping gets before the rest is killed; together below 20.
 PATIENCE_S: Final = (7.0, 5.0, 5.0)

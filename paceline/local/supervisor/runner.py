@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from paceline.core.errors import AppError
-from paceline.local import ports, process
-from paceline.local.server import last_line
-from paceline.local.service import HEALTHY, Service, State
+from paceline.local.processes import ports, process
+from paceline.local.servers.server import last_line
+from paceline.local.supervisor.service import HEALTHY, Service, State
 
 FIRST_PAUSE_S: Final = 1.0
 GOOD_RUN_S: Final = 60.0  # after which a death counts as the first again

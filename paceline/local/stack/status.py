@@ -6,7 +6,7 @@ from typing import Any
 import redis
 
 from paceline.adapters.redis.heartbeats import heartbeats, together
-from paceline.local import state
+from paceline.local.supervisor import state
 from paceline.settings import Settings
 
 _TIMEOUT_S = 2.0

@@ -1,0 +1,1 @@
+"""The compiled form of the engine, and which Python to install with."""

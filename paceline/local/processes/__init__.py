@@ -1,0 +1,1 @@
+"""Child processes: starting, ending, ports, log files, scheduling."""

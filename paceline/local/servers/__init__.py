@@ -1,0 +1,1 @@
+"""The local Postgres, Redis and Kafka, from Python wheels and Maven jars."""

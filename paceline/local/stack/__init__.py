@@ -1,0 +1,1 @@
+"""The services of `paceline up`, how they are started, and how they report."""

@@ -1,0 +1,1 @@
+"""Runs services: starts them in order, probes them, restarts them, ends them."""
