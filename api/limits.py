@@ -14,7 +14,7 @@ from redis.asyncio import ConnectionPool
 from werkzeug.exceptions import TooManyRequests
 
 from api.context import settings as settings_of_app
-from paceline.adapters.awaiting import wait_for
+from paceline.adapters.runtime.awaiting import wait_for
 from paceline.settings import Settings
 
 _PER_EMAIL: Final = RateLimitItemPerMinute(5, 10)

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api import MAX_BODY_BYTES, close, create_app
 from api.asgi import OnLoop
-from paceline.logs import set_up_logs
+from paceline.adapters.runtime.logs import set_up_logs
 from paceline.settings import Settings
 
 _log = structlog.get_logger("api")

@@ -31,9 +31,9 @@ from bench.servers import ended_afterwards, order_path, running_servers
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
-from paceline.adapters.redis import connect as streams
-from paceline.adapters.redis.hot import HotClient
-from paceline.adapters.redis.replies import RedisReplies
+from paceline.adapters.redis import client as streams
+from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.core.ids import shard_of
 from paceline.local.processes.ports import free_port
 from paceline.local.processes.process import spawn

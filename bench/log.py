@@ -29,9 +29,10 @@ from bench.servers import Servers, make_topic, place_of, running_servers, stamp_
 from paceline.adapters.kafka.log_reader import LogBounds, LogReader
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
-from paceline.adapters.postgres import history, installation, snapshots
-from paceline.adapters.postgres.session import Connection, Session
-from paceline.adapters.postgres.snapshots import SnapshotHead
+from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.operations import installation, snapshots
+from paceline.adapters.postgres.operations.snapshots import SnapshotHead
+from paceline.adapters.postgres.trading import history
 from paceline.engine import Engine
 from paceline.engine.snapshot import SCHEMA_VERSION
 from paceline.messages.inbound import Inbound, PriceUpdate

@@ -6,25 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paceline.adapters.awaiting import pause
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import EngineLog
-from paceline.adapters.notify.resend import ResendNotifier
-from paceline.adapters.postgres.account_state import PostgresAccountState
-from paceline.adapters.postgres.answers import PostgresAnswers
-from paceline.adapters.postgres.control import PostgresControl
-from paceline.adapters.postgres.market_book import PostgresMarketBook
-from paceline.adapters.postgres.members import PostgresMembers
-from paceline.adapters.postgres.pool import Pool
-from paceline.adapters.postgres.records import PostgresRecords
-from paceline.adapters.redis.hot import (
-    HotClient,
-    RedisAccountState,
-    RedisPrices,
-    all_heartbeats,
-    ping,
-)
-from paceline.adapters.redis.replies import RedisReplies
+from paceline.adapters.notify.resend.client import ResendNotifier
+from paceline.adapters.postgres.connections.pool import Pool
+from paceline.adapters.postgres.identity.members import PostgresMembers
+from paceline.adapters.postgres.market.market_book import PostgresMarketBook
+from paceline.adapters.postgres.operations.control import PostgresControl
+from paceline.adapters.postgres.trading.account_state import PostgresAccountState
+from paceline.adapters.postgres.trading.answers import PostgresAnswers
+from paceline.adapters.postgres.trading.closed_orders import PostgresRecords
+from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.market import RedisPrices
+from paceline.adapters.redis.operations import all_heartbeats, ping
+from paceline.adapters.redis.trading.account_state import RedisAccountState
+from paceline.adapters.redis.trading.replies import RedisReplies
+from paceline.adapters.runtime.awaiting import pause
 from paceline.ports.control import Control
 from paceline.ports.members import Members
 from paceline.ports.notifier import Notifier
@@ -111,12 +108,12 @@ async def configure_default_markets(settings: Settings) -> int:
 
 def open_nightly(settings: Settings) -> Nightly:
     """The steps of the nightly run on real servers; each connects when it is called."""
+    from paceline.adapters.files.parquet import ParquetStore
     from paceline.adapters.kafka.log_ends import KafkaLogEnds
-    from paceline.adapters.parquet import ParquetStore
-    from paceline.adapters.postgres.account_metrics import PostgresAccountMetrics
-    from paceline.adapters.postgres.cuts import PostgresCuts
-    from paceline.adapters.postgres.gates import PostgresGates
-    from paceline.adapters.postgres.publication import PostgresModels
+    from paceline.adapters.postgres.warehouse.account_metrics import PostgresAccountMetrics
+    from paceline.adapters.postgres.warehouse.cuts import PostgresCuts
+    from paceline.adapters.postgres.warehouse.gates import PostgresGates
+    from paceline.adapters.postgres.warehouse.publication import PostgresModels
     from quality.checkpoint import PostgresExpectations
 
     url = settings.database_url
@@ -134,14 +131,14 @@ def open_nightly(settings: Settings) -> Nightly:
 
 def warehouse_environment(settings: Settings) -> dict[str, str]:
     """Environment variables that the dbt project reads."""
-    from paceline.adapters.dbt import dbt_environment
+    from paceline.adapters.runtime.dbt import dbt_environment
 
     return dbt_environment(settings.database_url)
 
 
 def build_models(settings: Settings, cut_var: str) -> bool:
     """`dbt build` of all models at a cut, without Airflow; whether everything succeeded."""
-    from paceline.adapters.dbt import run_dbt
+    from paceline.adapters.runtime.dbt import run_dbt
 
     variables = json.dumps({"cut": cut_var})
     return run_dbt(warehouse_environment(settings), "build", "--vars", variables)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from paceline.adapters.postgres.transaction import transaction
+from paceline.adapters.postgres.connections.transaction import transaction
 from paceline.ports.warehouse import Failure
 from quality.suites import SUITES, Expectation
 

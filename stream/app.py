@@ -17,8 +17,8 @@ from mode import Service
 
 from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
+from paceline.adapters.runtime.logs import set_up_logs
 from paceline.core.errors import AppError, ValidationError
-from paceline.logs import set_up_logs
 from paceline.settings import Settings
 from stream.engine.service import Engines
 from stream.heartbeat import Heartbeat

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import structlog
 from mode import Service
 
-from paceline.adapters.redis import health
-from paceline.adapters.redis.connect import AWAY, connect
+from paceline.adapters.redis import operations as health
+from paceline.adapters.redis.client import AWAY, connect
 
 _log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 
-from paceline.adapters.redis.heartbeats import together
+from paceline.adapters.redis.operations import together
 from paceline.ports.control import Alert
 
 Beats = Mapping[str, Sequence[Mapping[str, Any]]]

@@ -9,7 +9,7 @@ from typing import IO, Annotated, Final, cast
 
 import typer
 
-from paceline.adapters.log_archive import LogArchive
+from paceline.adapters.files.log_archive import LogArchive
 from paceline.commands.log_archive import archive
 from paceline.core.errors import PermanentError, ValidationError
 from paceline.settings import Settings, settings

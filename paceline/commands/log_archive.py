@@ -8,12 +8,12 @@ from typing import Annotated, Final
 import psycopg
 import typer
 
+from paceline.adapters.files.log_archive import LogArchive, Manifest, StretchWriter
 from paceline.adapters.kafka.log_cut import cut_before
 from paceline.adapters.kafka.log_scan import Scan, scan
 from paceline.adapters.kafka.topics import ENGINE_IN
-from paceline.adapters.log_archive import LogArchive, Manifest, StretchWriter
-from paceline.adapters.postgres import snapshots
-from paceline.adapters.postgres.snapshots import StoredSnapshot
+from paceline.adapters.postgres.operations import snapshots
+from paceline.adapters.postgres.operations.snapshots import StoredSnapshot
 from paceline.core.errors import InvariantViolation, PermanentError, ValidationError
 from paceline.engine import Engine
 from paceline.settings import Settings, settings

@@ -13,7 +13,7 @@ from typing import IO, Annotated
 import msgspec
 import typer
 
-from paceline.adapters.log_archive import LogArchive
+from paceline.adapters.files.log_archive import LogArchive
 from paceline.core.times import to_datetime
 from paceline.engine import Engine
 from paceline.messages.json_form import encode_line, output_to_json

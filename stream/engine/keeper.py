@@ -8,10 +8,10 @@ from typing import Final
 import structlog
 
 import paceline
-from paceline.adapters.postgres import alerts, dead_letters, snapshots
-from paceline.adapters.postgres.dead_letters import DeadLetter
-from paceline.adapters.postgres.session import AWAY, Connection, Session
-from paceline.adapters.postgres.snapshots import Chunk, Digests, SnapshotHead, chunk_of
+from paceline.adapters.postgres.connections.session import AWAY, Connection, Session
+from paceline.adapters.postgres.operations import alerts, dead_letters, snapshots
+from paceline.adapters.postgres.operations.dead_letters import DeadLetter
+from paceline.adapters.postgres.operations.snapshots import Chunk, Digests, SnapshotHead, chunk_of
 from paceline.core.errors import InvariantViolation
 from paceline.engine.snapshot import SCHEMA_VERSION, Capture
 

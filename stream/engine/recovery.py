@@ -6,9 +6,9 @@ import structlog
 from msgspec import Struct
 
 from paceline.adapters.kafka.log_reader import LogBounds
-from paceline.adapters.postgres import alerts, snapshots
-from paceline.adapters.postgres.session import Connection, Session
-from paceline.adapters.postgres.snapshots import SnapshotHead, StoredSnapshot
+from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.operations import alerts, snapshots
+from paceline.adapters.postgres.operations.snapshots import SnapshotHead, StoredSnapshot
 from paceline.core.errors import InvariantViolation, PermanentError
 from paceline.engine import Engine
 

@@ -11,9 +11,9 @@ from paceline.adapters.kafka.log_reader import LogBounds, Record
 from paceline.adapters.kafka.log_scan import last_position_out
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_OUT
-from paceline.adapters.postgres import installation
-from paceline.adapters.postgres.dead_letters import LONGEST_RAW_BYTES, DeadLetter
-from paceline.adapters.postgres.session import Session
+from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.operations import installation
+from paceline.adapters.postgres.operations.dead_letters import LONGEST_RAW_BYTES, DeadLetter
 from paceline.build import compiled
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound

@@ -8,9 +8,9 @@ from typing import Final
 
 import structlog
 
-from paceline.adapters.postgres.bars import merge_bars
-from paceline.adapters.postgres.feed_dead_letters import DeadFrame, store_dead_frames
-from paceline.adapters.postgres.session import AWAY, Session
+from paceline.adapters.postgres.connections.session import AWAY, Session
+from paceline.adapters.postgres.market.bars import merge_bars
+from paceline.adapters.postgres.market.dead_frames import DeadFrame, store_dead_frames
 from paceline.core.times import MINUTE_US, SECOND_US
 from paceline.domain.bars import Bar, BarBook
 from stream.feed.decoding import Refusal

@@ -6,8 +6,9 @@ from typing import Final
 
 import structlog
 
-from paceline.adapters.redis.connect import AWAY, Client, Words
-from paceline.core.money import format_decimal
+from paceline.adapters.redis import keys
+from paceline.adapters.redis.client import AWAY, Client
+from paceline.adapters.redis.market import price_command
 from paceline.domain.bars import is_usable
 from paceline.messages.inbound import PriceUpdate
 
@@ -28,7 +29,7 @@ class LastPrices:
         """Take up the update ids where the feed before us left them; without Redis, from nothing."""
         for symbol in symbols:
             try:
-                [known] = await self._redis.ask(("HGET", f"price:{symbol}", "update_id"))
+                [known] = await self._redis.ask(("HGET", keys.price(symbol), "update_id"))
             except AWAY as error:
                 log.warning("last prices not recalled", why=str(error))
                 return
@@ -60,12 +61,6 @@ class LastPrices:
                 away = False
 
     async def _write(self, updates: Iterable[PriceUpdate]) -> None:
-        commands = [_command(update) for update in updates]
+        commands = [price_command(update) for update in updates]
         if commands:
             await self._redis.ask(*commands)
-
-
-def _command(update: PriceUpdate) -> Words:
-    bid, ask = format_decimal(update.bid), format_decimal(update.ask)
-    key = f"price:{update.symbol}"
-    return ("HSET", key, "bid", bid, "ask", ask, "time_us", update.time, "update_id", update.update_id)

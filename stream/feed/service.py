@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from mode import Service
 
 from paceline.adapters.kafka.topics import ENGINE_IN
-from paceline.adapters.redis.connect import connect
+from paceline.adapters.redis.client import connect
 from paceline.messages.inbound import PriceUpdate
 from paceline.settings import Settings
 from stream.feed.buffer import PriceBuffer

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from paceline.adapters.redis.connect import REPLIES
-from paceline.adapters.redis.router_store import Command
+from paceline.adapters.redis import keys
+from paceline.adapters.redis.trading.router_store import Command
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.core.times import DAY_US, SECOND_US
 from paceline.domain.open_trade import OpenTrade, amended, opened, reduced
@@ -29,26 +29,10 @@ def _text(data: dict[str, Any]) -> str:
     return encode_line(data).decode()
 
 
-def balance_key(account: str) -> str:
-    return f"balance:{account}"
-
-
-def trades_key(account: str) -> str:
-    return f"trades:{account}"
-
-
-def orders_key(account: str) -> str:
-    return f"orders:{account}"
-
-
-def events_key(account: str) -> str:
-    return f"events:{account}"
-
-
 def balance_command(update: BalanceUpdate, position: int, ordinal: int) -> Command:
     """Sets what an account holds; the fence on the router's position keeps older ones out."""
     data = output_to_json(update) | {"position": position, "ordinal": ordinal}
-    return ("SET", balance_key(update.account), _text(data))
+    return ("SET", keys.balance(update.account), _text(data))
 
 
 def trade_command(trade: OpenTrade) -> Command:
@@ -57,7 +41,7 @@ def trade_command(trade: OpenTrade) -> Command:
     for name in trade.__struct_fields__:
         value = getattr(trade, name)
         data[name] = format_decimal(value) if name in _TRADE_DECIMALS and value is not None else value
-    return ("HSET", trades_key(trade.account), trade.trade, _text(data))
+    return ("HSET", keys.trades(trade.account), trade.trade, _text(data))
 
 
 def read_trade(text: bytes) -> OpenTrade:
@@ -85,7 +69,7 @@ def order_command(message: PlaceOrder, order: str, opened_us: int, position: int
         "opened": opened_us,
         "position": position,
     }
-    return ("HSET", orders_key(message.account), order, _text(data))
+    return ("HSET", keys.orders(message.account), order, _text(data))
 
 
 def event_id(position: int, ordinal: int) -> str:
@@ -104,7 +88,7 @@ def told_commands(effect: Effect, first_kept: int) -> list[Command]:
         text = _text(output_to_json(output))
         entry = event_id(effect.position, ordinal)
         found.append(
-            ("XADD", events_key(output.account), "MINID", "~", f"{first_kept}-0", entry, "json", text)
+            ("XADD", keys.events(output.account), "MINID", "~", f"{first_kept}-0", entry, "json", text)
         )
         if ordinal == 0 and type(output) is OrderResponse:
             reply = [reply_command(text)]
@@ -113,13 +97,13 @@ def told_commands(effect: Effect, first_kept: int) -> list[Command]:
 
 def reply_command(text: str) -> Command:
     """Tells everybody who listens of an answer, by its text."""
-    return ("PUBLISH", REPLIES, text)
+    return ("PUBLISH", keys.REPLIES, text)
 
 
 def events_kept_commands(effects: list[Effect]) -> list[Command]:
     """Lets the streams that these effects appended to live for as long as their entries are kept."""
     accounts = dict.fromkeys(output.account for effect in effects for output in effect.outputs)
-    return [("EXPIRE", events_key(account), _KEPT_S) for account in accounts]
+    return [("EXPIRE", keys.events(account), _KEPT_S) for account in accounts]
 
 
 def trades_wanted(effects: list[Effect]) -> set[tuple[str, str]]:
@@ -157,9 +141,9 @@ def state_commands(effect: Effect, trades: dict[str, OpenTrade]) -> list[Command
 def _closed(effect: Effect, closed: ClosedOrder, trades: dict[str, OpenTrade]) -> list[Command]:
     if closed.trade is None:
         assert closed.order is not None
-        return [("HDEL", orders_key(closed.account), closed.order)]
+        return [("HDEL", keys.orders(closed.account), closed.order)]
     if not closed.remaining:
-        return [("HDEL", trades_key(closed.account), closed.trade)]
+        return [("HDEL", keys.trades(closed.account), closed.trade)]
     trade = reduced(trades[closed.trade], closed, effect.position)
     trades[closed.trade] = trade
     return [trade_command(trade)]

@@ -12,13 +12,15 @@ from typing import Any, Final
 import structlog
 
 from paceline.adapters.kafka.log_reader import LogBounds, Record
-from paceline.adapters.postgres import history, installation, readers
-from paceline.adapters.postgres.readers import Standing
-from paceline.adapters.postgres.session import AWAY as POSTGRES_AWAY
-from paceline.adapters.postgres.session import Connection, Session
-from paceline.adapters.redis.connect import AWAY, connect
-from paceline.adapters.redis.router_store import Command, FenceBroken, RouterStore, mark_commands
-from paceline.adapters.retry import retrying
+from paceline.adapters.postgres.connections.session import AWAY as POSTGRES_AWAY
+from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.operations import installation, readers
+from paceline.adapters.postgres.operations.readers import Standing
+from paceline.adapters.postgres.trading import history
+from paceline.adapters.redis import keys
+from paceline.adapters.redis.client import AWAY, connect
+from paceline.adapters.redis.trading.router_store import Command, FenceBroken, RouterStore, mark_commands
+from paceline.adapters.runtime.retry import retrying
 from paceline.core.times import MINUTE_US
 from paceline.messages.outbound import Effect
 from stream.effect_batches import effect_batches
@@ -28,12 +30,10 @@ from stream.router.commands import (
     balance_command,
     events_kept_commands,
     order_command,
-    orders_key,
     read_trade,
     state_commands,
     told_commands,
     trade_command,
-    trades_key,
     trades_wanted,
 )
 
@@ -87,7 +87,7 @@ class RouterShard:
 
     async def _apply(self, effects: list[Effect], now: Standing) -> None:
         wanted = sorted(trades_wanted([e for e in effects if e.position >= self._state_from]))
-        found = await self._store.fields([(trades_key(account), trade) for account, trade in wanted])
+        found = await self._store.fields([(keys.trades(account), trade) for account, trade in wanted])
         trades = {trade.trade: trade for trade in map(read_trade, filter(None, found))}
         first_kept, commands = self._retention(effects[-1]) if effects else (0, [])
         try:
@@ -196,7 +196,7 @@ async def _read_state(connection: Connection, shard: int) -> tuple[Standing, Sta
     writer = await readers.read(connection, "writer", shard)
     commands: list[Command] = []
     for position, ordinal, update in await history.current_balances(connection, shard):
-        commands.append(("DEL", trades_key(update.account), orders_key(update.account)))
+        commands.append(("DEL", keys.trades(update.account), keys.orders(update.account)))
         commands.append(balance_command(update, position, ordinal))
     commands.extend(trade_command(trade) for trade in await history.open_trades(connection, shard))
     for position, time_us, order, message in await history.resting_orders(connection, shard):

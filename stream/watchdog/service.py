@@ -17,9 +17,10 @@ from redis.exceptions import RedisError
 
 from paceline.adapters.kafka.log_ends import LogEndReader
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
-from paceline.adapters.postgres import alerts
-from paceline.adapters.postgres.session import Connection, Session
-from paceline.adapters.redis.connect import connect
+from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.operations import alerts
+from paceline.adapters.redis import keys
+from paceline.adapters.redis.client import connect
 from paceline.settings import Settings
 from stream.watchdog.checks import READERS, Limits, Sight, Trouble, Watch
 
@@ -111,8 +112,8 @@ class WatchdogService(Service):  # type: ignore[misc]
         found: dict[str, dict[int, int]] = {reader: {} for reader in READERS}
         try:
             for reader in READERS:
-                keys = [key async for key in self._redis.scan_iter(f"health:{reader}:*", count=1000)]
-                beats: list[Any] = await self._redis.mget(keys) if keys else []
+                names = [key async for key in self._redis.scan_iter(keys.health(reader, "*"), count=1000)]
+                beats: list[Any] = await self._redis.mget(names) if names else []
                 for beat in filter(None, beats):
                     for shard, view in msgspec.json.decode(beat).get("shards", {}).items():
                         offset = view["next_offset"]
@@ -136,7 +137,7 @@ class WatchdogService(Service):  # type: ignore[misc]
         ages: dict[str, float | None] = {}
         try:
             for symbol in sorted(markets & self._symbols):
-                stamp = await self._redis.hget(f"price:{symbol}", "time_us")
+                stamp = await self._redis.hget(keys.price(symbol), "time_us")
                 ages[symbol] = None if stamp is None else max(0.0, time.time() - int(stamp) / 1e6)
         except (RedisError, OSError):
             return None

@@ -7,9 +7,10 @@ import asyncio
 from typing import Any, Final
 
 from paceline.adapters.kafka.log_reader import LogBounds, Record
-from paceline.adapters.postgres import history, installation, readers
-from paceline.adapters.postgres.readers import Move, Standing
-from paceline.adapters.postgres.session import Session
+from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.operations import installation, readers
+from paceline.adapters.postgres.operations.readers import Move, Standing
+from paceline.adapters.postgres.trading import history
 from paceline.domain.open_trade import OpenTrade
 from paceline.messages.outbound import Effect
 from stream.effect_batches import effect_batches

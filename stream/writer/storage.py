@@ -5,9 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from paceline.adapters.postgres import history, readers
-from paceline.adapters.postgres.readers import Move, Standing
-from paceline.adapters.postgres.session import Connection, Session
+from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.operations import readers
+from paceline.adapters.postgres.operations.readers import Move, Standing
+from paceline.adapters.postgres.trading import history
 from stream.log_service import Reopen
 from stream.writer.rows import Rows
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from paceline.adapters.postgres.pool import Pool
+from paceline.adapters.postgres.connections.pool import Pool
 from paceline.local.processes.ports import free_port
 
 

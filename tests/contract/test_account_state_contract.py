@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from paceline.adapters.postgres.account_state import PostgresAccountState
-from paceline.adapters.redis.hot import HotClient, RedisAccountState
+from paceline.adapters.postgres.trading.account_state import PostgresAccountState
+from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.trading.account_state import RedisAccountState
 from paceline.core.errors import TransientError
 from paceline.ports.account_state import AccountState, Balance, OpenTrade, RestingOrder
 from stream.router.service import Router

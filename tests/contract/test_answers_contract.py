@@ -2,7 +2,7 @@
 
 import pytest
 
-from paceline.adapters.postgres.answers import PostgresAnswers
+from paceline.adapters.postgres.trading.answers import PostgresAnswers
 from paceline.core.errors import TransientError
 from paceline.core.times import DAY_US
 from paceline.ports.instructions import Answers

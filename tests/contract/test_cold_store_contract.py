@@ -11,7 +11,7 @@ import duckdb
 import psycopg
 import pytest
 
-from paceline.adapters.parquet import ParquetStore
+from paceline.adapters.files.parquet import ParquetStore
 from paceline.core.errors import TransientError
 from paceline.ports.warehouse import ColdStore
 from tests.support.fakes.store import lost

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from paceline.adapters.postgres.control import PostgresControl
+from paceline.adapters.postgres.operations.control import PostgresControl
 from paceline.core.errors import TransientError
 from paceline.core.money import SCALE
 from paceline.core.times import DAY_US

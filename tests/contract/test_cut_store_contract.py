@@ -7,7 +7,7 @@ from datetime import date
 import psycopg
 import pytest
 
-from paceline.adapters.postgres.cuts import PostgresCuts
+from paceline.adapters.postgres.warehouse.cuts import PostgresCuts
 from paceline.core.errors import TransientError
 from paceline.core.ids import shard_of
 from paceline.core.money import SCALE

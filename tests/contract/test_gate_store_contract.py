@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from paceline.adapters.postgres.gates import PostgresGates
+from paceline.adapters.postgres.warehouse.gates import PostgresGates
 from paceline.core.errors import TransientError
 from paceline.ports.warehouse import Cut, Failure, GateStore
 from tests.support.fakes.store import lost

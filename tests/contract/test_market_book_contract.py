@@ -2,7 +2,7 @@
 
 import pytest
 
-from paceline.adapters.postgres.market_book import PostgresMarketBook
+from paceline.adapters.postgres.market.market_book import PostgresMarketBook
 from paceline.ports.market_book import MarketBook
 from tests.support.fakes.market_book import FakeMarketBook
 from tests.support.scenario_log import day

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from paceline.adapters.postgres.members import PostgresMembers
+from paceline.adapters.postgres.identity.members import PostgresMembers
 from paceline.core.errors import TransientError
 from paceline.ports.members import Member, Members
 from tests.support.fakes.members import FakeMembers

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from paceline.adapters.postgres.account_metrics import PostgresAccountMetrics
-from paceline.adapters.postgres.cuts import PostgresCuts
+from paceline.adapters.postgres.warehouse.account_metrics import PostgresAccountMetrics
+from paceline.adapters.postgres.warehouse.cuts import PostgresCuts
 from paceline.core.errors import TransientError
 from paceline.core.money import SCALE
 from paceline.core.times import SECOND_US, day_bounds_us

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from paceline.adapters.postgres.publication import PostgresModels
+from paceline.adapters.postgres.warehouse.publication import PostgresModels
 from paceline.core.errors import ConflictError, TransientError
 from paceline.ports.warehouse import Cut, Failure, Models
 from tests.support.fakes.store import lost

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, Response, request
 from werkzeug.serving import make_server
 
-from paceline.adapters.notify.resend import ATTEMPTS, ResendNotifier
+from paceline.adapters.notify.resend.client import ATTEMPTS, ResendNotifier
 from paceline.core.errors import PermanentError, TransientError, UnknownError
 from paceline.local.processes.ports import free_port
 from paceline.ports.notifier import Mail, Notifier

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from paceline.adapters.redis.hot import HotClient, RedisPrices
+from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.market import RedisPrices
 from paceline.core.errors import TransientError
 from paceline.ports.instructions import Price, Prices
 from tests.support.fakes.instructions import FakePrices

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from paceline.adapters.postgres.records import PostgresRecords
+from paceline.adapters.postgres.trading.closed_orders import PostgresRecords
 from paceline.core.errors import TransientError
 from paceline.ports.account_state import Market
 from paceline.ports.records import ClosedOrderRow, LeaderboardRow, Records

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from paceline.adapters.redis.connect import REPLIES
-from paceline.adapters.redis.hot import HotClient
-from paceline.adapters.redis.replies import RedisReplies
+from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.keys import REPLIES
+from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.core.errors import TransientError
 from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.outbound import OrderResponse

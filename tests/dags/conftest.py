@@ -29,7 +29,7 @@ os.environ |= {
 @pytest.fixture(scope="session")
 def manifest() -> Path:
     """What `paceline install` makes for cosmos."""
-    from paceline.adapters.dbt import PROJECT, run_dbt
+    from paceline.adapters.runtime.dbt import PROJECT, run_dbt
 
     assert run_dbt({}, "parse")
     return PROJECT / "target" / "manifest.json"

@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 
 from paceline.adapters.kafka.log_reader import LogBounds
-from paceline.adapters.postgres import snapshots
-from paceline.adapters.postgres.session import Session
+from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.operations import snapshots
 from paceline.core.ids import shard_of
 from paceline.core.money import SCALE
 from paceline.core.times import DAY_US, MINUTE_US, SECOND_US, day_bounds_us

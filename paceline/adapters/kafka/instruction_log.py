@@ -9,9 +9,9 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec import Struct
 
-from paceline.adapters.awaiting import wait_for
 from paceline.adapters.kafka.librdkafka import Connection
 from paceline.adapters.kafka.topics import ENGINE_IN, MAX_RECORD_BYTES
+from paceline.adapters.runtime.awaiting import wait_for
 from paceline.core.errors import TransientError
 from paceline.messages.inbound import Admin, User
 from paceline.messages.log_form import encode_messages

@@ -6,7 +6,7 @@ from typing import Final
 
 from psycopg import sql
 
-from paceline.adapters.postgres.session import Connection
+from paceline.adapters.postgres.connections.session import Connection
 
 Line = str
 """A row in COPY's text format: its columns between tabs, each a number, a `cell`, or `NULL`.

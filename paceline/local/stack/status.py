@@ -5,7 +5,7 @@ from typing import Any
 
 import redis
 
-from paceline.adapters.redis.heartbeats import heartbeats, together
+from paceline.adapters.redis.operations import heartbeats, together
 from paceline.local.supervisor import state
 from paceline.settings import Settings
 

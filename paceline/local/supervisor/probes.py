@@ -9,7 +9,7 @@ from urllib.request import ProxyHandler, build_opener
 import msgspec
 import redis
 
-from paceline.adapters.redis.heartbeats import heartbeats
+from paceline.adapters.redis.operations import heartbeats
 from paceline.local.supervisor.service import Probe
 
 _TIMEOUT_S = 2.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from paceline.adapters.dbt import dbt_environment, run_dbt
+from paceline.adapters.runtime.dbt import dbt_environment, run_dbt
 
 
 def test_unit_tests_of_the_models_hold(postgres_url: str, tmp_path: Path) -> None:

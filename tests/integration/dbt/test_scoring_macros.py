@@ -14,7 +14,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from paceline.adapters.dbt import PROJECT, dbt_environment
+from paceline.adapters.runtime.dbt import PROJECT, dbt_environment
 from tests.support.shared_data import shared_data
 
 MODEL = "{{ return_statistics('daily_returns', ['series']) }}"

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis.asyncio import Redis
 
-from paceline.adapters.postgres.feed_dead_letters import DeadFrame, store_dead_frames
-from paceline.adapters.postgres.session import Session
+from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.market.dead_frames import DeadFrame, store_dead_frames
 from paceline.core.times import MINUTE_US, to_datetime
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import decode_messages

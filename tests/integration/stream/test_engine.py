@@ -10,7 +10,7 @@ from paceline.adapters.kafka.log_reader import LogBounds
 from paceline.adapters.kafka.log_scan import last_position_out, scan
 from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT, ensure_topics
-from paceline.adapters.postgres.session import Session
+from paceline.adapters.postgres.connections.session import Session
 from paceline.build import compiled
 from paceline.core.errors import InvariantViolation, PermanentError
 from paceline.engine import Engine

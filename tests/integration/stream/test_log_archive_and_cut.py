@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from paceline.adapters.files.log_archive import LogArchive
 from paceline.adapters.kafka.log_cut import cut_before
 from paceline.adapters.kafka.log_scan import scan
 from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN
-from paceline.adapters.log_archive import LogArchive
 from paceline.cli import app
 from paceline.core.errors import AppError, InvariantViolation, PermanentError
 from paceline.messages.log_form import Undecodable, encode_messages

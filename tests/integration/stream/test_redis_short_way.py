@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
 
-from paceline.adapters.redis.connect import AWAY, Client, connect
+from paceline.adapters.redis.client import AWAY, Client, connect
 from tests.support.waiting import until
 
 KEY = "short_way"

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import redis
 
-from paceline.adapters.redis.connect import REPLIES
+from paceline.adapters.redis.keys import REPLIES
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import OpenAccount
 from paceline.messages.outbound import OrderResponse

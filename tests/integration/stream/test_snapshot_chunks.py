@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from paceline.adapters.postgres import installation, snapshots
-from paceline.adapters.postgres.session import Session
-from paceline.adapters.postgres.snapshots import Digests, SnapshotHead, chunk_of
+from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.operations import installation, snapshots
+from paceline.adapters.postgres.operations.snapshots import Digests, SnapshotHead, chunk_of
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import psycopg
 import redis
 
 from paceline.adapters.kafka.producer import EngineLog
-from paceline.adapters.redis.heartbeats import heartbeats, together
+from paceline.adapters.redis.operations import heartbeats, together
 from paceline.core.ids import shard_of
 from paceline.messages.inbound import OpenAccount
 from tests.support.log_topics import fresh_topics

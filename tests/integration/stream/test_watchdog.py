@@ -11,9 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from paceline.adapters.kafka.producer import EngineLog
-from paceline.adapters.postgres import alerts
-from paceline.adapters.postgres.session import Connection, Session
-from paceline.adapters.redis import health
+from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.operations import alerts
+from paceline.adapters.redis import operations as health
 from paceline.messages.inbound import HaltMarket
 from paceline.settings import PREFIX, load
 from stream.watchdog.service import WatchdogService

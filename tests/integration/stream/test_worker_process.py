@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from paceline.adapters.kafka.producer import EngineLog
-from paceline.adapters.redis.heartbeats import heartbeats, together
+from paceline.adapters.redis.operations import heartbeats, together
 from paceline.messages.inbound import OpenAccount
 from tests.support.log_topics import fresh_topics
 from tests.support.stream_workers import Worker, running, stream_environment

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from paceline.adapters.postgres import history
 from paceline.adapters.postgres.numbers import from_numeric
+from paceline.adapters.postgres.trading import history
 from paceline.core.errors import PermanentError
 from paceline.messages.inbound import Deposit, OpenAccount, PriceUpdate
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import greenback
 import pytest
 
-from paceline.adapters.awaiting import pause, wait_for
+from paceline.adapters.runtime.awaiting import pause, wait_for
 
 
 async def its_loop() -> asyncio.AbstractEventLoop:

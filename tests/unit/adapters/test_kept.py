@@ -8,8 +8,8 @@ from collections.abc import Callable
 import greenback
 import pytest
 
-from paceline.adapters.awaiting import pause
-from paceline.adapters.kept import Kept
+from paceline.adapters.runtime.awaiting import pause
+from paceline.adapters.runtime.cache import Kept
 from paceline.core.errors import TransientError
 
 READ_S = 0.05
@@ -47,7 +47,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         nonlocal ahead_s
         ahead_s += seconds
 
-    monkeypatch.setattr("paceline.adapters.kept.monotonic", lambda: real() + ahead_s)
+    monkeypatch.setattr("paceline.adapters.runtime.cache.monotonic", lambda: real() + ahead_s)
     return move
 
 

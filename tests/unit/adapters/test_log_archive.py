@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from paceline.adapters.log_archive import MANIFEST, LogArchive, Manifest
+from paceline.adapters.files.log_archive import MANIFEST, LogArchive, Manifest
 from paceline.core.errors import InvariantViolation
 
 # Lines by record: two stretches of two records, the first with three messages, the second with two.

@@ -8,7 +8,7 @@ from typing import Any
 import greenback
 
 from api.asgi import OnLoop, called, environ_of
-from paceline.adapters.awaiting import wait_for
+from paceline.adapters.runtime.awaiting import wait_for
 
 LONGEST = 10
 

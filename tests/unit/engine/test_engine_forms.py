@@ -78,7 +78,7 @@ def copy(tmp_path: Path) -> Path:
 
 def loaded(root: Path) -> tuple[str, str]:
     """Form of the engine, and where its numbers come from."""
-    text = "from paceline import compiled; from paceline.engine import numbers; "
+    text = "from paceline.build import compiled; from paceline.engine import numbers; "
     form, file = run(
         "-c", text + "print(compiled.form()); print(numbers.__file__)", form="auto", root=root
     ).split("\n")[:2]

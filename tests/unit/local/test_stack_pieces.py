@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from paceline.adapters.redis.heartbeats import together
+from paceline.adapters.redis.operations import together
 from paceline.core.errors import ValidationError
 from paceline.local import doctor
 from paceline.local.doctor import Level

@@ -195,7 +195,7 @@ def test_who_does_not_listen_to_sigterm_is_killed_in_time(tmp_path: Path) -> Non
 def test_two_on_one_folder_are_refused(tmp_path: Path) -> None:
     with state.only_one(tmp_path):
         script = (
-            "from pathlib import Path; from paceline.local import state\n"
+            "from pathlib import Path; from paceline.local.supervisor import state\n"
             f"with state.only_one(Path({str(tmp_path)!r})): print('both')"
         )
 

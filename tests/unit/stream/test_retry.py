@@ -2,7 +2,7 @@
 
 import pytest
 
-from paceline.adapters.retry import retrying
+from paceline.adapters.runtime.retry import retrying
 
 
 class Away(Exception):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from paceline.adapters.postgres.copy_rows import NULL
-from paceline.adapters.postgres.history import COLUMNS
+from paceline.adapters.postgres.trading.history import COLUMNS
 from paceline.core.money import SCALE
 from paceline.domain.open_trade import OpenTrade
 from paceline.engine import Engine

@@ -1,0 +1,1 @@
+"""Files: the archive of the log and the cold store."""

@@ -1,0 +1,66 @@
+"""One connection to Postgres that outlives its server's absence."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import psycopg
+
+from paceline.adapters.runtime.retry import retrying
+
+T = TypeVar("T")
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+# The server went away, was stopped, or refuses connections for a moment.
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+class Session:
+    """A connection made when it is needed and made anew after it broke. Transactions wait for each other."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        prepare: Callable[[Connection], Awaitable[None]] | None = None,
+        patience_s: float = 120.0,
+    ) -> None:
+        self._url = url
+        self._name = name
+        self._prepare = prepare
+        self._patience_s = patience_s
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+
+    async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do `work` in one transaction and commit.
+
+        It is repeated from its start, with back-off, while Postgres is away. A commit whose answer was
+        lost may have happened: `work` must notice what is already there.
+        """
+
+        async def attempt() -> T:
+            connection = await self._connected()
+            async with connection.transaction():
+                return await work(connection)
+
+        async with self._turn:
+            return await retrying(
+                attempt, on=AWAY, what=f"Postgres for {self._name}", patience_s=self._patience_s
+            )
+
+    async def _connected(self) -> Connection:
+        if self._connection is not None and not self._connection.broken and not self._connection.closed:
+            return self._connection
+        connection = await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, application_name=self._name, connect_timeout=5
+        )
+        if self._prepare is not None:
+            await self._prepare(connection)
+        self._connection = connection
+        return connection
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

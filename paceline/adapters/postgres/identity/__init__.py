@@ -1,0 +1,1 @@
+"""Members, sign-in links and sessions."""

@@ -1,0 +1,1 @@
+"""Bars, the configured markets, and frames that could not be used."""

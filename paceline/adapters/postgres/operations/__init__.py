@@ -1,0 +1,1 @@
+"""What keeps the platform running: alerts, readers' positions, snapshots, dead letters."""

@@ -1,0 +1,82 @@
+"""Markets, accounts and roles for operators."""
+
+from typing import Final
+
+import msgspec
+
+from paceline.adapters.postgres.connections.pool import Pool
+from paceline.adapters.postgres.trading.account_state import texts
+from paceline.ports.control import AccountControl, Alert, MarketControl
+from paceline.ports.records import Page
+
+# The first shard tells the configuration, all of them who has it.
+_MARKETS: Final = """
+select distinct on (symbol) m.*, per_symbol.shards, per_symbol.halted_shards
+from engine.shard_markets as m
+join (
+    select symbol, array_agg(shard order by shard) as shards,
+        coalesce(array_agg(shard order by shard) filter (where halted), '{}') as halted_shards
+    from engine.shard_markets group by symbol
+) as per_symbol using (symbol)
+order by symbol, m.shard
+"""
+_ACCOUNTS: Final = """
+select a.account, a.shard, a.opened_us as opened, h.halted, b.cash, b.margin, b.locked,
+    u.email, u.display_name, u.role,
+    (select count(*) from engine.open_trades as o where o.account = a.account) as open_trades
+from engine.accounts as a
+join engine.account_halts as h using (account)
+cross join lateral (
+    select cash, margin, locked from engine.balances as x
+    where x.account = a.account order by x.position desc, x.ordinal desc limit 1
+) as b
+left join community.users as u using (account)
+"""
+_ALERTS: Final = """
+select key, severity, message, (extract(epoch from at) * 1000000)::bigint as since, times
+from ops.alerts where key is not null and recovered_at is null
+order by array_position(array['critical', 'warning', 'info'], severity), at limit %s
+"""
+
+
+class PostgresControl:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def markets(self) -> list[MarketControl]:
+        return [msgspec.convert(texts(row), MarketControl) for row in self._pool.rows(_MARKETS)]
+
+    def account(self, account: str) -> AccountControl | None:
+        row = self._pool.row(_ACCOUNTS + "where a.account = %s", (account,))
+        return None if row is None else msgspec.convert(texts(row), AccountControl)
+
+    def account_of(self, email: str) -> str | None:
+        row = self._pool.row("select account from community.users where email = lower(%s)", (email,))
+        return None if row is None else str(row["account"])
+
+    def accounts(self, *, offset: int, limit: int) -> Page[AccountControl]:
+        counted = self._pool.row("select count(*) as total from engine.accounts")
+        rows = self._pool.rows(
+            _ACCOUNTS + "order by a.opened_us desc, a.account limit %s offset %s", (limit, offset)
+        )
+        items = [msgspec.convert(texts(row), AccountControl) for row in rows]
+        return Page(items, counted["total"] if counted else 0)
+
+    def shards_with(self, instruction: str, account: str | None) -> set[int]:
+        # Both forms use the index on (account, instruction, position).
+        named = "account = %(account)s" if account is not None else "account is null"
+        rows = self._pool.rows(
+            f"select distinct shard from engine.instructions where {named} and instruction = %(instruction)s",
+            {"account": account, "instruction": instruction},
+        )
+        return {int(row["shard"]) for row in rows}
+
+    def set_role(self, email: str, role: str) -> bool:
+        with self._pool.transaction() as connection:
+            changed = connection.execute(
+                "update community.users set role = %s where email = lower(%s)", (role, email)
+            )
+            return changed.changed > 0
+
+    def open_alerts(self, limit: int) -> list[Alert]:
+        return [msgspec.convert(row, Alert) for row in self._pool.rows(_ALERTS, (limit,))]

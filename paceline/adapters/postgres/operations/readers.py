@@ -1,0 +1,86 @@
+"""Where the readers of `engine.out` stand (`engine.readers`)."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from paceline.adapters.postgres.connections.session import Connection
+from paceline.core.errors import PermanentError
+
+Reader = Literal["writer", "router"]
+
+
+class Standing(Struct, frozen=True):
+    """Position of the next effect and Kafka offset of the next record that a reader wants."""
+
+    position: int
+    offset: int
+
+
+START: Final = Standing(0, 0)
+
+
+class Move(Struct, frozen=True):
+    """Where a reader must stand to be moved on, and where to."""
+
+    was: Standing
+    now: Standing
+
+
+async def load(connection: Connection, reader: Reader, shard: int) -> Standing:
+    """The standing of a reader, whose row is made if it is the first time."""
+    await connection.execute(
+        "insert into engine.readers (reader, shard) values (%s, %s) on conflict do nothing", (reader, shard)
+    )
+    return await read(connection, reader, shard)
+
+
+async def read(connection: Connection, reader: Reader, shard: int) -> Standing:
+    """The standing of a reader that was loaded before."""
+    cursor = await connection.execute(
+        "select next_position, next_offset from engine.readers where reader = %s and shard = %s",
+        (reader, shard),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return Standing(*row)
+
+
+async def advance(connection: Connection, reader: Reader, moves: Mapping[int, Move]) -> set[int]:
+    """Move a reader on in these shards, in the transaction of its effects; tells in which it moved.
+
+    In the others it is not where we left it: what was made of them must not be stored.
+    """
+    steps = [
+        (shard, move.was.position, move.was.offset, move.now.position, move.now.offset)
+        for shard, move in moves.items()
+    ]
+    cursor = await connection.execute(
+        "update engine.readers as r set next_position = m.position, next_offset = m.at, updated_at = now() "
+        "from unnest(%s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) "
+        "as m (shard, was_position, was_at, position, at) "
+        "where r.reader = %s and r.shard = m.shard "
+        "and r.next_position = m.was_position and r.next_offset = m.was_at returning r.shard",
+        (*(list(column) for column in zip(*steps, strict=True)), reader),
+    )
+    return {shard for (shard,) in await cursor.fetchall()}
+
+
+async def note(connection: Connection, reader: Reader, shard: int, now: Standing) -> None:
+    """Write down, never backwards, how far a reader has come whose effects are elsewhere."""
+    await connection.execute(
+        "update engine.readers set next_position = %s, next_offset = %s, updated_at = now() "
+        "where reader = %s and shard = %s and next_position < %s",
+        (now.position, now.offset, reader, shard, now.position),
+    )
+
+
+def check_reach(reader: str, shard: int, standing: Standing, begin: int, end: int) -> None:
+    """`PermanentError` unless the log, holding offsets `[begin, end)`, goes on where the reader stands."""
+    if begin <= standing.offset <= end:
+        return
+    raise PermanentError(
+        f"The {reader} stands at offset {standing.offset} of engine.out, shard {shard}, but the log holds "
+        f"offsets {begin} to {end}: topic and database are not of the same installation, or the log was cut."
+    )

@@ -1,0 +1,1 @@
+"""Accounts, trades, orders and the answers to instructions."""

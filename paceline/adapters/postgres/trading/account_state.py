@@ -1,0 +1,65 @@
+"""The state of accounts as the writer has stored it: what is read while Redis has been lost."""
+
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from paceline.adapters.postgres.connections.pool import Pool
+from paceline.adapters.postgres.numbers import from_numeric
+from paceline.core.money import format_decimal
+from paceline.ports.account_state import Balance, OpenTrade, RestingOrder
+
+_BALANCE: Final = """
+select account, time_us as time, cash, margin, locked, balances, locked_balances
+from engine.balances where account = %s order by position desc, ordinal desc limit 1
+"""
+
+_TRADES: Final = """
+select
+    trade, symbol, side, leverage, entry_price as entry, remaining_quantity as quantity,
+    remaining_margin as margin, opening_fee as fee, stop_loss, take_profit, trailing_stop, liquidation,
+    opened_us as opened
+from engine.open_trades where account = %s order by opened, trade
+"""
+
+# A resting order is one that was accepted and has not ended: neither filled, nor cancelled, nor rejected.
+_ORDERS: Final = """
+select i.response ->> 'order' as "order", i.symbol, i.message ->> 'side' as side,
+    i.message ->> 'order_type' as order_type, i.message ->> 'quantity' as quantity,
+    i.message ->> 'price' as price, i.message ->> 'distance' as distance,
+    i.message ->> 'oco_with' as oco_with, i.time_us as opened
+from engine.instructions as i
+where i.account = %(account)s and i.kind = 'place_order' and i.status = 'accepted' and not i.duplicate
+    and not exists (
+        select from engine.closed_orders as c
+        where c.account = %(account)s and c."order" = i.response ->> 'order'
+    )
+order by i.position
+"""
+
+
+def texts(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its exact numbers as decimal strings."""
+    return {
+        name: format_decimal(from_numeric(value)) if isinstance(value, Decimal) else value
+        for name, value in row.items()
+    }
+
+
+class PostgresAccountState:
+    """Behind Redis by the writer's lag, and without the moves of trailing levels."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def balance(self, account: str) -> Balance | None:
+        row = self._pool.row(_BALANCE, (account,))
+        return None if row is None else msgspec.convert(texts(row), Balance)
+
+    def open_trades(self, account: str) -> list[OpenTrade]:
+        return [msgspec.convert(texts(row), OpenTrade) for row in self._pool.rows(_TRADES, (account,))]
+
+    def resting_orders(self, account: str) -> list[RestingOrder]:
+        rows = self._pool.rows(_ORDERS, {"account": account})
+        return [msgspec.convert(row, RestingOrder) for row in rows]

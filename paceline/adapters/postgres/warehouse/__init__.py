@@ -1,0 +1,1 @@
+"""Cuts, metrics, gates and the publication of models."""

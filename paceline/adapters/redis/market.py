@@ -1,0 +1,45 @@
+"""Last prices: the feed writes them every 100 ms, requests read them.
+
+Every call raises `TransientError` while Redis cannot be reached; the caller has another source.
+"""
+
+from typing import Final
+
+from paceline.adapters.redis import keys
+from paceline.adapters.redis.client import HotClient, Words
+from paceline.adapters.runtime.cache import Kept
+from paceline.core.money import format_decimal, parse_decimal
+from paceline.messages.inbound import PriceUpdate
+from paceline.ports.instructions import Price
+
+_PRICE_KEPT_S: Final = 0.1
+_PRICE_FRESH_S: Final = 0.06
+
+
+def price_command(update: PriceUpdate) -> Words:
+    """The command that stores a price as the last one of its symbol."""
+    bid, ask = format_decimal(update.bid), format_decimal(update.ask)
+    fields = ("bid", bid, "ask", ask, "time_us", update.time, "update_id", update.update_id)
+    return ("HSET", keys.price(update.symbol), *fields)
+
+
+class RedisPrices:
+    """Prices as Redis had them at most 100 ms ago; the feed writes them there every 100 ms."""
+
+    def __init__(self, client: HotClient) -> None:
+        self._client = client
+        self._prices = Kept(
+            self._read,
+            lambda price: price is not None,
+            fresh_s=_PRICE_FRESH_S,
+            longest_s=_PRICE_KEPT_S,
+        )
+
+    def last(self, symbol: str) -> Price | None:
+        return self._prices.get(symbol)
+
+    def _read(self, symbol: str) -> Price | None:
+        bid, ask, time_us = self._client.ask("HMGET", keys.price(symbol), "bid", "ask", "time_us")
+        if bid is None or ask is None or time_us is None:
+            return None
+        return Price(parse_decimal(bid.decode()), parse_decimal(ask.decode()), int(time_us))

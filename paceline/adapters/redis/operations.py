@@ -1,0 +1,62 @@
+"""Heartbeats: what a service says of itself, gone ten seconds after it falls silent."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+
+from paceline.adapters.redis import keys
+from paceline.adapters.redis.client import HotClient
+
+EVERY_S: Final = 2.0
+_KEPT_S: Final = 10
+
+
+async def publish(client: Redis, service: str, instance: str, beat: Mapping[str, Any]) -> None:
+    """Store the heartbeat of one instance. Several workers may run a service and share its shards."""
+    await client.set(keys.health(service, instance), msgspec.json.encode(beat), ex=_KEPT_S)
+
+
+def heartbeats(ask: Callable[..., Any]) -> dict[str, list[dict[str, Any]]]:
+    """By service the heartbeats of its instances. One that has fallen silent is not there.
+
+    `ask` sends a command's words to Redis and returns the answer, as `execute_command` does.
+    """
+    names = _keys(ask)
+    values: Any = ask("MGET", *names) if names else []
+    found: dict[str, list[dict[str, Any]]] = {}
+    for key, value in zip(names, values, strict=True):
+        if value is not None:
+            found.setdefault(keys.service_of_health(key), []).append(msgspec.json.decode(value))
+    return found
+
+
+def _keys(ask: Callable[..., Any]) -> list[bytes]:
+    found: set[bytes] = set()
+    cursor: Any = 0
+    while True:
+        cursor, names = ask("SCAN", cursor, "MATCH", keys.HEALTH_PATTERN, "COUNT", 1000)
+        found.update(names)
+        if not int(cursor):
+            return sorted(found)
+
+
+def together(beats: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The instances of a service as one: the newest beat with everybody's shards, each as told last."""
+    told = sorted(beats, key=lambda beat: beat.get("at_us") or 0)
+    shards: dict[str, Any] = {}
+    for beat in told:
+        shards |= beat.get("shards", {})
+    newest = dict(told[-1]) if told else {}
+    return newest | {"shards": shards} if shards else newest
+
+
+def ping(client: HotClient) -> None:
+    """`TransientError` when Redis cannot be reached."""
+    client.ask("PING")
+
+
+def all_heartbeats(client: HotClient) -> dict[str, list[dict[str, Any]]]:
+    """By service the heartbeats of its instances; `TransientError` when Redis cannot be reached."""
+    return heartbeats(client.ask)

@@ -1,0 +1,1 @@
+"""Hot data of trading: account state, replies, the router's commands."""

@@ -1,0 +1,57 @@
+"""What requests read of the router's data in Redis: balances, open trades, resting orders.
+
+Every call raises `TransientError` while Redis cannot be reached; the caller has another source.
+"""
+
+import msgspec
+
+from paceline.adapters.redis import keys
+from paceline.adapters.redis.client import HotClient
+from paceline.core.ids import shard_of
+from paceline.ports.account_state import Balance, OpenTrade, RestingOrder
+
+_trade = msgspec.json.Decoder(OpenTrade)
+_order = msgspec.json.Decoder(RestingOrder)
+
+
+class _KeptBalance(Balance, frozen=True, kw_only=True):
+    """As the router keeps it: `position` is that of the message it came of."""
+
+    position: int
+
+
+_balance = msgspec.json.Decoder(_KeptBalance)
+
+
+class RedisAccountState:
+    """Reads what the router keeps. Without its `router:ready` marker nothing here is known to be whole.
+
+    A balance is whole in itself: one that came after the rebuilt state is the newest, marker or not, so
+    whoever was answered meanwhile reads their own writes.
+    """
+
+    def __init__(self, client: HotClient, shards: int) -> None:
+        self._client = client
+        self._shards = shards
+
+    def balance(self, account: str) -> Balance | None:
+        state_from_key = keys.router_state_from(shard_of(account, self._shards))
+        ready, state_from, text = self._client.ask("MGET", keys.READY, state_from_key, keys.balance(account))
+        if text is None:
+            return None
+        kept = _balance.decode(text)
+        if ready is None and (state_from is None or kept.position < int(state_from)):
+            return None
+        return Balance(**{name: getattr(kept, name) for name in Balance.__struct_fields__})
+
+    def open_trades(self, account: str) -> list[OpenTrade] | None:
+        texts = self._kept(keys.trades(account))
+        return None if texts is None else [_trade.decode(text) for text in texts]
+
+    def resting_orders(self, account: str) -> list[RestingOrder] | None:
+        texts = self._kept(keys.orders(account))
+        return None if texts is None else [_order.decode(text) for text in texts]
+
+    def _kept(self, key: str) -> list[bytes] | None:
+        ready, texts = self._client.ask_together(("GET", keys.READY), ("HVALS", key))
+        return None if ready is None else texts

@@ -1,0 +1,1 @@
+"""What adapters share: waiting for asynchronous work, caching, retries, logs, running dbt."""
