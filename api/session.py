@@ -26,7 +26,7 @@ from msgspec import Struct
 from api.context import platform, settings
 from api.front import ACCOUNT
 from paceline.core.errors import AuthenticationError, AuthorizationError, ValidationError
-from paceline.ports.members import Member
+from paceline.ports.identity import Member
 from paceline.settings import Settings
 
 _SECRET_LENGTH: Final = 32

@@ -113,20 +113,20 @@ def models_in_next_schemas():
 def nightly_metrics():
     @task
     def take_cut(params, data_interval_end=None, logical_date=None):
-        from paceline.usecases.nightly import day_of_run
+        from paceline.usecases.warehouse.nightly import day_of_run
 
         day = day_of_run(params, data_interval_end or logical_date)
         return step(lambda run: run.plain(run.take_cut(day, allow_running=params["provisional"])))
 
     @task
     def account_metrics(cut):
-        from paceline.usecases.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_of
 
         step(lambda run: run.compute_metrics(cut_of(cut)))
 
     @task(trigger_rule="all_done")
     def gate_dbt(cut, run_id, ti):
-        from paceline.usecases.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_of
 
         if cut is None:
             raise AirflowSkipException("There was no cut, so no model was built.")
@@ -136,25 +136,25 @@ def nightly_metrics():
 
     @task
     def gate_expectations(cut, run_id):
-        from paceline.usecases.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_of
 
         return step(lambda run: run.check_expectations(run_id, cut_of(cut)))
 
     @task
     def gate_parity(cut, run_id):
-        from paceline.usecases.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_of
 
         return step(lambda run: run.check_parity(run_id, cut_of(cut)))
 
     @task
     def publish(cut, run_id):
-        from paceline.usecases.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_of
 
         step(lambda run: run.publish(run_id, cut_of(cut)))
 
     @task
     def export_parquet(cut):
-        from paceline.usecases.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_of
 
         return step(lambda run: run.export_month(cut_of(cut)))
 

@@ -15,21 +15,25 @@ from paceline.adapters.postgres.market.market_book import PostgresMarketBook
 from paceline.adapters.postgres.operations.control import PostgresControl
 from paceline.adapters.postgres.trading.account_state import PostgresAccountState
 from paceline.adapters.postgres.trading.answers import PostgresAnswers
-from paceline.adapters.postgres.trading.closed_orders import PostgresRecords
+from paceline.adapters.postgres.trading.closed_orders import PostgresClosedOrders
+from paceline.adapters.postgres.market.markets import PostgresMarkets
+from paceline.adapters.postgres.warehouse.leaderboards import PostgresLeaderboards
 from paceline.adapters.redis.client import HotClient
 from paceline.adapters.redis.market import RedisPrices
 from paceline.adapters.redis.operations import all_heartbeats, ping
 from paceline.adapters.redis.trading.account_state import RedisAccountState
 from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.adapters.runtime.awaiting import pause
-from paceline.ports.control import Control
-from paceline.ports.members import Members
-from paceline.ports.notifier import Notifier
+from paceline.ports.identity import Members
+from paceline.ports.notifications import Notifier
+from paceline.ports.operations import Control
+from paceline.ports.trading import ClosedOrders
+from paceline.ports.warehouse import Leaderboards
 from paceline.settings import Settings
-from paceline.usecases import markets
-from paceline.usecases.accounts import Sight
-from paceline.usecases.nightly import Nightly
-from paceline.usecases.trading import Desk
+from paceline.usecases.market import markets
+from paceline.usecases.trading.accounts import Sight
+from paceline.usecases.trading.instructions import Desk
+from paceline.usecases.warehouse.nightly import Nightly
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Platform:
     sight: Sight
     control: Control
     members: Members
+    closed_orders: ClosedOrders
+    leaderboards: Leaderboards
     notifier: Notifier
     pings: Mapping[str, Callable[[], None]]
     heartbeats: Callable[[], Mapping[str, Sequence[Mapping[str, Any]]]]
@@ -72,7 +78,7 @@ def open_platform(settings: Settings) -> Platform:
         hot=RedisAccountState(redis, settings.engine_shards),
         stored=PostgresAccountState(pool),
         prices=prices,
-        records=PostgresRecords(pool),
+        markets=PostgresMarkets(pool),
     )
 
     def close() -> None:
@@ -87,6 +93,8 @@ def open_platform(settings: Settings) -> Platform:
         sight=sight,
         control=PostgresControl(pool),
         members=PostgresMembers(pool),
+        closed_orders=PostgresClosedOrders(pool),
+        leaderboards=PostgresLeaderboards(pool),
         notifier=notifier,
         pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
         heartbeats=lambda: all_heartbeats(redis),

@@ -5,9 +5,9 @@ from flask import Blueprint
 from api.account import schemas
 from api.context import platform
 from api.endpoint import Spec, endpoint
-from paceline.ports.account_state import Balance
-from paceline.ports.members import Member
-from paceline.usecases import accounts
+from paceline.ports.identity import Member
+from paceline.ports.trading import Balance
+from paceline.usecases.trading import accounts
 
 blueprint = Blueprint("account", __name__)
 

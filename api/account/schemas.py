@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from paceline.ports.account_state import Balance
-from paceline.usecases.accounts import Asset
+from paceline.ports.trading import Balance
+from paceline.usecases.trading.accounts import Asset
 
 
 class UsdBalance(Struct, frozen=True):

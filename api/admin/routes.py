@@ -21,11 +21,12 @@ from api.trade.routes import answered, stored
 from api.trade.schemas import Pending, StoredAnswer
 from paceline.core.errors import NotFoundError
 from paceline.messages import inbound
-from paceline.ports.control import AccountControl
-from paceline.ports.instructions import Answer
-from paceline.ports.members import Member
-from paceline.usecases import operating, trading
-from paceline.usecases.operating import OPERATOR, Outcome
+from paceline.ports.identity import Member
+from paceline.ports.operations import AccountControl
+from paceline.ports.trading import Answer
+from paceline.usecases.operations import operating
+from paceline.usecases.operations.operating import OPERATOR, Outcome
+from paceline.usecases.trading import instructions as trading
 
 blueprint = Blueprint("admin", __name__)
 _log = structlog.get_logger()

@@ -9,7 +9,7 @@ from api.paging import Pagination
 from api.trade.schemas import Leverage
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound
-from paceline.ports.control import AccountControl, MarketControl
+from paceline.ports.operations import AccountControl, MarketControl
 
 Asset = Annotated[
     str,

@@ -10,8 +10,10 @@ from api.endpoint import Spec, endpoint
 from api.envelope import success
 from api.limits import per_address, spend_mail
 from paceline.core.errors import AppError, AuthorizationError
-from paceline.ports.members import Member
-from paceline.usecases import accounts, sign_in, trading
+from paceline.ports.identity import Member
+from paceline.usecases.identity import sign_in
+from paceline.usecases.trading import accounts
+from paceline.usecases.trading import instructions as trading
 
 blueprint = Blueprint("auth", __name__)
 _log = structlog.get_logger()

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 
 from paceline.adapters.redis.operations import together
-from paceline.ports.control import Alert
+from paceline.ports.operations import Alert
 
 Beats = Mapping[str, Sequence[Mapping[str, Any]]]
 

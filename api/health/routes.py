@@ -12,7 +12,7 @@ from api.context import platform
 from api.endpoint import Spec, endpoint
 from api.health.metrics import text_of
 from paceline.core.errors import TransientError
-from paceline.ports.control import Alert
+from paceline.ports.operations import Alert
 
 blueprint = Blueprint("health", __name__)
 

@@ -23,7 +23,7 @@ blueprint = Blueprint("leaderboard", __name__)
     )
 )
 def leaderboard(query: LeaderboardQuery) -> LeaderboardPage:
-    found = platform().sight.records.leaderboard(query.period, offset=query.offset, limit=query.per_page)
+    found = platform().leaderboards.leaderboard(query.period, offset=query.offset, limit=query.per_page)
     return LeaderboardPage(
         period=query.period,
         as_of_day=found.as_of_day if found else None,

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from api.fields import takes
 from api.paging import Pagination, Paging
-from paceline.ports.records import LeaderboardRow, Period
+from paceline.ports.warehouse import LeaderboardRow, Period
 
 
 class LeaderboardQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True):

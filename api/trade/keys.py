@@ -7,8 +7,8 @@ from typing import Final
 from flask import request
 
 from paceline.core.errors import ValidationError
-from paceline.usecases.operating import OPERATOR
-from paceline.usecases.trading import OPENING
+from paceline.usecases.operations.operating import OPERATOR
+from paceline.usecases.trading.instructions import OPENING
 
 KEY: Final = "Idempotency-Key"
 _KEY_FORM: Final = re.compile(r"(?!\.{1,2}$)[\x21-\x7e]{1,64}", re.ASCII)

@@ -28,10 +28,11 @@ from api.trade.schemas import (
 )
 from paceline.core.errors import TradingError
 from paceline.messages import inbound
-from paceline.ports.instructions import Answer
-from paceline.ports.members import Member
-from paceline.usecases import accounts, trading
-from paceline.usecases.refusals import sentence_of
+from paceline.ports.identity import Member
+from paceline.ports.trading import Answer
+from paceline.usecases.trading import accounts
+from paceline.usecases.trading import instructions as trading
+from paceline.usecases.trading.refusals import sentence_of
 
 blueprint = Blueprint("trade", __name__)
 
@@ -133,7 +134,7 @@ def orders(member: Member) -> Orders:
     )
 )
 def history(member: Member, query: HistoryQuery) -> History:
-    page = platform().sight.records.closed_orders(
+    page = platform().closed_orders.closed_orders(
         member.account,
         symbol=query.symbol,
         from_us=query.from_us,

@@ -9,10 +9,8 @@ from api.paging import Pagination, Paging
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound
 from paceline.messages.inbound import SETS_STOP_LOSS, SETS_TAKE_PROFIT, SETS_TRAILING_STOP
-from paceline.ports.account_state import RestingOrder
-from paceline.ports.instructions import Answer
-from paceline.ports.records import ClosedOrderRow
-from paceline.usecases.accounts import Position
+from paceline.ports.trading import Answer, ClosedOrderRow, RestingOrder
+from paceline.usecases.trading.accounts import Position
 
 Leverage = Annotated[
     int,

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench import core_load
 from bench.sidebyside.work import Quote
 from paceline.messages.inbound import Inbound, PriceUpdate
-from paceline.usecases.recorded_frames import price_of_frame
+from paceline.usecases.replay.recorded_frames import price_of_frame
 
 _RECORDED = Path("shared", "data", "ticks", "usdm_btcusdt_20240808.gz")
 _WALK = 66_000

@@ -18,8 +18,8 @@ from paceline.commands.operating import (
 )
 from paceline.core.errors import NotFoundError
 from paceline.messages.inbound import Deposit, HaltAccount, ResumeAccount, Withdraw
-from paceline.ports.control import AccountControl
-from paceline.usecases import operating
+from paceline.ports.operations import AccountControl
+from paceline.usecases.operations import operating
 
 _HELP = "Look at accounts; halt, resume, pay in and out; make operators."
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=_HELP)

@@ -77,7 +77,7 @@ def _opened(path: Path, compressed: bool) -> IO[bytes]:
 async def _lines(config: Settings, shard: int, archive: Path | None) -> AsyncIterator[bytes]:
     from paceline.adapters.kafka.log_scan import scan
     from paceline.adapters.kafka.topics import ENGINE_IN
-    from paceline.usecases.export_log import lines_of_record
+    from paceline.usecases.replay.export_log import lines_of_record
 
     async with scan(config.brokers, ENGINE_IN, shard) as log_of_shard:
         bounds = await log_of_shard.bounds()

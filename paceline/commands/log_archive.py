@@ -17,7 +17,7 @@ from paceline.adapters.postgres.operations.snapshots import StoredSnapshot
 from paceline.core.errors import InvariantViolation, PermanentError, ValidationError
 from paceline.engine import Engine
 from paceline.settings import Settings, settings
-from paceline.usecases.export_log import lines_of_record
+from paceline.usecases.replay.export_log import lines_of_record
 
 _STRETCH: Final = 1_000_000
 

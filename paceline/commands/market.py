@@ -7,8 +7,8 @@ import typer
 
 from paceline.commands.operating import AsJson, Yes, ask, decimal, instruction_id, platform, tell_outcome
 from paceline.messages.inbound import ConfigureMarket, HaltMarket, ResumeMarket
-from paceline.ports.control import MarketControl
-from paceline.usecases import operating
+from paceline.ports.operations import MarketControl
+from paceline.usecases.operations import operating
 
 _HELP = "List, configure, halt and resume markets."
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=_HELP)

@@ -10,10 +10,10 @@ import typer
 from paceline.bootstrap import Platform, open_platform
 from paceline.core.errors import TradingError
 from paceline.core.money import parse_decimal
-from paceline.ports.instructions import Answer
+from paceline.ports.trading import Answer
 from paceline.settings import settings
-from paceline.usecases.operating import OPERATOR, Outcome
-from paceline.usecases.refusals import sentence_of
+from paceline.usecases.operations.operating import OPERATOR, Outcome
+from paceline.usecases.trading.refusals import sentence_of
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]

@@ -18,9 +18,9 @@ from paceline.core.times import to_datetime
 from paceline.engine import Engine
 from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.outbound import Outbound
-from paceline.usecases.explain import Explainer
-from paceline.usecases.replay import Counts, Format, Report, merged, timed_messages
-from paceline.usecases.replay import replay as replay_messages
+from paceline.usecases.replay.explain import Explainer
+from paceline.usecases.replay.replay import Counts, Format, Report, merged, timed_messages
+from paceline.usecases.replay.replay import replay as replay_messages
 
 _PROGRESS_EVERY_S = 2.0
 

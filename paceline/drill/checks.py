@@ -12,8 +12,8 @@ from paceline.drill.evidence import Cached, ShardEvidence
 from paceline.drill.load import Sent, Told
 from paceline.messages.json_form import output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
-from paceline.ports.instructions import Answer
-from paceline.usecases.trading import OPENING
+from paceline.ports.trading import Answer
+from paceline.usecases.trading.instructions import OPENING
 
 _SHOWN = 5
 _NEVER_DONE = ("refused", "unreachable")

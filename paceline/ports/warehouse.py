@@ -6,6 +6,9 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from paceline.core.pages import Page
+
+Period = Literal["day", "week", "month", "all"]
 Gate = Literal["dbt", "expectations", "parity"]
 
 
@@ -138,3 +141,32 @@ class Expectations(Protocol):
 class ColdStore(Protocol):
     def export(self, table: str, month: str, where: str, parameters: Mapping[str, Any]) -> int:
         """Put the rows of a published table into the month's Parquet file, in the place of the old one."""
+
+
+class LeaderboardRow(Struct, frozen=True, kw_only=True):
+    """One account in one period. `rank` is null while it has too few trades to be ranked."""
+
+    rank: int | None
+    account: str
+    display_name: str
+    profit_usd: str
+    return_ratio: float | None
+    win_rate: float | None
+    profit_factor: float | None
+    max_drawdown: float | None
+    sharpe: float | None
+    average_holding_s: float | None
+    trades: int
+    is_ranked: bool
+
+
+class Leaderboard(Struct, frozen=True):
+    rows: Page[LeaderboardRow]
+    as_of_day: str | None
+    provisional: bool | None
+
+
+class Leaderboards(Protocol):
+    def leaderboard(self, period: Period, *, offset: int, limit: int) -> Leaderboard | None:
+        """`None` before the first publication."""
+        ...

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from paceline.core.money import format_decimal
-from paceline.usecases.recorded_frames import FrameError, price_of_frame
+from paceline.usecases.replay.recorded_frames import FrameError, price_of_frame
 from sandbox.exchange.protocol import Quote
 
 SCAN_LINES: Final = 10_000

@@ -12,7 +12,7 @@ from paceline.adapters.postgres.connections.session import AWAY, Session
 from paceline.adapters.postgres.market.bars import merge_bars
 from paceline.adapters.postgres.market.dead_frames import DeadFrame, store_dead_frames
 from paceline.core.times import MINUTE_US, SECOND_US
-from paceline.domain.bars import Bar, BarBook
+from paceline.domain.market.bars import Bar, BarBook
 from stream.feed.decoding import Refusal
 
 log = structlog.get_logger("feed")

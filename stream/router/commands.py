@@ -12,7 +12,7 @@ from paceline.adapters.redis import keys
 from paceline.adapters.redis.trading.router_store import Command
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.core.times import DAY_US, SECOND_US
-from paceline.domain.open_trade import OpenTrade, amended, opened, reduced
+from paceline.domain.trading.open_trade import OpenTrade, amended, opened, reduced
 from paceline.messages.inbound import AmendTrade, CreateTrade, PlaceOrder
 from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, Effect, OrderResponse

@@ -21,8 +21,8 @@ from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import alerts
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import connect
+from paceline.domain.operations.watch import READERS, Limits, Sight, Trouble, Watch
 from paceline.settings import Settings
-from stream.watchdog.checks import READERS, Limits, Sight, Trouble, Watch
 
 _log = structlog.get_logger()
 

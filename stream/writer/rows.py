@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from paceline.adapters.postgres.copy_rows import NULL, Line, cell
-from paceline.domain.open_trade import OpenTrade, amended, opened, reduced
+from paceline.domain.trading.open_trade import OpenTrade, amended, opened, reduced
 from paceline.messages.inbound import (
     KINDS,
     AmendTrade,

@@ -10,7 +10,7 @@ from paceline.adapters.postgres.trading.account_state import PostgresAccountStat
 from paceline.adapters.redis.client import HotClient
 from paceline.adapters.redis.trading.account_state import RedisAccountState
 from paceline.core.errors import TransientError
-from paceline.ports.account_state import AccountState, Balance, OpenTrade, RestingOrder
+from paceline.ports.trading import AccountState, Balance, OpenTrade, RestingOrder
 from stream.router.service import Router
 from tests.support.fakes.account_state import FakeAccountState
 from tests.support.fakes.store import lost

@@ -5,7 +5,7 @@ import pytest
 from paceline.adapters.postgres.trading.answers import PostgresAnswers
 from paceline.core.errors import TransientError
 from paceline.core.times import DAY_US
-from paceline.ports.instructions import Answers
+from paceline.ports.trading import Answers
 from tests.support.fakes.instructions import FakeAnswers
 from tests.support.fakes.store import lost
 from tests.support.sinks import write_days

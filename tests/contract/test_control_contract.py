@@ -20,8 +20,8 @@ from paceline.messages.inbound import (
     ResumeAccount,
     ResumeMarket,
 )
-from paceline.ports.control import AccountControl, Alert, Control, MarketControl
-from paceline.ports.members import Member
+from paceline.ports.identity import Member
+from paceline.ports.operations import AccountControl, Alert, Control, MarketControl
 from tests.support.fakes.control import FakeControl
 from tests.support.fakes.store import lost
 from tests.support.scenario_log import day

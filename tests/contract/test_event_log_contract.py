@@ -11,7 +11,7 @@ from paceline.adapters.kafka.producer import EngineLog
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.messages.inbound import Deposit
 from paceline.messages.log_form import decode_messages
-from paceline.ports.event_log import EventLog
+from paceline.ports.trading import EventLog
 from tests.support.fakes.event_log import FakeEventLog
 from tests.support.log_topics import fresh_topics
 

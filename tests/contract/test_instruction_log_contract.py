@@ -18,7 +18,7 @@ from paceline.local.servers.kafka import LocalKafka
 from paceline.local.servers.server import Running, start
 from paceline.messages.inbound import Deposit, HaltMarket
 from paceline.messages.log_form import decode_messages
-from paceline.ports.instructions import InstructionLog
+from paceline.ports.trading import InstructionLog
 from tests.support.fakes.instructions import FakeInstructionLog
 from tests.support.fakes.store import lost
 from tests.support.frozen import freeze, thaw

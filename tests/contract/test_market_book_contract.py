@@ -3,7 +3,7 @@
 import pytest
 
 from paceline.adapters.postgres.market.market_book import PostgresMarketBook
-from paceline.ports.market_book import MarketBook
+from paceline.ports.market import MarketBook
 from tests.support.fakes.market_book import FakeMarketBook
 from tests.support.scenario_log import day
 from tests.support.sinks import write_days

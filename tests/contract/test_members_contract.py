@@ -9,7 +9,7 @@ import pytest
 
 from paceline.adapters.postgres.identity.members import PostgresMembers
 from paceline.core.errors import TransientError
-from paceline.ports.members import Member, Members
+from paceline.ports.identity import Member, Members
 from tests.support.fakes.members import FakeMembers
 from tests.support.fakes.store import lost
 

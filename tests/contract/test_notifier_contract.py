@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 from paceline.adapters.notify.resend.client import ATTEMPTS, ResendNotifier
 from paceline.core.errors import PermanentError, TransientError, UnknownError
 from paceline.local.processes.ports import free_port
-from paceline.ports.notifier import Mail, Notifier
+from paceline.ports.notifications import Mail, Notifier
 from sandbox.mailbox.app import create_app
 from sandbox.mailbox.store import Mailbox
 from tests.support.fakes.notifier import FakeNotifier

@@ -7,7 +7,7 @@ import pytest
 from paceline.adapters.redis.client import HotClient
 from paceline.adapters.redis.market import RedisPrices
 from paceline.core.errors import TransientError
-from paceline.ports.instructions import Price, Prices
+from paceline.ports.market import Price, Prices
 from tests.support.fakes.instructions import FakePrices
 from tests.support.fakes.store import lost
 

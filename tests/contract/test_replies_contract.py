@@ -14,7 +14,7 @@ from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.core.errors import TransientError
 from paceline.messages.json_form import encode_line, output_to_json
 from paceline.messages.outbound import OrderResponse
-from paceline.ports.instructions import Answer, Replies
+from paceline.ports.trading import Answer, Replies
 from stream.router.commands import reply_command
 from tests.support.fakes.instructions import FakeReplies
 from tests.support.fakes.store import lost

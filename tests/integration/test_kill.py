@@ -26,7 +26,7 @@ from paceline.engine import Engine
 from paceline.messages.inbound import CreateTrade, OpenAccount, PriceUpdate
 from paceline.messages.json_form import decode_line
 from paceline.messages.outbound import ClosedOrder, Outbound
-from paceline.usecases.markets import default_markets
+from paceline.usecases.market.markets import default_markets
 from tests.support.log_topics import fresh_topics
 from tests.support.stream_workers import Worker, running, stream_environment
 

@@ -5,8 +5,8 @@ from typing import Any, NoReturn
 
 from paceline.bootstrap import Platform
 from paceline.core.errors import TransientError
-from paceline.usecases.accounts import Sight
-from paceline.usecases.trading import Desk
+from paceline.usecases.trading.accounts import Sight
+from paceline.usecases.trading.instructions import Desk
 from tests.support.fakes.notifier import FakeNotifier
 
 
@@ -36,9 +36,11 @@ def offline_platform() -> Platform:
             default_slippage_bps=50,
             initial_balance=1,
         ),
-        sight=Sight(hot=ports, stored=ports, prices=ports, records=ports),
+        sight=Sight(hot=ports, stored=ports, prices=ports, markets=ports),
         control=ports,
         members=ports,
+        closed_orders=ports,
+        leaderboards=ports,
         notifier=FakeNotifier(),
         pings={"postgres": away, "kafka": away, "redis": away},
         heartbeats=away,

@@ -17,9 +17,7 @@ from paceline.messages.inbound import (
 )
 from paceline.messages.json_form import output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
-from paceline.ports.account_state import Balance
-from paceline.ports.instructions import Answer
-from paceline.ports.records import ClosedOrderRow
+from paceline.ports.trading import Answer, Balance, ClosedOrderRow
 from tests.support.scenario_log import Day, day
 
 BTC, ETH = "BTC_USDC_PERP", "ETH_USDC_PERP"

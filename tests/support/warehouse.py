@@ -7,7 +7,7 @@ from pathlib import Path
 from paceline.bootstrap import build_models, open_nightly
 from paceline.ports.warehouse import Cut
 from paceline.settings import Settings, load
-from paceline.usecases.nightly import Nightly
+from paceline.usecases.warehouse.nightly import Nightly
 from tests.support.warehouse_rows import World
 
 FIRST_DAY = date(2026, 3, 1)

@@ -10,7 +10,7 @@ from paceline.adapters.redis.client import HotClient, Words
 from paceline.adapters.runtime.cache import Kept
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.messages.inbound import PriceUpdate
-from paceline.ports.instructions import Price
+from paceline.ports.market import Price
 
 _PRICE_KEPT_S: Final = 0.1
 _PRICE_FRESH_S: Final = 0.06

@@ -18,7 +18,7 @@ from paceline.messages.inbound import Inbound
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import Undecodable, decode_effects, encode_messages
 from paceline.messages.outbound import Effect
-from paceline.usecases.export_log import lines_of_record
+from paceline.usecases.replay.export_log import lines_of_record
 from stream.engine.recovery import recover
 from stream.engine.service import Engines, EngineShard
 from tests.support.log_topics import fresh_topics

@@ -15,8 +15,8 @@ from paceline.core.errors import ConflictError
 from paceline.core.money import SCALE
 from paceline.ports.warehouse import Cut
 from paceline.settings import Settings
-from paceline.usecases.gates import GateFailed
-from paceline.usecases.nightly import Nightly
+from paceline.usecases.warehouse.gates import GateFailed
+from paceline.usecases.warehouse.nightly import Nightly
 from tests.support.warehouse import FIRST_DAY, LAST_DAY, build, nightly_of, pass_gates, settings_of
 from tests.support.warehouse_rows import World
 

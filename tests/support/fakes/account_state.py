@@ -1,6 +1,6 @@
 """The state of accounts, in memory."""
 
-from paceline.ports.account_state import Balance, OpenTrade, RestingOrder
+from paceline.ports.trading import Balance, OpenTrade, RestingOrder
 from tests.support.fakes.store import FakeStore
 
 

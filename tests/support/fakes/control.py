@@ -2,9 +2,9 @@
 
 from msgspec.structs import replace
 
-from paceline.ports.control import AccountControl, Alert, MarketControl
-from paceline.ports.members import Member
-from paceline.ports.records import Page
+from paceline.core.pages import Page
+from paceline.ports.identity import Member
+from paceline.ports.operations import AccountControl, Alert, MarketControl
 from tests.support.fakes.store import FakeStore
 
 _WORST_FIRST = ("critical", "warning", "info")

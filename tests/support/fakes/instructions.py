@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from paceline.core.errors import TransientError
 from paceline.messages.inbound import Admin, User
-from paceline.ports.instructions import Answer, Price, Wait
+from paceline.ports.market import Price
+from paceline.ports.trading import Answer, Wait
 from tests.support.fakes.store import FakeStore
 
 

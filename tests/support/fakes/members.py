@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-from paceline.ports.members import Member
+from paceline.ports.identity import Member
 from tests.support.fakes.store import FakeStore
 
 

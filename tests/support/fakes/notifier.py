@@ -1,7 +1,7 @@
 """A Notifier that keeps what it is given."""
 
 from paceline.core.errors import PermanentError, UpstreamError
-from paceline.ports.notifier import Mail
+from paceline.ports.notifications import Mail
 
 
 class FakeNotifier:

@@ -5,7 +5,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.health.metrics import text_of
-from paceline.ports.control import Alert
+from paceline.ports.operations import Alert
 
 NOW_US = 1_757_143_198_000_000
 FEED = {

@@ -12,9 +12,10 @@ from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.ids import shard_of
 from paceline.core.times import DAY_US
 from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, User
-from paceline.ports.instructions import Answer, Price
-from paceline.usecases import trading
-from paceline.usecases.trading import Desk
+from paceline.ports.market import Price
+from paceline.ports.trading import Answer
+from paceline.usecases.trading import instructions as trading
+from paceline.usecases.trading.instructions import Desk
 from tests.support.fakes.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
 
 NOW_US = 1_757_143_198_000_000

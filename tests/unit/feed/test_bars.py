@@ -1,8 +1,8 @@
 """One-minute bars: arithmetic of parts."""
 
 from paceline.core.times import MINUTE_US
-from paceline.domain import bars
-from paceline.domain.bars import Bar, BarBook, Side, is_usable
+from paceline.domain.market import bars
+from paceline.domain.market.bars import Bar, BarBook, Side, is_usable
 from paceline.messages.inbound import PriceUpdate
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import Undecodable, decode_effects, encode_effects, encode_messages
-from paceline.usecases.export_log import line_of, lines_of_record
+from paceline.usecases.replay.export_log import line_of, lines_of_record
 from tests.support.scenario_log import day, scenario_messages
 
 

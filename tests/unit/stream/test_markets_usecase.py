@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from paceline.messages.inbound import ConfigureMarket
-from paceline.usecases.markets import configure_markets, default_markets
+from paceline.usecases.market.markets import configure_markets, default_markets
 from tests.support.fakes.event_log import FakeEventLog
 from tests.support.fakes.market_book import FakeMarketBook
 

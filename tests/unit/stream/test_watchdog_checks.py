@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stream.watchdog.checks import READERS, Limits, Sight, Watch
+from paceline.domain.operations.watch import READERS, Limits, Sight, Watch
 
 LIMITS = Limits(stuck_s=10, price_s=30, snapshot_s=60)
 ENDS = {reader: {0: 100} for reader in READERS}

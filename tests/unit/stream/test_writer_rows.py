@@ -5,7 +5,7 @@ from typing import Any
 from paceline.adapters.postgres.copy_rows import NULL
 from paceline.adapters.postgres.trading.history import COLUMNS
 from paceline.core.money import SCALE
-from paceline.domain.open_trade import OpenTrade
+from paceline.domain.trading.open_trade import OpenTrade
 from paceline.engine import Engine
 from paceline.messages.inbound import (
     AmendTrade,

@@ -8,14 +8,14 @@ import pytest
 from paceline.core.errors import TransientError
 from paceline.core.money import SCALE
 from paceline.messages.inbound import OpenAccount
-from paceline.ports.account_state import Balance, Market, OpenTrade, RestingOrder
-from paceline.ports.instructions import Price
-from paceline.usecases import accounts
-from paceline.usecases.accounts import Sight
-from paceline.usecases.trading import Desk
+from paceline.ports.market import Market, Price
+from paceline.ports.trading import Balance, OpenTrade, RestingOrder
+from paceline.usecases.trading import accounts
+from paceline.usecases.trading.accounts import Sight
+from paceline.usecases.trading.instructions import Desk
 from tests.support.fakes.account_state import FakeAccountState
 from tests.support.fakes.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
-from tests.support.fakes.records import FakeRecords
+from tests.support.fakes.markets import FakeMarkets
 from tests.support.fakes.store import lost
 
 HOT = Balance(account="ada", time=2, cash="9", margin="0", locked="0")
@@ -51,7 +51,7 @@ def sight() -> Sight:
     hot.balances["ada"], stored.balances["ada"] = HOT, STORED
     hot.trades["ada"] = [trade("late", "short", 5), trade("early", "long", 4)]
     stored.trades["ada"] = [trade("early", "long", 4)]
-    return Sight(hot, stored, FakePrices(S=PRICE), FakeRecords(MARKET))
+    return Sight(hot, stored, FakePrices(S=PRICE), FakeMarkets(MARKET))
 
 
 def desk(log: FakeInstructionLog) -> Desk:

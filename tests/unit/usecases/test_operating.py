@@ -7,9 +7,9 @@ import pytest
 
 from paceline.core.errors import NotFoundError, TransientError, UnknownError, ValidationError
 from paceline.messages.inbound import HaltMarket
-from paceline.ports.control import MarketControl
-from paceline.usecases import operating
-from paceline.usecases.trading import Desk
+from paceline.ports.operations import MarketControl
+from paceline.usecases.operations import operating
+from paceline.usecases.trading.instructions import Desk
 from tests.support.fakes.control import FakeControl
 from tests.support.fakes.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
 

@@ -12,8 +12,8 @@ from paceline.cli import app
 from paceline.engine import Engine
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import Undecodable
-from paceline.usecases.recorded_frames import FrameError, price_of_frame
-from paceline.usecases.replay import Counts, Replayed, merged, replay, timed_messages, told_format
+from paceline.usecases.replay.recorded_frames import FrameError, price_of_frame
+from paceline.usecases.replay.replay import Counts, Replayed, merged, replay, timed_messages, told_format
 from tests.support.shared_data import shared_data
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "engine"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from paceline.core.errors import AuthenticationError, TransientError, UnknownError
-from paceline.usecases.sign_in import redeem, send_link
+from paceline.usecases.identity.sign_in import redeem, send_link
 from tests.support.fakes.members import FakeMembers
 from tests.support.fakes.notifier import FakeNotifier
 

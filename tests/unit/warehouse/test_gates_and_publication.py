@@ -8,9 +8,9 @@ from paceline.core.errors import ConflictError, TransientError
 from paceline.engine import Engine
 from paceline.messages.inbound import OpenAccount
 from paceline.ports.warehouse import Cut, Failure, ShardCut
-from paceline.usecases.account_metrics import compute_account_metrics
-from paceline.usecases.gates import GateFailed, check_dbt, check_expectations, check_parity
-from paceline.usecases.publish import GATES, export_month, publish
+from paceline.usecases.warehouse.account_metrics import compute_account_metrics
+from paceline.usecases.warehouse.gates import GateFailed, check_dbt, check_expectations, check_parity
+from paceline.usecases.warehouse.publish import GATES, export_month, publish
 from tests.support.fakes.warehouse import (
     FakeColdStore,
     FakeCuts,

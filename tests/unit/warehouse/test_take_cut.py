@@ -8,8 +8,8 @@ import pytest
 from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.times import day_bounds_us
 from paceline.ports.warehouse import Cut, Published, ShardCut, Standing
-from paceline.usecases.nightly import day_of_run
-from paceline.usecases.take_cut import take_cut
+from paceline.usecases.warehouse.nightly import day_of_run
+from paceline.usecases.warehouse.take_cut import take_cut
 from tests.support.fakes.warehouse import FakeCuts, FakeLogEnds
 
 DAY = date(2026, 3, 2)

@@ -8,7 +8,7 @@ import httpx
 
 from paceline.adapters.runtime.awaiting import wait_for
 from paceline.core.errors import PermanentError, TransientError, UnknownError, UpstreamError
-from paceline.ports.notifier import Mail
+from paceline.ports.notifications import Mail
 
 ATTEMPTS: Final = 3
 _FIRST_PAUSE_S: Final = 0.2

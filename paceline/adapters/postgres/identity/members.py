@@ -8,7 +8,7 @@ import msgspec
 
 from paceline.adapters.postgres.connections.pool import Connection, Pool
 from paceline.adapters.runtime.cache import Kept
-from paceline.ports.members import Member
+from paceline.ports.identity import Member
 
 # Who trades fast asks many times a second. What this instance ends, it forgets at once; what others end is
 # seen this much later at most. Operators are looked up each time: they may do more.

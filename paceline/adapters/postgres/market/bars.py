@@ -5,7 +5,7 @@ from typing import Any
 
 from paceline.adapters.postgres.connections.session import Connection
 from paceline.adapters.postgres.numbers import to_numeric
-from paceline.domain.bars import Bar
+from paceline.domain.market.bars import Bar
 
 # A part whose last update id is not above the stored one was merged before: repeating it changes nothing.
 _MERGE = """

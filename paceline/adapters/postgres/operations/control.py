@@ -6,8 +6,8 @@ import msgspec
 
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.trading.account_state import texts
-from paceline.ports.control import AccountControl, Alert, MarketControl
-from paceline.ports.records import Page
+from paceline.core.pages import Page
+from paceline.ports.operations import AccountControl, Alert, MarketControl
 
 # The first shard tells the configuration, all of them who has it.
 _MARKETS: Final = """

@@ -8,7 +8,7 @@ import msgspec
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.core.money import format_decimal
-from paceline.ports.account_state import Balance, OpenTrade, RestingOrder
+from paceline.ports.trading import Balance, OpenTrade, RestingOrder
 
 _BALANCE: Final = """
 select account, time_us as time, cash, margin, locked, balances, locked_balances

@@ -3,7 +3,7 @@
 import msgspec
 
 from paceline.adapters.postgres.connections.pool import Pool
-from paceline.ports.instructions import Answer
+from paceline.ports.trading import Answer
 
 
 class PostgresAnswers:

@@ -11,7 +11,7 @@ from paceline.adapters.postgres.copy_rows import Line, copy_rows, insert_rows, m
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.core.ids import output_id
 from paceline.core.money import parse_decimal
-from paceline.domain.open_trade import OpenTrade
+from paceline.domain.trading.open_trade import OpenTrade
 from paceline.messages.inbound import PlaceOrder
 from paceline.messages.json_form import from_json
 from paceline.messages.outbound import BalanceUpdate

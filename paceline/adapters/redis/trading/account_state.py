@@ -8,7 +8,7 @@ import msgspec
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import HotClient
 from paceline.core.ids import shard_of
-from paceline.ports.account_state import Balance, OpenTrade, RestingOrder
+from paceline.ports.trading import Balance, OpenTrade, RestingOrder
 
 _trade = msgspec.json.Decoder(OpenTrade)
 _order = msgspec.json.Decoder(RestingOrder)

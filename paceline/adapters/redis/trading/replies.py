@@ -16,7 +16,7 @@ from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import AWAY, HotClient
 from paceline.adapters.runtime.awaiting import wait_for
 from paceline.core.errors import TransientError
-from paceline.ports.instructions import Answer, Wait
+from paceline.ports.trading import Answer, Wait
 
 PENDING_S: Final = 24 * 3600
 _log = logging.getLogger("paceline.replies")

@@ -4,8 +4,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from paceline.ports.account_state import Market
-from paceline.ports.records import Page
+from paceline.core.pages import Page
+from paceline.ports.market import Market
 
 
 class MarketControl(Market, frozen=True, kw_only=True):

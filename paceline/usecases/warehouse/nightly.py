@@ -18,9 +18,9 @@ from paceline.ports.warehouse import (
     MetricStore,
     Models,
 )
-from paceline.usecases import gates, publish
-from paceline.usecases.account_metrics import compute_account_metrics
-from paceline.usecases.take_cut import take_cut
+from paceline.usecases.warehouse import gates, publish
+from paceline.usecases.warehouse.account_metrics import compute_account_metrics
+from paceline.usecases.warehouse.take_cut import take_cut
 
 
 def day_of_run(params: Mapping[str, Any], due: datetime | None) -> date:

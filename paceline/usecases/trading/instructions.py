@@ -11,7 +11,8 @@ from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.ids import shard_of
 from paceline.core.times import DAY_US
 from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, User
-from paceline.ports.instructions import Answer, Answers, InstructionLog, Prices, Replies, Wait
+from paceline.ports.market import Prices
+from paceline.ports.trading import Answer, Answers, InstructionLog, Replies, Wait
 
 OPENING = "open-"
 _POLL_S = 0.05

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import structlog
 
 from paceline.core.errors import AuthenticationError, UnknownError
-from paceline.ports.members import Member, Members
-from paceline.ports.notifier import Mail, Notifier
+from paceline.ports.identity import Member, Members
+from paceline.ports.notifications import Mail, Notifier
 
 _log = structlog.get_logger()
 

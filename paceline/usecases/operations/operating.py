@@ -11,10 +11,10 @@ from msgspec import Struct
 from paceline.core.errors import ConflictError, NotFoundError, TransientError, UnknownError, ValidationError
 from paceline.core.money import SCALE, parse_decimal
 from paceline.messages.inbound import Admin, ConfigureMarket, Deposit, Withdraw
-from paceline.ports.control import AccountControl, Control, MarketControl
-from paceline.ports.instructions import Answer
-from paceline.usecases import trading
-from paceline.usecases.trading import Desk
+from paceline.ports.operations import AccountControl, Control, MarketControl
+from paceline.ports.trading import Answer
+from paceline.usecases.trading import instructions as trading
+from paceline.usecases.trading.instructions import Desk
 
 # An operator's ids are told from members': the same key of both must not be taken for a repetition.
 OPERATOR = "operator-"

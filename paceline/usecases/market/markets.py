@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import ConfigureMarket
-from paceline.ports.event_log import EventLog
-from paceline.ports.market_book import MarketBook
+from paceline.ports.market import MarketBook
+from paceline.ports.trading import EventLog
 
 # symbol → quantity step
 _DEFAULTS = {

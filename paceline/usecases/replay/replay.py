@@ -19,8 +19,8 @@ from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import Undecodable
 from paceline.messages.outbound import Outbound
 from paceline.messages.unreadable import UNREADABLE
-from paceline.usecases.explain import Explainer
-from paceline.usecases.recorded_frames import FrameError, Venue, price_of_frame
+from paceline.usecases.replay.explain import Explainer
+from paceline.usecases.replay.recorded_frames import FrameError, Venue, price_of_frame
 
 Format = Literal["jsonl", "binance", "backpack"]
 Replayed = Inbound | Undecodable

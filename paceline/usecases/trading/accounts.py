@@ -9,10 +9,9 @@ from msgspec.structs import replace
 from paceline.core.errors import TransientError
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.engine.numbers import profit_of
-from paceline.ports.account_state import AccountState, Balance, Market, OpenTrade, RestingOrder
-from paceline.ports.instructions import Price, Prices
-from paceline.ports.records import Records
-from paceline.usecases.trading import Desk, open_account
+from paceline.ports.market import Market, Markets, Price, Prices
+from paceline.ports.trading import AccountState, Balance, OpenTrade, RestingOrder
+from paceline.usecases.trading.instructions import Desk, open_account
 
 T = TypeVar("T")
 
@@ -40,7 +39,7 @@ class Sight:
     hot: AccountState
     stored: AccountState
     prices: Prices
-    records: Records
+    markets: Markets
 
 
 def balance(sight: Sight, desk: Desk, account: str) -> Balance:
@@ -77,7 +76,7 @@ def orders(sight: Sight, account: str) -> list[RestingOrder]:
 
 def assets(sight: Sight) -> list[Asset]:
     """The configured markets with their last prices."""
-    return [_priced(market, _price(sight, market.symbol)) for market in sight.records.markets()]
+    return [_priced(market, _price(sight, market.symbol)) for market in sight.markets.markets()]
 
 
 def _read(sight: Sight, ask: Callable[[AccountState], T | None]) -> T | None:

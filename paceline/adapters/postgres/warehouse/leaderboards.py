@@ -1,0 +1,42 @@
+"""The published leaderboard (`marts.leaderboard`)."""
+
+from typing import Final
+
+import msgspec
+import psycopg
+
+from paceline.adapters.postgres.connections.pool import Pool
+from paceline.adapters.postgres.trading.account_state import texts
+from paceline.core.pages import Page
+from paceline.ports.warehouse import Leaderboard, LeaderboardRow, Period
+
+_LEADERS: Final = """
+select rank, account, display_name, profit_usd::numeric(38, 8) as profit_usd,
+    return_ratio::float8, win_rate::float8, profit_factor::float8, max_drawdown::float8, sharpe::float8,
+    average_holding_s::float8, trades::bigint, is_ranked, as_of_day::text, provisional
+from marts.leaderboard where period = %(period)s
+order by is_ranked desc, rank nulls last, profit_usd desc, account limit %(limit)s offset %(offset)s
+"""
+
+
+class PostgresLeaderboards:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def leaderboard(self, period: Period, *, offset: int, limit: int) -> Leaderboard | None:
+        wanted = {"period": period, "offset": offset, "limit": limit}
+        try:
+            with self._pool.transaction() as connection:
+                connection.execute("set transaction isolation level repeatable read read only")
+                rows = connection.execute(_LEADERS, wanted).rows
+                head = connection.execute(
+                    "select count(*) filter (where period = %(period)s) as total, "
+                    "max(as_of_day)::text as as_of_day, bool_or(provisional) as provisional "
+                    "from marts.leaderboard",
+                    wanted,
+                ).row
+        except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable):
+            return None
+        items = [msgspec.convert(texts(row), LeaderboardRow) for row in rows]
+        assert head is not None
+        return Leaderboard(Page(items, head["total"]), head["as_of_day"], head["provisional"])

@@ -1,0 +1,1 @@
+"""What is wrong with the running platform, from what can be observed."""

@@ -1,0 +1,1 @@
+"""Trades, as the messages of the log describe them."""

@@ -1,0 +1,49 @@
+"""Markets and their prices."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from paceline.messages.inbound import ConfigureMarket
+
+
+class Market(Struct, frozen=True, kw_only=True):
+    """What can be traded, as configured on the log."""
+
+    symbol: str
+    base: str
+    quantity_step: str
+    min_notional: str
+    max_leverage: int
+    maker_rate_bps: int
+    taker_rate_bps: int
+    maintenance_rate_bps: int
+    halted: bool = False
+
+
+class Markets(Protocol):
+    """`TransientError` when the store cannot be reached."""
+
+    def markets(self) -> list[Market]:
+        """All configured markets, by symbol."""
+        ...
+
+
+class MarketBook(Protocol):
+    async def configured(self) -> dict[int, dict[str, ConfigureMarket]]:
+        """The newest configuration by shard and symbol; shards without any may be absent."""
+        ...
+
+
+class Price(Struct, frozen=True):
+    """Last price of a symbol, scaled by 10⁸; `time_us` is when our feed saw it."""
+
+    bid: int
+    ask: int
+    time_us: int
+
+
+class Prices(Protocol):
+    """`None` while no price of a symbol is known; `TransientError` when that cannot be told."""
+
+    def last(self, symbol: str) -> Price | None: ...

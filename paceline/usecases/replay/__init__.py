@@ -1,0 +1,1 @@
+"""Running recorded messages through the engine, and exporting the log."""

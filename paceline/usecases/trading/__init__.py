@@ -1,0 +1,1 @@
+"""Instructions to the engine, and what an account has."""

@@ -1,0 +1,1 @@
+"""The nightly run: cut, metrics, gates, publication."""
