@@ -4,14 +4,14 @@ from typing import Final
 
 from flask import Flask
 
-from api import errors, limits, openapi, session
 from api.account.routes import blueprint as account
 from api.admin.routes import blueprint as admin
 from api.auth.routes import blueprint as auth
-from api.bound import Bound
-from api.context import platform as platform_of_app
-from api.front import Front
 from api.health.routes import blueprint as health
+from api.http import errors, limits, openapi, session
+from api.http.concurrency import Bound
+from api.http.context import platform as platform_of_app
+from api.http.middleware import Front
 from api.leaderboard.routes import blueprint as leaderboard
 from api.pages.routes import blueprint as pages
 from api.trade.routes import blueprint as trade

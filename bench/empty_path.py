@@ -22,8 +22,8 @@ from uuid import uuid4
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from api.asgi import OnLoop
-from api.serve import serve_asgi
+from api.http.bridge import OnLoop
+from api.http.serve import serve_asgi
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, quantile, show
 from bench.orders import order_latencies, order_times

@@ -40,7 +40,7 @@ from paceline.messages.log_form import Undecodable, decode_effects, decode_messa
 from paceline.messages.outbound import Effect
 from stream.engine.recovery import recover
 from stream.engine.service import Engines
-from stream.log_service import LogService, ShardOpener
+from stream.runtime.log_service import LogService, ShardOpener
 from stream.writer.rows import RowMaker
 from stream.writer.service import Writer
 

@@ -3,8 +3,8 @@
 from flask import Blueprint
 
 from api.account import schemas
-from api.context import platform
-from api.endpoint import Spec, endpoint
+from api.http.context import platform
+from api.http.endpoint import Spec, endpoint
 from paceline.ports.identity import Member
 from paceline.ports.trading import Balance
 from paceline.usecases.trading import accounts

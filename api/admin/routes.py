@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from api.admin import schemas
 from api.admin.schemas import ConfigureMarket, Transfer
-from api.context import platform
-from api.endpoint import Spec, endpoint
-from api.envelope import success
-from api.paging import Paging, pagination
+from api.http.context import platform
+from api.http.endpoint import Spec, endpoint
+from api.http.envelope import success
+from api.http.keys import request_key, valid_key
+from api.http.paging import Paging, pagination
 from api.trade import examples
-from api.trade.keys import request_key, valid_key
 from api.trade.routes import answered, stored
 from api.trade.schemas import Pending, StoredAnswer
 from paceline.core.errors import NotFoundError

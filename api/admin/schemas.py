@@ -4,8 +4,8 @@ from typing import Annotated, Any, Final
 
 from msgspec import Struct
 
-from api.fields import Bps, Decimal, Symbol, takes
-from api.paging import Pagination
+from api.http.fields import Bps, Decimal, Symbol, takes
+from api.http.paging import Pagination
 from api.trade.schemas import Leverage
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound

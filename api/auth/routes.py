@@ -3,12 +3,12 @@
 import structlog
 from flask import Blueprint, Response, g, make_response, render_template, request
 
-from api import session
 from api.auth import schemas
-from api.context import platform, settings
-from api.endpoint import Spec, endpoint
-from api.envelope import success
-from api.limits import per_address, spend_mail
+from api.http import session
+from api.http.context import platform, settings
+from api.http.endpoint import Spec, endpoint
+from api.http.envelope import success
+from api.http.limits import per_address, spend_mail
 from paceline.core.errors import AppError, AuthorizationError
 from paceline.ports.identity import Member
 from paceline.usecases.identity import sign_in

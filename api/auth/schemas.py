@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Struct
 
-from api.fields import takes
+from api.http.fields import takes
 
 Email = Annotated[
     str,

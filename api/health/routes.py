@@ -8,9 +8,9 @@ from flask import Blueprint, Response
 from msgspec import Struct
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from api.context import platform
-from api.endpoint import Spec, endpoint
 from api.health.metrics import text_of
+from api.http.context import platform
+from api.http.endpoint import Spec, endpoint
 from paceline.core.errors import TransientError
 from paceline.ports.operations import Alert
 

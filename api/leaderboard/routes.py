@@ -2,10 +2,10 @@
 
 from flask import Blueprint
 
-from api.context import platform
-from api.endpoint import Spec, endpoint
+from api.http.context import platform
+from api.http.endpoint import Spec, endpoint
+from api.http.paging import pagination
 from api.leaderboard.schemas import EXAMPLE, LeaderboardPage, LeaderboardQuery
-from api.paging import pagination
 
 blueprint = Blueprint("leaderboard", __name__)
 

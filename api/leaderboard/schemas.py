@@ -4,8 +4,8 @@ from typing import Annotated, Any, Final
 
 from msgspec import Struct
 
-from api.fields import takes
-from api.paging import Pagination, Paging
+from api.http.fields import takes
+from api.http.paging import Pagination, Paging
 from paceline.ports.warehouse import LeaderboardRow, Period
 
 

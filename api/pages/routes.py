@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, Response, render_template, send_from_directory
 from werkzeug.exceptions import NotFound
 
-from api.context import settings
+from api.http.context import settings
 
 blueprint = Blueprint("pages", __name__)
 

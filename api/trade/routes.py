@@ -6,12 +6,12 @@ from urllib.parse import quote
 import msgspec
 from flask import Blueprint, Response, url_for
 
-from api.context import platform
-from api.endpoint import Spec, endpoint
-from api.envelope import success
-from api.paging import pagination
+from api.http.context import platform
+from api.http.endpoint import Spec, endpoint
+from api.http.envelope import success
+from api.http.keys import request_key, valid_key
+from api.http.paging import pagination
 from api.trade import examples
-from api.trade.keys import request_key, valid_key
 from api.trade.schemas import (
     AmendTrade,
     Body,

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from api.fields import Bps, Decimal, OutputId, Symbol, TimeUs, takes
-from api.paging import Pagination, Paging
+from api.http.fields import Bps, Decimal, OutputId, Symbol, TimeUs, takes
+from api.http.paging import Pagination, Paging
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound
 from paceline.messages.inbound import SETS_STOP_LOSS, SETS_TAKE_PROFIT, SETS_TRAILING_STOP

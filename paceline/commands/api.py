@@ -5,6 +5,6 @@ from paceline.settings import settings
 
 def api() -> None:
     """Serve the REST API on the bind host and the API port until told to stop."""
-    from api.serve import serve
+    from api.http.serve import serve
 
     serve(settings())

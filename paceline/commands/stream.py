@@ -14,6 +14,6 @@ def stream(
     ],
 ) -> None:
     """Run stream services until SIGTERM or Ctrl-C."""
-    from stream.app import run
+    from stream.runtime.app import run
 
     run([name.strip() for name in services.split(",") if name.strip()], settings())

@@ -23,8 +23,6 @@ from paceline.adapters.redis.trading.router_store import Command, FenceBroken, R
 from paceline.adapters.runtime.retry import retrying
 from paceline.core.times import MINUTE_US
 from paceline.messages.outbound import Effect
-from stream.effect_batches import effect_batches
-from stream.log_service import Reopen
 from stream.router.commands import (
     KEPT_US,
     balance_command,
@@ -36,6 +34,8 @@ from stream.router.commands import (
     trade_command,
     trades_wanted,
 )
+from stream.runtime.effect_batches import effect_batches
+from stream.runtime.log_service import Reopen
 
 _log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from paceline.adapters.postgres.operations.readers import Move, Standing
 from paceline.adapters.postgres.trading import history
 from paceline.domain.trading.open_trade import OpenTrade
 from paceline.messages.outbound import Effect
-from stream.effect_batches import effect_batches
+from stream.runtime.effect_batches import effect_batches
 from stream.writer.rows import RowMaker, trades_wanted
 from stream.writer.storage import BATCH, Batch, Storage
 

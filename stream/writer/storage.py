@@ -9,7 +9,7 @@ from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import readers
 from paceline.adapters.postgres.operations.readers import Move, Standing
 from paceline.adapters.postgres.trading import history
-from stream.log_service import Reopen
+from stream.runtime.log_service import Reopen
 from stream.writer.rows import Rows
 
 # A transaction writes about as many effects and outputs: large enough that its round trips do not count,

@@ -7,7 +7,7 @@ from paceline.bootstrap import Platform
 from paceline.core.errors import TransientError
 from paceline.usecases.trading.accounts import Sight
 from paceline.usecases.trading.instructions import Desk
-from tests.support.fakes.notifier import FakeNotifier
+from tests.support.fakes.notifications.notifier import FakeNotifier
 
 
 class Away:

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from stream.log_service import Reopen
 from stream.router.service import Router, RouterShard
+from stream.runtime.log_service import Reopen
 from stream.writer.service import Writer
 from tests.support.scenario_log import Day, LogRecord, bounds_of
 

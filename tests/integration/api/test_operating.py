@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from typer.testing import CliRunner
 
-from api.context import platform
+from api.http.context import platform
 from paceline.cli import app as app_of_command
 from paceline.core.errors import AppError
 from paceline.settings import settings

@@ -11,8 +11,8 @@ import redis
 from flask import Flask
 
 from api import close, create_app
-from api.context import platform
-from api.session import is_loopback
+from api.http.context import platform
+from api.http.session import is_loopback
 from paceline.core.errors import PermanentError, TransientError, UnknownError, UpstreamError, ValidationError
 from tests.support.api_stack import Member, Stack, sign_in
 

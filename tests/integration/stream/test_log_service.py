@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from paceline.adapters.kafka.log_reader import LogBounds, LogReader, Record
 from paceline.adapters.kafka.topics import ENGINE_IN
-from stream.log_service import LogService
+from stream.runtime.log_service import LogService
 from tests.support.log_topics import fresh_topics
 
 SHARDS = 2

@@ -12,8 +12,8 @@ from paceline.adapters.redis.keys import REPLIES
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import OpenAccount
 from paceline.messages.outbound import OrderResponse
-from stream.log_service import Reopen
 from stream.router.service import Router
+from stream.runtime.log_service import Reopen
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
 from tests.support.sinks import route, write
 

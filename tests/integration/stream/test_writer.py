@@ -14,7 +14,7 @@ from paceline.adapters.postgres.trading import history
 from paceline.core.errors import PermanentError
 from paceline.messages.inbound import Deposit, OpenAccount, PriceUpdate
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
-from stream.log_service import Reopen
+from stream.runtime.log_service import Reopen
 from stream.writer.service import Writer, WriterShard
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
 

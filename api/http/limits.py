@@ -1,0 +1,85 @@
+"""How often a sign-in link may be asked for. Counted in Redis; in this process while Redis is away."""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, cast
+
+from flask import Flask, current_app, request
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+from redis.asyncio import ConnectionPool
+from werkzeug.exceptions import TooManyRequests
+
+from api.http.context import settings as settings_of_app
+from paceline.adapters.runtime.awaiting import wait_for
+from paceline.settings import Settings
+
+_PER_EMAIL: Final = RateLimitItemPerMinute(5, 10)
+_EXTENSION: Final = "paceline.limits"
+
+
+class Limits:
+    def __init__(self, cache_url: str) -> None:
+        self._connections = ConnectionPool.from_url(cache_url, socket_connect_timeout=1, socket_timeout=1)
+        # The pool is taken, though the hint is narrower.
+        shared = RedisStorage(
+            cache_url,
+            wrap_exceptions=True,
+            implementation="redispy",
+            connection_pool=self._connections,  # type: ignore[arg-type]
+        )
+        self._shared = FixedWindowRateLimiter(shared)
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+
+    def spend(self, limit: RateLimitItem, *whose: str) -> None:
+        """Use up one of what somebody may do; `TooManyRequests` when nothing is left."""
+        try:
+            wait_s = wait_for(_spend(self._shared, limit, whose))
+        except StorageError:
+            wait_s = wait_for(_spend(self._own, limit, whose))
+        if wait_s:
+            raise TooManyRequests(retry_after=wait_s)
+
+    def close(self) -> None:
+        wait_for(self._connections.aclose())
+
+
+async def _spend(limiter: FixedWindowRateLimiter, limit: RateLimitItem, whose: tuple[str, ...]) -> int:
+    """Seconds until there is room again, 0 if there was."""
+    if await limiter.hit(limit, *whose):
+        return 0
+    window = await limiter.get_window_stats(limit, *whose)
+    return max(1, int(window.reset_time - time.time()))
+
+
+def install(app: Flask, settings: Settings) -> None:
+    app.extensions[_EXTENSION] = Limits(settings.cache_url)
+
+
+def close() -> None:
+    """Let go of the connections of the application at hand."""
+    _limits().close()
+
+
+def _limits() -> Limits:
+    return cast(Limits, current_app.extensions[_EXTENSION])
+
+
+def per_address(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A view that one network address may ask for so often a minute, in whatever form."""
+
+    @wraps(view)
+    def limited(**given: Any) -> Any:
+        often = RateLimitItemPerMinute(settings_of_app().sign_in_rate_per_minute)
+        _limits().spend(often, "sign-in", request.remote_addr or "")
+        return view(**given)
+
+    return limited
+
+
+def spend_mail(email: str) -> None:
+    """Use up one of the mails that an address gets, however it is spelled."""
+    _limits().spend(_PER_EMAIL, "mail", email.lower())

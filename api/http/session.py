@@ -1,0 +1,127 @@
+"""Who is asking: a signed cookie, whose `jti` is a row in Postgres that is looked at with every request."""
+
+import hmac
+import re
+import time
+from datetime import timedelta
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from flask import Flask, Response, g, request
+from flask_jwt_extended import (
+    JWTManager,
+    create_access_token,
+    decode_token,
+    get_csrf_token,
+    set_access_cookies,
+    unset_jwt_cookies,
+)
+from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
+from jwt.exceptions import PyJWTError
+from msgspec import Struct
+
+from api.http.context import platform, settings
+from api.http.middleware import ACCOUNT
+from paceline.core.errors import AuthenticationError, AuthorizationError, ValidationError
+from paceline.ports.identity import Member
+from paceline.settings import Settings
+
+_SECRET_LENGTH: Final = 32
+_TOKENS_REMEMBERED: Final = 4096
+_COOKIE: Final = "access_token_cookie"
+# A token has no character that would have to be quoted.
+_TOKEN: Final = re.compile(rf"(?:^|;)\s*{_COOKIE}=([A-Za-z0-9_.-]*)", re.ASCII)
+_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+
+class _Claims(Struct, frozen=True):
+    session: UUID
+    ends_s: float
+    csrf: str
+
+
+def install(app: Flask, settings: Settings) -> None:
+    if len(settings.jwt_secret) < _SECRET_LENGTH:
+        raise ValidationError(
+            f"PACELINE_JWT_SECRET must have at least {_SECRET_LENGTH} characters; `paceline up` makes one."
+        )
+    app.config.update(
+        JWT_SECRET_KEY=settings.jwt_secret,
+        JWT_ALGORITHM="HS256",
+        JWT_TOKEN_LOCATION=["cookies"],
+        JWT_ACCESS_COOKIE_NAME=_COOKIE,
+        JWT_COOKIE_SECURE=not is_loopback(settings.api_url),
+        JWT_COOKIE_SAMESITE="Lax",
+        JWT_COOKIE_CSRF_PROTECT=True,
+        JWT_ACCESS_TOKEN_EXPIRES=timedelta(seconds=lifetime_s(settings)),
+    )
+    JWTManager(app)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL stays on this machine, where there is no TLS to insist on."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def lifetime_s(settings: Settings) -> int:
+    return settings.session_days * 24 * 3600
+
+
+def authenticate() -> Member:
+    """The member who asks; 401 without a living session, 403 without its CSRF token."""
+    environ = request.environ
+    found = _TOKEN.search(environ.get("HTTP_COOKIE", ""))
+    try:
+        claims = _claims(found[1] if found else "", settings().jwt_secret)
+    except (JWTExtendedException, PyJWTError, ValueError) as error:
+        raise AuthenticationError("Sign in first.") from error
+    if claims.ends_s <= time.time():
+        raise AuthenticationError("Sign in first.")
+    csrf = environ.get("HTTP_X_CSRF_TOKEN", "")
+    if request.method not in _SAFE_METHODS and not hmac.compare_digest(csrf.encode(), claims.csrf.encode()):
+        raise AuthorizationError(
+            "Send the value of the cookie csrf_access_token in the header X-CSRF-TOKEN.", code="CSRF_FAILED"
+        )
+    member = platform().members.of_session(claims.session)
+    if member is None:
+        raise AuthenticationError("This session has ended. Sign in again.", code="SESSION_ENDED")
+    environ[ACCOUNT] = member.account
+    g.session = claims.session
+    return member
+
+
+@lru_cache(maxsize=_TOKENS_REMEMBERED)
+def _claims(token: str, _secret: str) -> _Claims:
+    """What a token says, if it is ours. Verifying one costs more than the rest of a request, so it is done
+    once for each; whether it still holds is for the caller and the session's row to say."""
+    claims = decode_token(token)
+    if claims["type"] != "access":
+        raise WrongTokenError("not a session's token")
+    return _Claims(UUID(claims["jti"]), claims["exp"], claims["csrf"])
+
+
+def start(response: Response, member: Member, token: str) -> Response:
+    """Put the session's cookies on the answer."""
+    set_access_cookies(response, token, max_age=lifetime_s(settings()))
+    return response
+
+
+def token_of(member: Member, session: UUID) -> tuple[str, str]:
+    """The signed token of a session, and its CSRF token."""
+    token = create_access_token(str(member.id), additional_claims={"jti": str(session)})
+    return token, get_csrf_token(token)
+
+
+def end(response: Response) -> Response:
+    """Take the session off the browser; its row must have been ended before."""
+    unset_jwt_cookies(response)
+    return response

@@ -1,0 +1,152 @@
+"""Where ports meet adapters."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
+from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.notify.resend.client import ResendNotifier
+from paceline.adapters.postgres.connections.pool import Pool
+from paceline.adapters.postgres.identity.members import PostgresMembers
+from paceline.adapters.postgres.market.market_book import PostgresMarketBook
+from paceline.adapters.postgres.market.markets import PostgresMarkets
+from paceline.adapters.postgres.operations.control import PostgresControl
+from paceline.adapters.postgres.trading.account_state import PostgresAccountState
+from paceline.adapters.postgres.trading.answers import PostgresAnswers
+from paceline.adapters.postgres.trading.closed_orders import PostgresClosedOrders
+from paceline.adapters.postgres.warehouse.leaderboards import PostgresLeaderboards
+from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.market import RedisPrices
+from paceline.adapters.redis.operations import all_heartbeats, ping
+from paceline.adapters.redis.trading.account_state import RedisAccountState
+from paceline.adapters.redis.trading.replies import RedisReplies
+from paceline.adapters.runtime.awaiting import pause
+from paceline.ports.identity import Members
+from paceline.ports.notifications import Notifier
+from paceline.ports.operations import Control
+from paceline.ports.trading import ClosedOrders
+from paceline.ports.warehouse import Leaderboards
+from paceline.settings import Settings
+from paceline.usecases.market import markets
+from paceline.usecases.trading.accounts import Sight
+from paceline.usecases.trading.instructions import Desk
+from paceline.usecases.warehouse.nightly import Nightly
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the API works with. `pings` raise `TransientError` for what cannot be reached.
+
+    `heartbeats` tells what each service said of itself in the last seconds, an entry an instance.
+    """
+
+    desk: Desk
+    sight: Sight
+    control: Control
+    members: Members
+    closed_orders: ClosedOrders
+    leaderboards: Leaderboards
+    notifier: Notifier
+    pings: Mapping[str, Callable[[], None]]
+    heartbeats: Callable[[], Mapping[str, Sequence[Mapping[str, Any]]]]
+    close: Callable[[], None]
+
+
+def open_platform(settings: Settings) -> Platform:
+    """The API's platform on real servers, which need not be there yet."""
+    pool = Pool(settings.database_url, connections=max(2, settings.api_requests // 4))
+    redis = HotClient(settings.cache_url, settings.reply_timeout_ms)
+    log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
+    notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key, settings.mail_from)
+    prices, replies = RedisPrices(redis), RedisReplies(redis)
+    desk = Desk(
+        log=log,
+        replies=replies,
+        answers=PostgresAnswers(pool),
+        prices=prices,
+        now_us=lambda: time.time_ns() // 1000,
+        pause=pause,
+        shards=settings.engine_shards,
+        reply_timeout_ms=settings.reply_timeout_ms,
+        default_slippage_bps=settings.default_slippage_bps,
+        initial_balance=settings.initial_balance_usd,
+    )
+    sight = Sight(
+        hot=RedisAccountState(redis, settings.engine_shards),
+        stored=PostgresAccountState(pool),
+        prices=prices,
+        markets=PostgresMarkets(pool),
+    )
+
+    def close() -> None:
+        log.close()
+        replies.close()
+        notifier.close()
+        redis.close()
+        pool.close()
+
+    return Platform(
+        desk=desk,
+        sight=sight,
+        control=PostgresControl(pool),
+        members=PostgresMembers(pool),
+        closed_orders=PostgresClosedOrders(pool),
+        leaderboards=PostgresLeaderboards(pool),
+        notifier=notifier,
+        pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
+        heartbeats=lambda: all_heartbeats(redis),
+        close=close,
+    )
+
+
+async def configure_default_markets(settings: Settings) -> int:
+    """Put the default markets on the log of every shard that lacks them; how many messages that took."""
+    async with EngineLog(settings.brokers) as log:
+        return await markets.configure_markets(
+            markets.default_markets(),
+            PostgresMarketBook(settings.database_url),
+            log,
+            settings.engine_shards,
+            time.time_ns() // 1000,
+        )
+
+
+def open_nightly(settings: Settings) -> Nightly:
+    """The steps of the nightly run on real servers; each connects when it is called."""
+    from paceline.adapters.files.parquet import ParquetStore
+    from paceline.adapters.kafka.log_ends import KafkaLogEnds
+    from paceline.adapters.postgres.warehouse.account_metrics import PostgresAccountMetrics
+    from paceline.adapters.postgres.warehouse.cuts import PostgresCuts
+    from paceline.adapters.postgres.warehouse.gates import PostgresGates
+    from paceline.adapters.postgres.warehouse.publication import PostgresModels
+    from quality.checkpoint import PostgresExpectations
+
+    url = settings.database_url
+    return Nightly(
+        cuts=PostgresCuts(url),
+        log_ends=KafkaLogEnds(settings.brokers, settings.engine_shards),
+        metrics=PostgresAccountMetrics(url),
+        gates=PostgresGates(url),
+        models=PostgresModels(url),
+        expectations=PostgresExpectations(url),
+        cold=ParquetStore(url, settings.var_dir / "cold"),
+        minimum_trades=settings.leaderboard_minimum_trades,
+    )
+
+
+def warehouse_environment(settings: Settings) -> dict[str, str]:
+    """Environment variables that the dbt project reads."""
+    from paceline.adapters.runtime.dbt import dbt_environment
+
+    return dbt_environment(settings.database_url)
+
+
+def build_models(settings: Settings, cut_var: str) -> bool:
+    """`dbt build` of all models at a cut, without Airflow; whether everything succeeded."""
+    from paceline.adapters.runtime.dbt import run_dbt
+
+    variables = json.dumps({"cut": cut_var})
+    return run_dbt(warehouse_environment(settings), "build", "--vars", variables)

@@ -1,0 +1,1 @@
+"""What all stream services share: the Faust app, the log service, heartbeats."""

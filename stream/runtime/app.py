@@ -1,0 +1,143 @@
+"""The Faust app of a worker: its services, their heartbeat, and how the process starts and ends.
+
+Faust gives the worker, its life cycle and the agents for what is derived. The log readers read with
+aiokafka from positions of their own, so the app itself only produces (`producer_only`): without an agent
+Faust's own consumer would have nothing to subscribe to and fail at start.
+"""
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import faust
+import structlog
+import uvloop
+from mode import Service
+
+from paceline.adapters.kafka.log_reader import LogReader
+from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
+from paceline.adapters.runtime.logs import set_up_logs
+from paceline.core.errors import AppError, ValidationError
+from paceline.settings import Settings
+from stream.engine.service import Engines
+from stream.router.service import Router
+from stream.runtime.heartbeat import Heartbeat
+from stream.runtime.log_service import LogService, ShardOpener
+from stream.writer.service import Writer
+
+_log = structlog.get_logger()
+
+
+# Nobody waits for the writer: a transaction for what came within some time costs everybody less than many.
+_WRITER_MIN_BYTES: Final = 64 * 1024
+_WRITER_WAIT_MS: Final = 250
+
+
+def _log_service(
+    name: str, topic: str, opener: ShardOpener, settings: Settings, **fetching: int
+) -> LogService:
+    reader = LogReader(settings.brokers, topic, f"paceline-{name}", worker=settings.worker_id, **fetching)
+    return LogService(name, reader, opener, topic, settings.engine_shards)
+
+
+def _engine(settings: Settings) -> LogService:
+    opener = Engines(
+        settings.database_url, settings.brokers, settings.engine_shards, settings.snapshot_interval_s
+    )
+    return _log_service("engine", ENGINE_IN, opener, settings)
+
+
+def _writer(settings: Settings) -> LogService:
+    opener = Writer(settings.database_url, settings.engine_shards)
+    fetching = {"min_bytes": _WRITER_MIN_BYTES, "max_wait_ms": _WRITER_WAIT_MS}
+    return _log_service("writer", ENGINE_OUT, opener, settings, **fetching)
+
+
+def _router(settings: Settings) -> LogService:
+    opener = Router(settings.database_url, settings.cache_url, settings.engine_shards)
+    return _log_service("router", ENGINE_OUT, opener, settings)
+
+
+def _feed(settings: Settings) -> Service:
+    from stream.feed.service import FeedService
+
+    return FeedService(settings)
+
+
+def _watchdog(settings: Settings) -> Service:
+    from stream.watchdog.service import WatchdogService
+
+    return WatchdogService(settings)
+
+
+SERVICES: Final[Mapping[str, Callable[[Settings], Any]]] = {
+    "engine": _engine,
+    "writer": _writer,
+    "router": _router,
+    "feed": _feed,
+    "watchdog": _watchdog,
+}
+
+
+def check_names(names: Sequence[str]) -> None:
+    """`ValidationError` for a service that does not exist or is named twice, and for none."""
+    for name in names:
+        if name not in SERVICES:
+            raise ValidationError(f"There is no stream service {name!r}; there are {', '.join(SERVICES)}.")
+    if not names or len(set(names)) != len(names):
+        raise ValidationError("Name at least one stream service, and none twice.")
+
+
+class PacelineApp(faust.App):  # type: ignore[misc]
+    """A Faust app that starts `services` after its own and stops them first."""
+
+    producer_only = True
+    services: Sequence[Service] = ()
+
+    def on_init_dependencies(self) -> Iterable[Any]:
+        return [*super().on_init_dependencies(), *self.services]
+
+
+def build_app(names: Sequence[str], settings: Settings) -> PacelineApp:
+    """The app with these services and their heartbeat; nothing is connected yet."""
+    check_names(names)
+    app = PacelineApp(
+        f"paceline-{'-'.join(names)}",
+        broker=[f"kafka://{broker}" for broker in settings.brokers.split(",")],
+        store="memory://",
+        datadir=str(settings.var_dir / "faust"),  # stays empty, but Faust makes it
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        autodiscover=False,
+    )
+    settings.var_dir.mkdir(parents=True, exist_ok=True)
+    services = {name: SERVICES[name](settings) for name in names}
+    app.services = [Heartbeat(settings.cache_url, services), *services.values()]
+    return app
+
+
+def run(names: Sequence[str], settings: Settings) -> None:
+    """Run a worker until it is told to stop (returns) or a service fails for good (raises).
+
+    SIGTERM and SIGINT stop it cleanly: shards store what is theirs and are given back.
+    """
+    set_up_logs(",".join(names))
+    (settings.var_dir / "faust").mkdir(parents=True, exist_ok=True)
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = faust.Worker(
+        build_app(names, settings), loop=loop, quiet=True, override_logging=False, redirect_stdouts=False
+    )
+    worker.spinner = None
+    gc.collect()
+    gc.freeze()  # what is imported stays: collections need not look at it
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        if end.code not in (0, None):
+            raise
+    except AppError as error:
+        _log.critical("stopped", why=error.message, code=error.code)
+        raise

@@ -1,0 +1,135 @@
+"""What `Members` promises: links that work once, sessions that end."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from secrets import token_bytes
+from uuid import UUID, uuid4
+
+import pytest
+
+from paceline.adapters.postgres.identity.members import PostgresMembers
+from paceline.core.errors import TransientError
+from paceline.ports.identity import Member, Members
+from tests.support.fakes.identity.members import FakeMembers
+from tests.support.fakes.store import lost
+
+HOUR_S = 3600
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def members(request: pytest.FixtureRequest) -> Members:
+    return FakeMembers() if request.param == "fake" else PostgresMembers(request.getfixturevalue("pool"))
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def away(request: pytest.FixtureRequest) -> Members:
+    fake = request.param == "fake"
+    return lost(FakeMembers()) if fake else PostgresMembers(request.getfixturevalue("lost_pool"))
+
+
+@pytest.fixture
+def email() -> str:
+    return f"{uuid4().hex}@example.com"
+
+
+def link(members: Members, email: str, name: str | None = None, lifetime_s: int = HOUR_S) -> bytes:
+    token_hash = token_bytes(32)
+    members.add_link(token_hash, email, name, lifetime_s)
+    return token_hash
+
+
+def signed_in(members: Members, email: str, name: str | None = None) -> tuple[Member, UUID]:
+    session = uuid4()
+    member = members.sign_in(link(members, email, name), uuid4(), session, HOUR_S)
+    assert member is not None
+    return member, session
+
+
+def test_a_first_sign_in_makes_the_member(members: Members, email: str) -> None:
+    newcomer, session = uuid4(), uuid4()
+    member = members.sign_in(link(members, email, "Ada"), newcomer, session, HOUR_S)
+    assert member is not None
+    assert (member.id, member.email, member.display_name, member.role) == (newcomer, email, "Ada", "member")
+    assert len(member.account) == 20
+    assert members.of_session(session) == member
+
+
+def test_who_gives_no_name_gets_one(members: Members, email: str) -> None:
+    assert signed_in(members, email)[0].display_name
+
+
+def test_a_member_stays_who_they_are(members: Members, email: str) -> None:
+    first, _ = signed_in(members, email, "Ada")
+    again, _ = signed_in(members, email, "Mallory")
+    assert again == first
+
+
+def test_members_have_accounts_of_their_own(members: Members, email: str) -> None:
+    assert signed_in(members, email)[0].account != signed_in(members, "x" + email)[0].account
+
+
+def test_a_link_works_once(members: Members, email: str) -> None:
+    token_hash, session = link(members, email), uuid4()
+    assert members.sign_in(token_hash, uuid4(), uuid4(), HOUR_S) is not None
+    assert members.sign_in(token_hash, uuid4(), session, HOUR_S) is None
+    assert members.of_session(session) is None
+
+
+def test_a_link_used_many_times_at_once_works_once(members: Members, email: str) -> None:
+    token_hash, sessions = link(members, email), [uuid4() for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda one: members.sign_in(token_hash, uuid4(), one, HOUR_S), sessions))
+    assert sum(member is not None for member in found) == 1
+    assert sum(members.of_session(session) is not None for session in sessions) == 1
+
+
+def test_an_expired_link_and_an_unknown_one_do_not_work(members: Members, email: str) -> None:
+    assert members.sign_in(link(members, email, lifetime_s=0), uuid4(), uuid4(), HOUR_S) is None
+    assert members.sign_in(token_bytes(32), uuid4(), uuid4(), HOUR_S) is None
+    # A newcomer is made with the sign-in, not before.
+    newcomer = uuid4()
+    member = members.sign_in(link(members, email), newcomer, uuid4(), HOUR_S)
+    assert member is not None
+    assert member.id == newcomer
+
+
+def test_a_session_ends_for_good_and_alone(members: Members, email: str) -> None:
+    (member, ended), (_, other) = signed_in(members, email), signed_in(members, email)
+    members.end_session(ended)
+    members.end_session(ended)
+    assert members.of_session(ended) is None
+    assert members.of_session(other) == member
+
+
+def test_a_session_expires(members: Members, email: str) -> None:
+    session = uuid4()
+    assert members.sign_in(link(members, email), uuid4(), session, 0) is not None
+    assert members.of_session(session) is None
+    assert members.of_session(uuid4()) is None
+
+
+def test_a_store_that_is_away_is_told_as_passing(away: Members) -> None:
+    with pytest.raises(TransientError):
+        away.add_link(b"x", "a@example.com", None, HOUR_S)
+    with pytest.raises(TransientError):
+        away.sign_in(b"x", uuid4(), uuid4(), HOUR_S)
+    with pytest.raises(TransientError):
+        away.of_session(uuid4())
+    with pytest.raises(TransientError):
+        away.end_session(uuid4())
+
+
+def test_what_another_instance_ends_is_seen_within_a_second(
+    request: pytest.FixtureRequest, email: str
+) -> None:
+    """A fake is alone with its sessions."""
+    pool = request.getfixturevalue("pool")
+    here, there = PostgresMembers(pool), PostgresMembers(pool)
+    member, session = signed_in(here, email)
+    assert (here.of_session(session), there.of_session(session)) == (member, member)
+    here.end_session(session)
+    ended_s = time.monotonic()
+    assert here.of_session(session) is None
+    while there.of_session(session) is not None:
+        time.sleep(0.05)
+    assert time.monotonic() - ended_s < 2

@@ -1,0 +1,32 @@
+"""What `MarketBook` promises: the newest configuration of each market, shard by shard."""
+
+import pytest
+
+from paceline.adapters.postgres.market.market_book import PostgresMarketBook
+from paceline.ports.market import MarketBook
+from tests.support.fakes.market.market_book import FakeMarketBook
+from tests.support.scenario_log import day
+from tests.support.sinks import write_days
+from tests.support.small_day import BTC, ETH, market
+
+FIRST = [market(BTC), market(ETH), market(BTC, 2, max_leverage=7, quantity_step=1)]
+SECOND = [market(BTC, 3)]
+
+
+@pytest.fixture(scope="module", params=["fake", "postgres"])
+def book(request: pytest.FixtureRequest) -> MarketBook:
+    if request.param == "fake":
+        return FakeMarketBook(*((0, one) for one in FIRST), *((1, one) for one in SECOND))
+    url = request.getfixturevalue("postgres_url")
+    write_days(url, day(FIRST), day(SECOND, shard=1))
+    return PostgresMarketBook(url)
+
+
+@pytest.mark.parametrize("kind", ["fake", "postgres"])
+async def test_nothing_is_configured_at_first(kind: str, fresh_database: object) -> None:
+    made: MarketBook = FakeMarketBook() if kind == "fake" else PostgresMarketBook(fresh_database())  # type: ignore[operator]
+    assert not any((await made.configured()).values())
+
+
+async def test_the_newest_configuration_counts(book: MarketBook) -> None:
+    assert await book.configured() == {0: {BTC: FIRST[2], ETH: FIRST[1]}, 1: {BTC: SECOND[0]}}

@@ -1,0 +1,41 @@
+"""What `Prices` promises: the last price of a symbol, or that none is known."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.market import RedisPrices
+from paceline.core.errors import TransientError
+from paceline.ports.market import Price, Prices
+from tests.support.fakes.store import lost
+from tests.support.fakes.trading.instructions import FakePrices
+
+PRICE = Price(bid=6_898_300_000_000, ask=6_898_310_000_000, time_us=1_757_143_198_000_000)
+
+
+@pytest.fixture(scope="module", params=["fake", "redis"])
+def prices(request: pytest.FixtureRequest) -> Iterator[Prices]:
+    if request.param == "fake":
+        yield FakePrices(BTC=PRICE)
+        return
+    client = HotClient(request.getfixturevalue("redis_url"), 100)
+    told = {"bid": "68983", "ask": "68983.1", "time_us": PRICE.time_us, "update_id": 1}  # as the feed does
+    client.ask("HSET", "price:BTC", *[word for pair in told.items() for word in pair])
+    yield RedisPrices(client)
+    client.close()
+
+
+def test_the_last_price_is_scaled(prices: Prices) -> None:
+    assert prices.last("BTC") == PRICE
+
+
+def test_a_symbol_without_a_price_has_none(prices: Prices) -> None:
+    assert prices.last("ETH") is None
+
+
+@pytest.mark.parametrize("kind", ["fake", "redis"])
+def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_redis_url: str) -> None:
+    away = lost(FakePrices()) if kind == "fake" else RedisPrices(HotClient(lost_redis_url, 100))
+    with pytest.raises(TransientError):
+        away.last("BTC")

@@ -1,0 +1,119 @@
+"""What `AccountState` promises: what the engine said last, or that it is not known here."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from paceline.adapters.postgres.trading.account_state import PostgresAccountState
+from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.trading.account_state import RedisAccountState
+from paceline.core.errors import TransientError
+from paceline.ports.trading import AccountState, Balance, OpenTrade, RestingOrder
+from stream.router.service import Router
+from tests.support.fakes.store import lost
+from tests.support.fakes.trading.account_state import FakeAccountState
+from tests.support.sinks import route, write_days
+from tests.support.small_day import BTC, balances_of, small_day
+
+TRADE = OpenTrade(
+    trade="0:11:0", symbol=BTC, side="long", leverage=10, entry="101", quantity="9.90099", margin="100",
+    opened=9, fee="0.5", stop_loss="95", take_profit="200", liquidation="91.4049999",
+)  # fmt: skip
+ORDER = RestingOrder(
+    order="0:12:0", symbol=BTC, side="buy", order_type="limit", quantity="1", opened=10, price="50"
+)
+
+
+def fake() -> FakeAccountState:
+    state = FakeAccountState()
+    state.balances = balances_of(small_day())
+    state.trades["ada"], state.orders["ada"] = [TRADE], [ORDER]
+    return state
+
+
+async def fill_redis(postgres_url: str, redis_url: str) -> None:
+    router = Router(postgres_url, redis_url, 1)
+    await route(router, small_day().records(1))
+    await router.stop()
+
+
+@pytest.fixture(scope="module", params=["fake", "postgres", "redis"])
+def state(request: pytest.FixtureRequest) -> Iterator[AccountState]:
+    if request.param == "fake":
+        yield fake()
+        return
+    if request.param == "postgres":
+        write_days(request.getfixturevalue("postgres_url"), small_day())
+        yield PostgresAccountState(request.getfixturevalue("pool"))
+        return
+    redis_url = request.getfixturevalue("redis_url")
+    asyncio.run(fill_redis(request.getfixturevalue("fresh_database")(), redis_url))
+    client = HotClient(redis_url, 100)
+    yield RedisAccountState(client, 1)
+    client.close()
+
+
+def test_the_newest_balance(state: AccountState) -> None:
+    found = state.balance("ada")
+    assert found == balances_of(small_day())["ada"]
+    assert found is not None
+    assert (found.margin, found.locked) == ("100", "50.025")
+    assert state.balance("bob") == Balance(account="bob", time=3, cash="1000", margin="0", locked="0")
+
+
+def test_only_open_trades_with_what_is_left_of_them(state: AccountState) -> None:
+    assert state.open_trades("ada") == [TRADE]
+    assert state.open_trades("bob") == []
+
+
+def test_only_resting_orders(state: AccountState) -> None:
+    assert state.resting_orders("ada") == [ORDER]
+    assert state.resting_orders("bob") == []
+
+
+def test_a_stranger_has_no_balance(state: AccountState) -> None:
+    assert state.balance("nobody") is None
+
+
+@pytest.mark.parametrize("kind", ["fake", "redis"])
+def test_what_may_not_be_whole_is_not_known(kind: str, request: pytest.FixtureRequest) -> None:
+    """Postgres has no such state: what the writer has stored is whole as far as it goes."""
+    partial: AccountState = FakeAccountState(whole=False)
+    if kind == "redis":
+        url = request.getfixturevalue("redis_url")
+        with redis.Redis.from_url(url) as client:
+            client.delete("router:ready")
+            client.set("router:state_from:0", 10**9)
+        client = HotClient(url, 100)
+        request.addfinalizer(client.close)
+        partial = RedisAccountState(client, 1)
+    for found in (partial.balance("ada"), partial.open_trades("ada"), partial.resting_orders("ada")):
+        assert found is None
+
+
+def test_a_balance_newer_than_the_rebuilt_state_is_known_before_all_is_whole(
+    state: AccountState, request: pytest.FixtureRequest
+) -> None:
+    """Whoever is answered while Redis is being rebuilt reads their own writes."""
+    if isinstance(state, RedisAccountState):
+        with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
+            client.delete("router:ready")
+            client.set("router:state_from:0", 0)
+            assert state.balance("ada") == balances_of(small_day())["ada"]
+            assert state.open_trades("ada") is None
+            client.set("router:ready", 1)
+    assert state.balance("ada") == balances_of(small_day())["ada"]
+
+
+@pytest.mark.parametrize("kind", ["fake", "postgres", "redis"])
+def test_a_store_that_is_away_is_told_as_passing(kind: str, request: pytest.FixtureRequest) -> None:
+    away: AccountState = lost(FakeAccountState())
+    if kind == "postgres":
+        away = PostgresAccountState(request.getfixturevalue("lost_pool"))
+    elif kind == "redis":
+        away = RedisAccountState(HotClient(request.getfixturevalue("lost_redis_url"), 100), 1)
+    for ask in (away.balance, away.open_trades, away.resting_orders):
+        with pytest.raises(TransientError):
+            ask("ada")

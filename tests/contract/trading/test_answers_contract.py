@@ -1,0 +1,61 @@
+"""What `Answers` promises: what the engine said first-hand, for good."""
+
+import pytest
+
+from paceline.adapters.postgres.trading.answers import PostgresAnswers
+from paceline.core.errors import TransientError
+from paceline.core.times import DAY_US
+from paceline.ports.trading import Answers
+from tests.support.fakes.store import lost
+from tests.support.fakes.trading.instructions import FakeAnswers
+from tests.support.sinks import write_days
+from tests.support.small_day import answers_of, small_day
+
+
+@pytest.fixture(scope="module", params=["fake", "postgres"])
+def answers(request: pytest.FixtureRequest) -> Answers:
+    if request.param == "fake":
+        return FakeAnswers(*answers_of(small_day()))
+    write_days(request.getfixturevalue("postgres_url"), small_day())
+    return PostgresAnswers(request.getfixturevalue("pool"))
+
+
+def test_the_answer_is_found_whole(answers: Answers) -> None:
+    found = answers.find("ada", "btc-2")
+    assert found is not None
+    assert (found.account, found.instruction, found.status, found.code) == ("ada", "btc-2", "accepted", None)
+    assert (found.id, found.trade, found.order, found.time) == ("0:11:0", "0:11:0", None, 9)
+    assert (found.price, found.quantity, found.fee) == ("101", "9.90099", "0.5")
+    assert found.liquidation is not None
+    assert not found.duplicate
+
+
+def test_a_refusal_is_an_answer(answers: Answers) -> None:
+    found = answers.find("ada", "too-much")
+    assert found is not None
+    assert (found.status, found.code, found.trade) == ("rejected", "INSUFFICIENT_BALANCE", None)
+
+
+def test_the_newest_first_hand_answer_counts(answers: Answers) -> None:
+    found = answers.find("ada", "twice")
+    assert found is not None
+    assert (found.time, found.duplicate) == (12 + 2 * DAY_US, False)
+
+
+def test_only_what_was_stamped_since_then_counts(answers: Answers) -> None:
+    assert answers.find("ada", "btc-2", since_us=9) is not None
+    assert answers.find("ada", "btc-2", since_us=10) is None
+    assert answers.find("ada", "twice", since_us=13) is not None
+
+
+def test_what_was_never_asked_or_asked_by_another_is_not_found(answers: Answers) -> None:
+    assert answers.find("ada", "never") is None
+    assert answers.find("bob", "btc-2") is None
+
+
+@pytest.mark.parametrize("kind", ["fake", "postgres"])
+def test_a_store_that_is_away_is_told_as_passing(kind: str, request: pytest.FixtureRequest) -> None:
+    fake = kind == "fake"
+    away = lost(FakeAnswers()) if fake else PostgresAnswers(request.getfixturevalue("lost_pool"))
+    with pytest.raises(TransientError):
+        away.find("ada", "btc-2")

@@ -1,0 +1,116 @@
+"""What `MetricStore` promises: which days are to do, what lacks a price, how many accounts there were."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import pytest
+
+from paceline.adapters.postgres.warehouse.account_metrics import PostgresAccountMetrics
+from paceline.adapters.postgres.warehouse.cuts import PostgresCuts
+from paceline.core.errors import TransientError
+from paceline.core.money import SCALE
+from paceline.core.times import SECOND_US, day_bounds_us
+from paceline.messages.inbound import CreateTrade, OpenAccount
+from paceline.ports.warehouse import Cut, MetricStore
+from tests.support.fakes.store import lost
+from tests.support.fakes.warehouse.warehouse import FakeMetrics
+from tests.support.warehouse_rows import ACCOUNTS, BTC, World
+
+FIRST, SECOND, THIRD = (date(2026, 3, day) for day in (1, 2, 3))
+STARTS_US = {day: day_bounds_us(day)[0] for day in (FIRST, SECOND, THIRD)}
+
+
+@dataclass
+class Subject:
+    """Five accounts since the first day, one of them with BTC since the second; a sixth since the third."""
+
+    metrics: MetricStore
+    cut_id: Callable[[], int]
+
+    def cut(self, day: date, as_of_day: date | None = None, *, provisional: bool = False) -> Cut:
+        shown = as_of_day or day
+        return Cut(self.cut_id(), day, shown, day_bounds_us(shown)[1], provisional, [])
+
+
+def fake(*, bars: bool) -> Subject:
+    opened = dict.fromkeys(ACCOUNTS[:-1], STARTS_US[FIRST]) | {ACCOUNTS[-1]: STARTS_US[THIRD]}
+    barred = {BTC: STARTS_US[FIRST]} if bars else {}
+    return Subject(FakeMetrics(opened, {BTC: STARTS_US[SECOND]}, barred), lambda: 1)
+
+
+def postgres(url: str, *, bars: bool) -> Subject:
+    world = World(url)
+    world.start(FIRST)
+    world.now_us = STARTS_US[SECOND] + SECOND_US
+    world.tick(BTC, world.prices[BTC])
+    [answer, *_] = world.send(CreateTrade("t", world.now_us, ACCOUNTS[0], BTC, "long", 100 * SCALE, 2))
+    assert answer.status == "accepted"
+    world.send(OpenAccount("late", STARTS_US[THIRD] + SECOND_US, ACCOUNTS[-1], SCALE))
+    if not bars:
+        world.bars.clear()
+    world.store()
+    cut_id, _ = PostgresCuts(url).copy_snapshots(THIRD)
+    return Subject(PostgresAccountMetrics(url), lambda: cut_id)
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    bars = "unpriced" not in request.fixturenames
+    if request.param == "fake":
+        return fake(bars=bars)
+    return postgres(request.getfixturevalue("fresh_database")(), bars=bars)
+
+
+@pytest.fixture
+def unpriced() -> None:
+    """No bars."""
+
+
+def test_every_day_since_the_first_account_is_to_do_once(subject: Subject) -> None:
+    cut = subject.cut(THIRD)
+    assert subject.metrics.days_to_compute(cut) == [FIRST, SECOND, THIRD]
+    subject.metrics.compute(cut, FIRST)
+    assert subject.metrics.days_to_compute(cut) == [SECOND, THIRD]
+
+
+def test_the_day_of_the_cut_and_that_of_the_marts_are_done_again(subject: Subject) -> None:
+    cut = subject.cut(FIRST, as_of_day=THIRD)
+    for day in (FIRST, SECOND, THIRD):
+        subject.metrics.compute(cut, day)
+    assert subject.metrics.days_to_compute(cut) == [FIRST, THIRD]
+
+
+def test_a_day_that_still_ran_is_done_again_once_it_is_over(subject: Subject) -> None:
+    for day in (FIRST, SECOND):
+        subject.metrics.compute(subject.cut(SECOND, provisional=True), day)
+    assert subject.metrics.days_to_compute(subject.cut(THIRD)) == [SECOND, THIRD]
+
+
+def test_accounts_count_that_were_open_at_the_days_end(subject: Subject) -> None:
+    cut = subject.cut(THIRD)
+    assert [subject.metrics.compute(cut, day) for day in (FIRST, SECOND, THIRD)] == [5, 5, 6]
+    assert subject.metrics.compute(cut, THIRD) == 6
+
+
+def test_what_has_bars_is_marked(subject: Subject) -> None:
+    assert [subject.metrics.unmarked(subject.cut(THIRD), day) for day in (FIRST, THIRD)] == [[], []]
+
+
+@pytest.mark.usefixtures("unpriced")
+def test_what_is_held_without_a_bar_is_named(subject: Subject) -> None:
+    cut = subject.cut(THIRD)
+    assert [subject.metrics.unmarked(cut, day) for day in (FIRST, SECOND, THIRD)] == [[], [BTC], [BTC]]
+
+
+@pytest.mark.parametrize("kind", ["fake", "postgres"])
+def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_url: str) -> None:
+    away: MetricStore = lost(FakeMetrics()) if kind == "fake" else PostgresAccountMetrics(lost_url)
+    cut = Cut(1, FIRST, FIRST, 1, False, [])
+    for ask in (
+        lambda: away.days_to_compute(cut),
+        lambda: away.unmarked(cut, FIRST),
+        lambda: away.compute(cut, FIRST),
+    ):
+        with pytest.raises(TransientError):
+            ask()

@@ -1,0 +1,167 @@
+"""The WSGI application on uvicorn's event loop: its environment, its body, and who waits for whom."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import greenback
+
+from api.http.bridge import OnLoop, called, environ_of
+from paceline.adapters.runtime.awaiting import wait_for
+
+LONGEST = 10
+
+
+def scope_of(*headers: tuple[str, str], **changes: Any) -> dict[str, Any]:
+    """A request as uvicorn hands it over."""
+    return {
+        "type": "http",
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        "path": "/",
+        "query_string": b"",
+        "client": ("127.0.0.1", 4711),
+        "server": ("127.0.0.1", 8000),
+        "method": "POST",
+        "scheme": "http",
+        "http_version": "1.1",
+    } | changes
+
+
+class Connection:
+    """Hands out a body in chunks and keeps the answer. `left_after`: after so many chunks nobody is there."""
+
+    def __init__(self, *chunks: bytes, left_after: int | None = None) -> None:
+        self.chunks = list(chunks or (b"",))
+        self.left_after = left_after
+        self.answer: list[Any] = []
+
+    async def receive(self) -> dict[str, Any]:
+        if self.left_after == 0:
+            return {"type": "http.disconnect"}
+        if self.left_after is not None:
+            self.left_after -= 1
+        return {"type": "http.request", "body": self.chunks.pop(0), "more_body": bool(self.chunks)}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.answer.append(message)
+
+
+def echo(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("201 Created", [("X-Length", environ["CONTENT_LENGTH"])])
+    return [environ["wsgi.input"].read(), b"!"]
+
+
+async def answered(inside: Any, connection: Connection) -> Any:
+    """Status, headers and body; None where nothing was answered."""
+    await OnLoop(inside, LONGEST, lambda: None)(scope_of(), connection.receive, connection.send)
+    if not connection.answer:
+        return None
+    start, body = connection.answer
+    return start["status"], start["headers"], body["body"]
+
+
+def test_the_environment_is_what_wsgi_promises() -> None:
+    scope = scope_of(
+        ("host", "api.example"),
+        ("content-type", "application/json"),
+        ("content-length", "99"),
+        ("x-twice", "1"),
+        ("x-twice", "2"),
+        ("cookie", "a=1"),
+        ("cookie", "b=2"),
+        ("transfer-encoding", "chunked"),
+        ("x_csrf_token", "not mine"),
+        path="/é/%",
+        query_string=b"q=%41",
+        client=("::1", 4711),
+    )
+    environ = environ_of(scope, b"{}")
+    assert environ["PATH_INFO"].encode("latin-1").decode() == "/é/%"
+    assert (environ["QUERY_STRING"], environ["REQUEST_METHOD"]) == ("q=%41", "POST")
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("127.0.0.1", "8000")
+    assert (environ["SERVER_PROTOCOL"], environ["REMOTE_ADDR"]) == ("HTTP/1.1", "::1")
+    assert (environ["HTTP_HOST"], environ["HTTP_X_TWICE"]) == ("api.example", "1,2")
+    assert environ["HTTP_COOKIE"] == "a=1; b=2"
+    assert not {"HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_LENGTH", "HTTP_X_CSRF_TOKEN"} & set(environ)
+    assert (environ["CONTENT_TYPE"], environ["CONTENT_LENGTH"]) == ("application/json", "2")
+    assert environ["wsgi.input"].read() == b"{}"
+
+
+def test_a_body_comes_whole_and_the_answer_too() -> None:
+    answer = asyncio.run(answered(echo, Connection(b"ab", b"cd")))
+    assert answer == (201, [(b"X-Length", b"4")], b"abcd!")
+
+
+def test_a_body_that_is_too_long_is_cut_and_its_connection_closed() -> None:
+    answer = asyncio.run(answered(echo, Connection(b"a" * 8, b"b" * 8, b"c" * 8)))
+    headers = [(b"X-Length", b"%d" % (LONGEST + 1)), (b"Connection", b"close")]
+    assert answer == (201, headers, b"a" * 8 + b"bbb" + b"!")
+
+
+def test_of_a_body_without_end_a_bounded_part_is_read() -> None:
+    connection = Connection(*[b"x" * (1 << 18)] * 20)
+    assert asyncio.run(answered(echo, connection))[2] == b"x" * (LONGEST + 1) + b"!"
+    assert len(connection.chunks) == 15
+
+
+def test_who_leaves_before_the_body_is_whole_is_not_answered() -> None:
+    assert asyncio.run(answered(echo, Connection(b"a", b"b", left_after=1))) is None
+
+
+def test_who_waits_for_a_server_does_not_keep_the_others() -> None:
+    def waiting(_: Any, start_response: Any) -> list[bytes]:
+        wait_for(asyncio.sleep(0.2))
+        start_response("204 No Content", [])
+        return []
+
+    async def all_at_once() -> list[Any]:
+        return await asyncio.gather(*(answered(waiting, Connection()) for _ in range(20)))
+
+    began = time.monotonic()
+    assert asyncio.run(all_at_once()) == [(204, [], b"")] * 20
+    assert time.monotonic() - began < 2
+
+
+def test_an_answer_is_closed_when_it_has_been_read() -> None:
+    class Parts:
+        closed = False
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"one"
+
+        def close(self) -> None:
+            self.closed = True
+
+    parts = Parts()
+
+    def inside(_: Any, start_response: Any) -> Parts:
+        start_response("200 OK", [])
+        return parts
+
+    assert called(inside, {}) == (200, [], b"one")  # type: ignore[arg-type]
+    assert parts.closed
+
+
+def test_what_the_application_holds_is_let_go_on_its_own_loop() -> None:
+    seen: list[Any] = []
+
+    async def closing() -> None:
+        seen.append(asyncio.get_running_loop())
+
+    async def live() -> asyncio.AbstractEventLoop:
+        told = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
+        answers: list[str] = []
+
+        async def receive() -> dict[str, Any]:
+            return next(told)
+
+        async def send(message: dict[str, Any]) -> None:
+            answers.append(message["type"])
+
+        await OnLoop(echo, LONGEST, lambda: wait_for(closing()))({"type": "lifespan"}, receive, send)
+        assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+        return asyncio.get_running_loop()
+
+    assert [asyncio.run(live())] == seen
+    assert not greenback.has_portal()

@@ -1,0 +1,81 @@
+"""What a connection may ask of the server before a request is whole."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from api.http import serve
+
+HEAD = b"GET / HTTP/1.1\r\nHost: api.example\r\n"
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    assert scope["type"] == "http"
+    while (await receive())["more_body"]:
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"hi"})
+
+
+async def heard(*parts: bytes, pause_s: float = 0.0) -> bytes:
+    """All that the server says to these bytes until it hangs up, or until half a second after them."""
+    config = uvicorn.Config(hello, http=serve.BoundedProtocol, log_config=None)
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: serve.BoundedProtocol(config, state, {}, loop), "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        said = bytearray()
+
+        async def listen() -> None:
+            while chunk := await reader.read(1024):
+                said.extend(chunk)
+            said.extend(b"(closed)")
+
+        listening = asyncio.create_task(listen())
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(pause_s)
+        await asyncio.wait([listening], timeout=0.5)
+        listening.cancel()
+        writer.close()
+    return bytes(said)
+
+
+def test_requests_on_one_connection_are_answered_each() -> None:
+    post = HEAD.replace(b"GET", b"POST") + b"Content-Length: 3\r\n\r\nabc"
+    said = asyncio.run(heard(HEAD + b"\r\n" + post, HEAD + b"\r\n", pause_s=0.05))
+    assert said.count(b"200 OK") == 3
+    assert b"(closed)" not in said
+
+
+def test_a_head_without_end_is_refused() -> None:
+    filler = b"X-Filler: " + b"x" * 8_000 + b"\r\n"
+    assert asyncio.run(heard(HEAD, *[filler] * 3, b"\r\n")).count(b"200 OK") == 1
+    said = asyncio.run(heard(HEAD, *[filler] * 9))
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"head may have 65536 bytes" in said
+    assert said.endswith(b"(closed)")
+
+
+def test_a_body_may_be_longer_than_a_head() -> None:
+    body = b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000
+    assert b"200 OK" in asyncio.run(heard(HEAD.replace(b"GET", b"POST") + body, HEAD + b"\r\n"))
+
+
+@pytest.mark.parametrize("sent", [b"", HEAD, HEAD.replace(b"GET", b"POST") + b"Content-Length: 3\r\n\r\na"])
+def test_who_does_not_finish_a_request_in_time_is_disconnected(
+    sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "_ARRIVES_WITHIN_S", 0.1)
+    assert asyncio.run(heard(sent)) == b"(closed)"
+
+
+def test_who_has_asked_in_time_may_wait_for_the_answer_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_ARRIVES_WITHIN_S", 0.1)
+    said = asyncio.run(heard(HEAD + b"\r\n", HEAD + b"\r\n", pause_s=0.3))
+    assert said.count(b"200 OK") == 2

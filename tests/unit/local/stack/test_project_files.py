@@ -1,0 +1,145 @@
+"""docker-compose.yml, Makefile and .ci/run agree with the stack they describe."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from paceline.build import compiled
+from paceline.cli import COMMANDS
+from paceline.local.stack import services as stack
+
+ROOT = Path(__file__).resolve().parents[4]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OFFICIAL = {"postgres": "postgres:18", "redis": "redis:8", "kafka": "apache/kafka:4.1.0"}
+ONE_SHOTS = {"init", "airflow-migrate"}
+WITHOUT_ADDRESS = {"traders", "nightly"}
+
+
+def test_servers_are_the_official_images_and_the_rest_is_ours() -> None:
+    images = {name: service["image"] for name, service in SERVICES.items()}
+    assert {name: image for name, image in images.items() if image != "paceline"} == OFFICIAL
+    assert "FROM apache/airflow:3.3.0" in DOCKERFILE
+
+
+def test_the_image_has_the_compiled_engine_where_it_is_looked_for() -> None:
+    """The image's environment is its user's `.local`."""
+    folder = f"/home/airflow/.local/{compiled.builds().parent.relative_to(sys.prefix)}"
+    assert f"COPY --from=compiler --chown=airflow:root {folder} {folder}\n" in DOCKERFILE
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_restarted_and_watched(name: str) -> None:
+    service = SERVICES[name]
+    assert service["restart"] in ("unless-stopped", "on-failure:5")
+    check = service["healthcheck"]
+    if name in ONE_SHOTS | WITHOUT_ADDRESS:
+        assert check == {"disable": True}
+    else:
+        assert check["test"][0] in ("CMD", "CMD-SHELL")
+
+
+def test_compose_runs_the_same_commands_as_the_supervisor() -> None:
+    in_compose = {
+        name: tuple(part for part in service["command"][1:] if not part.startswith("--"))
+        for name, service in SERVICES.items()
+        if service["image"] == "paceline" and service["command"][0] == "paceline"
+    }
+    expected = {
+        name: words for name, words in stack.COMMANDS.items() if name not in ("migrate", "topics", "markets")
+    }
+    assert in_compose == expected
+    for name in ("migrate", "topics", "markets"):
+        assert f"paceline {name}" in SERVICES["init"]["command"][2]
+    assert {words[0] for words in stack.COMMANDS.values()} <= COMMANDS.keys()
+
+
+def test_compose_needs_only_what_it_has() -> None:
+    for name, service in SERVICES.items():
+        for needed, how in service.get("depends_on", {}).items():
+            assert needed in SERVICES, name
+            if how["condition"] == "service_healthy":
+                assert SERVICES[needed]["healthcheck"] != {"disable": True}, (name, needed)
+    mounted = {
+        v.split(":")[0] for s in SERVICES.values() for v in s.get("volumes", []) if not v.startswith(".")
+    }
+    assert mounted == COMPOSE["volumes"].keys()
+
+
+def test_compose_holds_no_default_secret_and_opens_ports_on_loopback_only() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    for name in ("POSTGRES_PASSWORD", "ANALYST_PASSWORD", "JWT_SECRET"):
+        uses = re.findall(r"\$\{PACELINE_" + name + r"([^}]*)\}", text)
+        assert uses
+        assert all(use.startswith(":?") for use in uses)
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_make_help_lists_every_target() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in ("up", "test", "lint", "bench", "simulate", "clean"):
+        assert f"make {target} " in done.stdout
+
+
+def test_make_up_passes_its_arguments_on_and_hands_the_terminal_over() -> None:
+    done = subprocess.run(
+        [
+            "make",
+            "--no-print-directory",
+            "--dry-run",
+            "--old-file=.venv/.installed",
+            "up",
+            "ARGS=--without airflow",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "exec .venv/bin/paceline up --without airflow"
+
+
+def test_without_a_fitting_python_make_says_which_it_needs(tmp_path: Path) -> None:
+    """In a copy of the Makefile's folder, with nothing but basic tools on the path."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "make", "find", "touch"):
+        where = subprocess.run(["which", tool], capture_output=True, text=True, check=True).stdout.strip()
+        (tools / tool).symlink_to(where)
+    (tools / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "python3").chmod(0o755)
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    lock = tmp_path / "paceline" / "local" / "servers" / "kafka-jars.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_bytes((ROOT / "paceline" / "local" / "servers" / "kafka-jars.lock").read_bytes())
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MAKE"))
+    }
+    done = subprocess.run(
+        [str(tools / "make"), "install"],
+        cwd=tmp_path,
+        env={**environment, "PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Python 3.11, 3.12 or 3.13 is needed" in done.stderr
+
+
+def test_ci_runs_lint_then_tests_and_stops_at_the_first_failure() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    lines = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "set -eu"
+    assert [line for line in lines if line.startswith("make")] == ["make lint", "make test"]

@@ -1,0 +1,197 @@
+"""Handing instructions to the engine: what is answered when which part of the way is down."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+
+from paceline.core.errors import NotFoundError, TransientError
+from paceline.core.ids import shard_of
+from paceline.core.times import DAY_US
+from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, User
+from paceline.ports.market import Price
+from paceline.ports.trading import Answer
+from paceline.usecases.trading import instructions as trading
+from paceline.usecases.trading.instructions import Desk
+from tests.support.fakes.trading.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
+
+NOW_US = 1_757_143_198_000_000
+PRICE = Price(100, 102, NOW_US)
+SHARD = shard_of("a1", 4)
+
+
+@dataclass
+class World:
+    """The ports of a desk, and an engine that answers what reaches the log."""
+
+    engine: Callable[[User], Answer | None]
+    answers: FakeAnswers = field(default_factory=FakeAnswers)
+    replies: FakeReplies = field(default_factory=FakeReplies)
+    prices: FakePrices = field(default_factory=lambda: FakePrices(S=PRICE))
+
+    def __post_init__(self) -> None:
+        self.log = FakeInstructionLog(self._answer)
+
+    def _answer(self, message: Any) -> None:
+        answer = self.engine(message)
+        if answer is not None:
+            self.replies.give(answer)
+
+    def without_redis(self) -> "World":
+        self.replies.away = self.prices.away = True
+        return self
+
+    def losing(self) -> "World":
+        self.log.silent.add(SHARD)
+        return self
+
+
+def accepting(message: User) -> Answer:
+    return Answer(
+        id="0:1:0", time=message.time, instruction=message.id, account=message.account, status="accepted"
+    )
+
+
+def not_known(message: User) -> Answer:
+    refused = {"status": "rejected", "code": "ACCOUNT_NOT_FOUND"}
+    return msgspec.structs.replace(accepting(message), **refused)
+
+
+def silent(message: User) -> None:
+    return None
+
+
+def desk_of(world: World) -> Desk:
+    return Desk(
+        log=world.log,
+        replies=world.replies,
+        answers=world.answers,
+        prices=world.prices,
+        now_us=lambda: NOW_US,
+        pause=time.sleep,
+        shards=4,
+        reply_timeout_ms=120,
+        default_slippage_bps=50,
+        initial_balance=5_000,
+    )
+
+
+def trade(**changes: object) -> CreateTrade:
+    fields: dict[str, object] = {"id": "i1", "time": NOW_US, "account": "a1", "symbol": "S", "side": "long"}
+    return CreateTrade(**fields | {"margin": 1, "leverage": 2} | changes)  # type: ignore[arg-type]
+
+
+def test_an_answer_comes_back_and_the_message_went_to_its_shard() -> None:
+    world = World(accepting)
+    assert trading.submit(desk_of(world), trade()) == accepting(trade())
+    assert world.log.appended == [(trade(), SHARD)]
+    assert world.replies.pending == set()
+
+
+def test_no_answer_in_time_is_pending_and_remembered() -> None:
+    world = World(silent)
+    desk = desk_of(world)
+    assert trading.submit(desk, trade()) is None
+    assert trading.find(desk, "a1", "i1") is None
+    world.answers.stored.append((NOW_US, accepting(trade())))
+    assert trading.find(desk, "a1", "i1") == accepting(trade())
+
+
+def test_what_never_reached_the_log_is_told_and_not_remembered() -> None:
+    world = World(accepting)
+    world.log.away_shards.add(SHARD)
+    desk = desk_of(world)
+    with pytest.raises(TransientError):
+        trading.submit(desk, trade())
+    with pytest.raises(NotFoundError):
+        trading.find(desk, "a1", "i1")
+
+
+def test_what_was_lost_on_its_way_to_the_log_is_pending() -> None:
+    world = World(accepting).losing()
+    assert trading.submit(desk_of(world), trade()) is None
+    assert world.replies.pending == {("a1", "i1")}
+
+
+def test_without_redis_the_answer_is_found_in_postgres() -> None:
+    world = World(silent, FakeAnswers((NOW_US, accepting(trade())))).without_redis()
+    assert trading.submit(desk_of(world), trade()) == accepting(trade())
+
+
+def test_after_the_log_has_it_nothing_that_is_away_makes_it_undone() -> None:
+    """A 503 would say "certainly not done"; with both stores away it must be "pending"."""
+    world = World(accepting).without_redis()
+    world.answers.away = True
+    assert trading.submit(desk_of(world), trade()) is None
+    assert len(world.log.appended) == 1
+
+
+def test_an_answer_of_another_day_is_no_answer() -> None:
+    """After a day the engine has forgotten the id and executes the instruction anew."""
+    world = World(silent, FakeAnswers((NOW_US - DAY_US - 1, accepting(trade()))))
+    assert trading.submit(desk_of(world), trade()) is None
+
+
+def test_an_account_that_the_engine_does_not_know_is_opened_first() -> None:
+    opened: set[str] = set()
+
+    def engine(message: User) -> Answer:
+        if isinstance(message, OpenAccount):
+            opened.add(message.account)
+            return accepting(message)
+        if message.account in opened:
+            return accepting(message)
+        return not_known(message)
+
+    world = World(engine)
+    answer = trading.submit(desk_of(world), trade())
+    assert answer is not None
+    assert answer.status == "accepted"
+    assert [type(message) for message, _ in world.log.appended] == [CreateTrade, OpenAccount, CreateTrade]
+    opening = world.log.appended[1][0]
+    assert opening == OpenAccount(id="open-a1", time=NOW_US, account="a1", initial_balance=5_000)
+
+
+def test_an_account_that_stays_unknown_is_refused_and_not_tried_for_ever() -> None:
+    world = World(not_known)
+    answer = trading.submit(desk_of(world), trade())
+    assert answer is not None
+    assert answer.code == "ACCOUNT_NOT_FOUND"
+    assert len(world.log.appended) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "slippage"),
+    [
+        ({}, 102, 50),
+        ({"side": "short"}, 100, 50),
+        ({"expected_price": 90}, 90, 50),
+        ({"max_slippage_bps": 7}, 102, 7),
+        ({"expected_price": 90, "max_slippage_bps": 0}, 90, 0),
+    ],
+)
+def test_the_bound_of_a_market_order(given: dict[str, object], expected: int, slippage: int) -> None:
+    bounded = trading.bounded(desk_of(World(silent)), trade(**given))
+    assert (bounded.expected_price, bounded.max_slippage_bps) == (expected, slippage)
+
+
+def test_a_limit_order_needs_no_bound() -> None:
+    order = PlaceOrder("i1", NOW_US, "a1", "S", "buy", "limit", 1, price=5)
+    assert trading.bounded(desk_of(World(silent).without_redis()), order) == order
+
+
+def test_without_a_price_to_bound_it_a_market_order_is_not_sent() -> None:
+    with pytest.raises(TransientError):
+        trading.bounded(desk_of(World(silent).without_redis()), trade())
+
+
+def test_a_symbol_without_any_price_is_left_to_the_engine() -> None:
+    assert trading.bounded(desk_of(World(silent, prices=FakePrices())), trade()) == trade()
+
+
+def test_whether_something_is_pending_is_not_guessed() -> None:
+    with pytest.raises(TransientError):
+        trading.find(desk_of(World(silent).without_redis()), "a1", "i1")

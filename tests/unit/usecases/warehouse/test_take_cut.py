@@ -1,0 +1,126 @@
+"""A cut waits for the writer and refuses what is not whole."""
+
+from datetime import date
+
+import pendulum
+import pytest
+
+from paceline.core.errors import NotFoundError, TransientError
+from paceline.core.times import day_bounds_us
+from paceline.ports.warehouse import Cut, Published, ShardCut, Standing
+from paceline.usecases.warehouse.nightly import day_of_run
+from paceline.usecases.warehouse.take_cut import take_cut
+from tests.support.fakes.warehouse.warehouse import FakeCuts, FakeLogEnds
+
+DAY = date(2026, 3, 2)
+START_US, END_US = day_bounds_us(DAY)
+
+
+def snapshot(shard: int, position: int = 100, log_time_us: int = END_US + 1) -> ShardCut:
+    return ShardCut(shard, position, position, log_time_us, "hash")
+
+
+PAST = {0: Standing(200, 9), 1: Standing(200, 9)}
+BOTH = [snapshot(0), snapshot(1)]
+
+
+def cuts_of(
+    snapshots: list[ShardCut],
+    *standings: dict[int, Standing],
+    newest: Published | None = None,
+    installed: int = 2,
+    first_us: int | None = 0,
+) -> FakeCuts:
+    return FakeCuts(list(snapshots), list(standings), newest, installed, first_us)
+
+
+def never() -> dict[int, int]:
+    raise AssertionError("the log's end need not be known")
+
+
+def take(cuts: FakeCuts, *, running: bool = False, ends: object = never, day: date = DAY) -> Cut:
+    return take_cut(cuts, ends, day, allow_running=running, patience_s=2, sleep=lambda _: None)  # type: ignore[arg-type]
+
+
+def test_a_writer_that_is_past_the_snapshots_needs_no_waiting() -> None:
+    cut = take(cuts_of(BOTH, PAST))
+    assert (cut.as_of_day, cut.as_of_end_us, cut.provisional) == (DAY, END_US, False)
+
+
+def test_the_writer_is_awaited() -> None:
+    behind = {0: Standing(99, 3), 1: Standing(200, 9)}
+    cuts = cuts_of(BOTH, behind, behind, PAST)
+    assert take(cuts, ends=FakeLogEnds({0: 5, 1: 9})).cut_id == 1
+    assert len(cuts.standings) == 1
+
+
+def test_an_idle_shard_is_passed_when_its_log_is_read_to_the_end() -> None:
+    idle = {1: Standing(200, 9)}  # shard 0 never had an effect: no record on engine.out, no row of the writer
+    assert take(cuts_of(BOTH, idle), ends=FakeLogEnds({0: 0, 1: 9})).shards[0].shard == 0
+
+
+def test_a_writer_that_does_not_come_is_not_awaited_for_ever() -> None:
+    cuts = cuts_of(BOTH, {0: Standing(10, 1), 1: Standing(200, 9)})
+    with pytest.raises(TransientError, match=r"shards \[0\].*is it running"):
+        take(cuts, ends=FakeLogEnds({0: 5, 1: 9}))
+    assert cuts.discarded == [1]
+
+
+@pytest.mark.parametrize(
+    ("cuts", "running", "words"),
+    [
+        (cuts_of([], PAST, installed=0), False, "never run"),
+        (cuts_of([snapshot(1)], PAST), False, r"No snapshot yet of shards \[0\]"),
+        (
+            cuts_of([snapshot(0), snapshot(1, log_time_us=END_US - 1)], PAST),
+            False,
+            r"not ended .* shards \[1\]",
+        ),
+        (
+            cuts_of([snapshot(0), snapshot(1, log_time_us=START_US - 1)], PAST),
+            True,
+            r"not begun .* shards \[1\]",
+        ),
+    ],
+)
+def test_what_is_not_there_yet_is_said(cuts: FakeCuts, running: bool, words: str) -> None:
+    with pytest.raises(TransientError, match=words):
+        take(cuts, running=running)
+
+
+def test_a_running_day_is_provisional_and_ends_where_the_log_is() -> None:
+    halves = [snapshot(0, log_time_us=START_US + 10), snapshot(1, log_time_us=START_US + 20)]
+    cut = take(cuts_of(halves, PAST), running=True)
+    assert (cut.provisional, cut.as_of_end_us) == (True, START_US + 21)
+
+
+def test_a_day_that_ended_is_final_even_where_a_running_one_is_allowed() -> None:
+    assert take(cuts_of(BOTH, PAST), running=True).provisional is False
+
+
+def test_an_older_day_does_not_take_the_place_of_a_newer_one() -> None:
+    newer = Published(6, date(2026, 3, 5), False)
+    late = [
+        snapshot(0, log_time_us=day_bounds_us(newer.day)[1]),
+        snapshot(1, log_time_us=day_bounds_us(newer.day)[1]),
+    ]
+    cut = take(cuts_of(late, PAST, newest=newer))
+    assert (cut.day, cut.as_of_day) == (DAY, newer.day)
+
+
+def test_the_day_of_a_run() -> None:
+    from datetime import UTC, datetime
+
+    due = datetime(2026, 3, 3, 0, 10, tzinfo=UTC)
+    assert day_of_run({"day": None, "provisional": False}, due) == DAY
+    assert day_of_run({"day": None, "provisional": True}, due) == date(2026, 3, 3)
+    assert day_of_run({"day": "2026-02-01", "provisional": True}, due) == date(2026, 2, 1)
+    assert type(day_of_run({}, pendulum.instance(due))) is date
+
+
+@pytest.mark.parametrize("first_us", [None, END_US])
+def test_a_day_before_the_first_account_has_nothing_to_rank(first_us: int | None) -> None:
+    cuts = cuts_of(BOTH, PAST, first_us=first_us)
+    with pytest.raises(NotFoundError, match="nothing to rank"):
+        take(cuts)
+    assert cuts.discarded == [1]
