@@ -1,13 +1,13 @@
 """`paceline account`: look at accounts, halt and resume them, move money, make operators."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
 
+from paceline import terminal
 from paceline.bootstrap import Platform
 from paceline.commands.operating import (
-    AsJson,
     Yes,
     ask,
     decimal,
@@ -16,9 +16,12 @@ from paceline.commands.operating import (
     tell_answer,
     tell_outcome,
 )
+from paceline.commands.options import AsJson, Wide
 from paceline.core.errors import NotFoundError
+from paceline.core.times import to_datetime
 from paceline.messages.inbound import Deposit, HaltAccount, ResumeAccount, Withdraw
 from paceline.ports.operations import AccountControl
+from paceline.terminal import Column
 from paceline.usecases.operations import operating
 
 _HELP = "Look at accounts; halt, resume, pay in and out; make operators."
@@ -35,33 +38,39 @@ def account() -> None:
     """Look at accounts; halt, resume, pay in and out; make operators."""
 
 
+COLUMNS = [
+    Column(name="account"),
+    Column(name="email", header="member", priority=2, least=16),
+    Column(name="role", priority=6),
+    Column(name="state", priority=1, style=lambda state: "red" if state == "halted" else ""),
+    Column(name="cash", priority=3, align="right"),
+    Column(name="margin", priority=5, align="right"),
+    Column(name="locked", priority=7, align="right"),
+    Column(name="open_trades", header="trades", priority=4, align="right"),
+    Column(name="display_name", header="name", priority=8, least=12),
+    Column(name="shard", priority=9, align="right"),
+]
+
+
 @app.command("list")
 def list_(
     *,
     page: Annotated[int, typer.Option(min=1, help="Which page.")] = 1,
     per_page: Annotated[int, typer.Option(min=1, max=1000, help="Accounts on a page.")] = 50,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Accounts, newest first."""
     with platform() as opened:
         found = opened.control.accounts(offset=(page - 1) * per_page, limit=per_page)
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        terminal.show_json(found)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("account", no_wrap=True)
-    for heading in ("member", "cash", "margin", "open trades", "state"):
-        table.add_column(heading, overflow="fold")
-    for one in found.items:
-        who = f"{one.email} ({one.role})" if one.role == "operator" else one.email or "nobody"
-        state = "halted" if one.halted else "open"
-        table.add_row(one.account, who, one.cash, one.margin, str(one.open_trades), state)
-    console = Console()
-    console.print(table)
-    console.print(f"page {page}, {found.total} accounts in all", highlight=False)
+    rows = [
+        msgspec.structs.asdict(one) | {"state": "halted" if one.halted else "open"} for one in found.items
+    ]
+    terminal.show_table(COLUMNS, rows, wide=wide)
+    typer.echo(f"page {page}, {found.total} accounts in all", err=True)
 
 
 @app.command()
@@ -70,49 +79,52 @@ def show(account: Account, *, as_json: AsJson = False) -> None:
     with platform() as opened:
         found = _known(opened, account)
     if as_json:
-        typer.echo(msgspec.json.encode(found))
-        return
-    for name, value in msgspec.structs.asdict(found).items():
-        typer.echo(f"{name.replace('_', ' '):<14}{'nobody' if value is None else value}")
+        terminal.show_json(found)
+    else:
+        terminal.show_fields(msgspec.structs.asdict(found) | {"opened": to_datetime(found.opened)})
 
 
 @app.command()
-def halt(account: Account, *, yes: Yes = False) -> None:
+def halt(account: Account, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Halt an account: it may close, amend and cancel, but open nothing new."""
     with platform() as opened:
         name = _known(opened, account).account
         ask(f"Halt account {name}? It can open nothing until it is resumed.", yes=yes)
         message = HaltAccount(instruction_id(), opened.desk.now_us(), name)
-        tell_outcome(f"Halting {name}", operating.instruct(opened.desk, opened.control, message))
+        outcome = operating.instruct(opened.desk, opened.control, message)
+        tell_outcome(f"Halting {name}", outcome, as_json=as_json)
 
 
 @app.command()
-def resume(account: Account) -> None:
+def resume(account: Account, *, as_json: AsJson = False) -> None:
     """Resume a halted account."""
     with platform() as opened:
         name = _known(opened, account).account
         message = ResumeAccount(instruction_id(), opened.desk.now_us(), name)
-        tell_outcome(f"Resuming {name}", operating.instruct(opened.desk, opened.control, message))
+        outcome = operating.instruct(opened.desk, opened.control, message)
+        tell_outcome(f"Resuming {name}", outcome, as_json=as_json)
 
 
-@app.command()
-def deposit(account: Account, amount: Amount, *, yes: Yes = False) -> None:
+@app.command(epilog="Example: paceline account deposit a.member@example.com 250")
+def deposit(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Pay USD into an account."""
     with platform() as opened:
         name = _known(opened, account).account
         ask(f"Pay {amount} USD into {name}?", yes=yes)
         message = Deposit(instruction_id(), opened.desk.now_us(), name, _amount(amount))
-        tell_answer(f"Deposit into {name}", operating.transfer(opened.desk, opened.control, message))
+        answer = operating.transfer(opened.desk, opened.control, message)
+        tell_answer(f"Deposit into {name}", message.id, answer, as_json=as_json)
 
 
 @app.command()
-def withdraw(account: Account, amount: Amount, *, yes: Yes = False) -> None:
+def withdraw(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Pay USD out of an account's cash."""
     with platform() as opened:
         name = _known(opened, account).account
         ask(f"Pay {amount} USD out of {name}?", yes=yes)
         message = Withdraw(instruction_id(), opened.desk.now_us(), name, _amount(amount))
-        tell_answer(f"Withdrawal from {name}", operating.transfer(opened.desk, opened.control, message))
+        answer = operating.transfer(opened.desk, opened.control, message)
+        tell_answer(f"Withdrawal from {name}", message.id, answer, as_json=as_json)
 
 
 @app.command("make-operator")
@@ -121,12 +133,17 @@ def make_operator(
     *,
     undo: Annotated[bool, typer.Option("--undo", help="Make an operator a plain member again.")] = False,
     yes: Yes = False,
+    as_json: AsJson = False,
 ) -> None:
     """Let a member use the operators' part of the API: markets, halts, deposits and withdrawals."""
     with platform() as opened:
         if not undo:
             ask(f"Let {email} halt markets and move money?", yes=yes)
-        operating.set_role(opened.control, email, "member" if undo else "operator")
+        role: Literal["member", "operator"] = "member" if undo else "operator"
+        operating.set_role(opened.control, email, role)
+    if as_json:
+        terminal.show_json({"email": email, "role": role})
+        return
     typer.echo(f"{email} is a plain member now." if undo else f"{email} is an operator now.")
 
 

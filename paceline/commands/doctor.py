@@ -4,11 +4,12 @@ import os
 
 import typer
 
+from paceline import terminal
+from paceline.commands.options import AsJson
 
-def doctor() -> None:
+
+def doctor(*, as_json: AsJson = False) -> None:
     """Check Python, wheels, ports, disk, memory and settings. Exit code 1 when something is in the way."""
-    from rich.console import Console
-
     from paceline.local import doctor as checks
     from paceline.local.stack import services as stack
     from paceline.local.supervisor import state
@@ -25,5 +26,8 @@ def doctor() -> None:
         findings.insert(
             0, checks.Finding("stack", checks.Level.OK, f"runs already (PID {pid}), ports not checked")
         )
-    checks.show(findings, Console())
+    if as_json:
+        terminal.show_json({"ok": not checks.has_errors(findings), "findings": findings})
+    else:
+        checks.show(findings)
     raise typer.Exit(1 if checks.has_errors(findings) else 0)

@@ -5,9 +5,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from paceline.commands.operating import AsJson, Yes, ask, decimal, instruction_id, platform, tell_outcome
+from paceline import terminal
+from paceline.commands.operating import Yes, ask, decimal, instruction_id, platform, tell_outcome
+from paceline.commands.options import AsJson, Wide
 from paceline.messages.inbound import ConfigureMarket, HaltMarket, ResumeMarket
 from paceline.ports.operations import MarketControl
+from paceline.terminal import Column
 from paceline.usecases.operations import operating
 
 _HELP = "List, configure, halt and resume markets."
@@ -21,27 +24,31 @@ def market() -> None:
     """List, configure, halt and resume markets."""
 
 
+COLUMNS = [
+    Column(name="symbol"),
+    Column(name="base", priority=7),
+    Column(name="quantity_step", header="step", priority=6, align="right"),
+    Column(name="min_notional", header="minimum", priority=5, align="right"),
+    Column(name="max_leverage", header="leverage", priority=1, align="right"),
+    Column(name="maker_rate_bps", header="maker bps", priority=3, align="right"),
+    Column(name="taker_rate_bps", header="taker bps", priority=2, align="right"),
+    Column(name="maintenance_rate_bps", header="maintenance bps", priority=4, align="right"),
+    Column(name="max_price_age_us", header="price age µs", priority=8, align="right"),
+    Column(name="state", wraps=True, least=12, style=lambda state: "" if state == "open" else "red"),
+]
+
+
 @app.command("list")
-def list_(*, as_json: AsJson = False) -> None:
+def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
     """The markets as the engine has them."""
     with platform() as opened:
         found = opened.control.markets()
         shards = opened.desk.shards
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        terminal.show_json(found)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("symbol", no_wrap=True)
-    for heading in ("base", "step", "minimum", "leverage", "maker, taker, maintenance", "state"):
-        table.add_column(heading)
-    for one in found:
-        rates = f"{one.maker_rate_bps}, {one.taker_rate_bps}, {one.maintenance_rate_bps} bps"
-        row = (one.symbol, one.base, one.quantity_step, one.min_notional, f"≤ {one.max_leverage}")
-        table.add_row(*row, rates, _state(one, shards))
-    Console().print(table)
+    rows = [msgspec.structs.asdict(one) | {"state": _state(one, shards)} for one in found]
+    terminal.show_table(COLUMNS, rows, wide=wide)
 
 
 def _state(market: MarketControl, shards: int) -> str:
@@ -52,7 +59,7 @@ def _state(market: MarketControl, shards: int) -> str:
     return "halted" if market.halted_shards else "open"
 
 
-@app.command()
+@app.command(epilog="Example: paceline market configure BTC_USDC_PERP --max-leverage 20")
 def configure(
     symbol: Symbol,
     *,
@@ -67,6 +74,7 @@ def configure(
         int | None, typer.Option(min=1, max=86_400_000, help="Age at which a price is too old to trade at.")
     ] = None,
     yes: Yes = False,
+    as_json: AsJson = False,
 ) -> None:
     """Add a market, or change one: what is not named stays as it is. A new one needs every option.
 
@@ -88,25 +96,26 @@ def configure(
         if known is not None:
             ask(f"Change {symbol} for everybody from now on?", yes=yes)
         message = ConfigureMarket(id=instruction_id(), time=opened.desk.now_us(), symbol=symbol, **wanted)
-        tell_outcome(
-            f"Configuring {symbol}", operating.configure_market(opened.desk, opened.control, message)
-        )
+        outcome = operating.configure_market(opened.desk, opened.control, message)
+        tell_outcome(f"Configuring {symbol}", outcome, as_json=as_json)
 
 
 @app.command()
-def halt(symbol: Symbol, *, yes: Yes = False) -> None:
+def halt(symbol: Symbol, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Halt a market: it takes prices, but nothing opens, closes or fires until it is resumed."""
     with platform() as opened:
         operating.known_market(opened.control, symbol)
         ask(f"Halt {symbol}? Nobody can close there, and no stop loss fires, until it is resumed.", yes=yes)
         message = HaltMarket(instruction_id(), opened.desk.now_us(), symbol)
-        tell_outcome(f"Halting {symbol}", operating.instruct(opened.desk, opened.control, message))
+        outcome = operating.instruct(opened.desk, opened.control, message)
+        tell_outcome(f"Halting {symbol}", outcome, as_json=as_json)
 
 
 @app.command()
-def resume(symbol: Symbol) -> None:
+def resume(symbol: Symbol, *, as_json: AsJson = False) -> None:
     """Resume a halted market: the next price decides what fires."""
     with platform() as opened:
         operating.known_market(opened.control, symbol)
         message = ResumeMarket(instruction_id(), opened.desk.now_us(), symbol)
-        tell_outcome(f"Resuming {symbol}", operating.instruct(opened.desk, opened.control, message))
+        outcome = operating.instruct(opened.desk, opened.control, message)
+        tell_outcome(f"Resuming {symbol}", outcome, as_json=as_json)

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import typer
 
+from paceline import terminal
 from paceline.bootstrap import Platform, open_platform
 from paceline.core.errors import TradingError
 from paceline.core.money import parse_decimal
@@ -16,7 +17,6 @@ from paceline.usecases.operations.operating import OPERATOR, Outcome
 from paceline.usecases.trading.refusals import sentence_of
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def instruction_id() -> str:
 def ask(question: str, *, yes: bool) -> None:
     """Go on only with a yes; without a terminal that is what `--yes` is for."""
     if not yes:
-        typer.confirm(question, abort=True)
+        typer.confirm(question, abort=True, err=True)
 
 
 def decimal(text: str) -> int:
@@ -46,8 +46,10 @@ def decimal(text: str) -> int:
         raise typer.BadParameter(str(error)) from error
 
 
-def tell_outcome(what: str, outcome: Outcome) -> None:
-    if outcome.status == "done":
+def tell_outcome(what: str, outcome: Outcome, *, as_json: bool = False) -> None:
+    if as_json:
+        terminal.show_json(outcome)
+    elif outcome.status == "done":
         typer.echo(f"{what}: done on {len(outcome.shards)} shards.")
     else:
         typer.echo(
@@ -56,11 +58,15 @@ def tell_outcome(what: str, outcome: Outcome) -> None:
         )
 
 
-def tell_answer(what: str, answer: Answer | None) -> None:
+def tell_answer(what: str, instruction: str, answer: Answer | None, *, as_json: bool = False) -> None:
     """What became of a deposit or a withdrawal; a refusal is an error."""
-    if answer is None:
+    if as_json:
+        status = "pending" if answer is None else "rejected" if answer.status == "rejected" else "done"
+        code = None if answer is None else answer.code
+        terminal.show_json({"instruction": instruction, "status": status, "code": code})
+    elif answer is None:
         typer.echo(f"{what}: written to the log, not answered yet. Do not send it again; look later.")
-    elif answer.status == "rejected":
-        raise TradingError(f"{what}: {sentence_of(answer.code)} ({answer.code})", code=answer.code)
-    else:
+    elif answer.status != "rejected":
         typer.echo(f"{what}: done.")
+    if answer is not None and answer.status == "rejected":
+        raise TradingError(f"{what}: {sentence_of(answer.code)} ({answer.code})", code=answer.code)

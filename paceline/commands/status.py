@@ -1,15 +1,28 @@
 """`paceline status`: how the running stack is, from another terminal."""
 
-import json
 import os
-from typing import Annotated, Any
+from typing import Any
 
 import typer
+
+from paceline import terminal
+from paceline.commands.options import AsJson, Wide
+from paceline.terminal import Column
+
+COLUMNS = [
+    Column(name="service"),
+    Column(name="state", style=lambda state: "green" if state in ("up", "done") else "red"),
+    Column(name="restarts", priority=2, align="right"),
+    Column(name="lag", priority=1, align="right"),
+    Column(name="pid", header="PID", priority=4, align="right"),
+    Column(name="address", priority=3),
+]
 
 
 def status(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs; `healthy` says all in one.")] = False,
+    wide: Wide = False,
+    as_json: AsJson = False,
 ) -> None:
     """Health of each service, consumer lag, age of the last price and snapshot. Exit code 0 if healthy."""
     from paceline.local.stack.status import collect
@@ -17,38 +30,39 @@ def status(
 
     found = collect(load(os.environ))
     if as_json:
-        print(json.dumps(found, indent=2))
+        terminal.show_json(found)
     elif not found["running"]:
         print("Nothing runs here: start it with `make up` or `paceline up`.")
     else:
-        _show(found)
+        _show(found, wide=wide)
     raise typer.Exit(0 if found["healthy"] else 1)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: dict[str, Any], *, wide: bool) -> None:
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table()
-    for heading in ("service", "state", "PID", "restarts", "lag", "remarks"):
-        table.add_column(heading, overflow="fold")
-    for name, service in found["services"].items():
-        colour = "green" if service["state"] in ("up", "done") else "red"
-        table.add_row(
-            name,
-            f"[{colour}]{service['state']}[/]",
-            str(service["pid"] or ""),
-            str(service["restarts"]),
-            str(found["consumer_lag"].get(name, "")),
-            escape(service["reason"] or service["address"]),
-        )
     console = Console()
-    console.print(table)
+    rows = [
+        service | {"service": name, "lag": found["consumer_lag"].get(name)}
+        for name, service in found["services"].items()
+    ]
+    if not console.is_terminal:
+        terminal.show_table([*COLUMNS, Column(name="reason")], rows, console=console)
+        print()
+        summary = ("healthy", "last_price_age_s", "last_snapshot_age_s", "engine_form")
+        terminal.show_fields({name: found[name] for name in summary}, console=console)
+        for alert in found["alerts"]:
+            print("alert", alert["severity"], alert["message"], sep="\t")
+        return
+    terminal.show_table(COLUMNS, rows, wide=wide, console=console)
+    for row in rows:
+        if row["reason"]:
+            console.print(Text.assemble((row["service"], "red"), f": {row['reason']}"))
     for subject, key in (("last price", "last_price_age_s"), ("oldest snapshot", "last_snapshot_age_s")):
         age = found[key]
         console.print(f"{subject}: {'none yet' if age is None else f'{age} s ago'}", highlight=False)
     console.print(f"engine: {found['engine_form'] or 'no shard is open'}", highlight=False)
     for alert in found["alerts"]:
-        console.print(f"[red]{alert['severity']}[/]: {escape(alert['message'])}", highlight=False)
+        console.print(Text.assemble((alert["severity"], "red"), f": {alert['message']}"))
     console.print("[green]healthy[/]" if found["healthy"] else "[red]not healthy[/]")

@@ -3,16 +3,14 @@
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from paceline import terminal
 from paceline.build import compiled
 from paceline.core.errors import AppError
 from paceline.local.processes import ports
@@ -20,6 +18,7 @@ from paceline.local.processes.scheduling import may_go_first
 from paceline.local.servers import jars, postgres
 from paceline.local.supervisor.service import Service
 from paceline.settings import Settings
+from paceline.terminal import Column
 
 OLDEST_PYTHON = (3, 11)
 NEWEST_PYTHON = (3, 13)
@@ -38,6 +37,14 @@ class Finding:
     subject: str
     level: Level
     message: str
+
+
+_COLOUR = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+_COLUMNS = (
+    Column(name="subject"),
+    Column(name="level", style=lambda level: _COLOUR[Level(level)]),
+    Column(name="message", least=20, wraps=True),
+)
 
 
 def check(settings: Settings, services: Sequence[Service]) -> list[Finding]:
@@ -149,12 +156,5 @@ def has_errors(findings: Iterable[Finding]) -> bool:
     return any(finding.level is Level.ERROR for finding in findings)
 
 
-def show(findings: Iterable[Finding], console: Console) -> None:
-    colour = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("what", "", ""):
-        table.add_column(heading, overflow="fold")
-    for finding in findings:
-        level = f"[{colour[finding.level]}]{finding.level}[/]"
-        table.add_row(finding.subject, level, escape(finding.message))
-    console.print(table)
+def show(findings: Iterable[Finding]) -> None:
+    terminal.show_table(_COLUMNS, [asdict(finding) for finding in findings])

@@ -34,7 +34,7 @@ def run(wishes: Wishes) -> int:
             console.print(f"ended what an earlier run left behind: {', '.join(ended)}", highlight=False)
         findings = doctor.check(settings, services)
         if doctor.has_errors(findings):
-            doctor.show(findings, console)
+            doctor.show(findings)
             return 1
         for finding in findings:
             if finding.level is doctor.Level.WARNING:

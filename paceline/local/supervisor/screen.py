@@ -5,10 +5,11 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from paceline import terminal
 from paceline.local.supervisor.runner import Keeper
 from paceline.local.supervisor.service import HEALTHY, State
+from paceline.terminal import Column
 
 _COLOUR = {
     State.UP: "green",
@@ -18,6 +19,11 @@ _COLOUR = {
     State.STARTING: "yellow",
     State.WAITING: "dim",
 }
+_COLUMNS = (
+    Column(name="service"),
+    Column(name="address", priority=1),
+    Column(name="state", style=lambda state: _COLOUR.get(State(state), "white")),
+)
 _IN_BACKGROUND = "airflow"
 
 
@@ -57,17 +63,13 @@ class Screen:
         self._say(f"[dim]{after}[/]  {keeper.service.name:<18} [{colour}]{keeper.state}[/]  {escape(detail)}")
 
     def _table(self, keepers: list[Keeper]) -> None:
-        table = Table(title="Paceline", title_justify="left")
-        for heading in ("service", "address", "state"):
-            table.add_column(heading, overflow="fold")
-        for keeper in keepers:
-            if keeper.service.once and keeper.state is State.DONE:
-                continue
-            colour = _COLOUR.get(keeper.state, "white")
-            state = f"[{colour}]{keeper.state}[/]"
-            table.add_row(keeper.service.name, escape(keeper.service.address), state)
+        rows = [
+            {"service": one.service.name, "address": one.service.address, "state": one.state}
+            for one in keepers
+            if not (one.service.once and one.state is State.DONE)
+        ]
         self._console.print()
-        self._console.print(table)
+        terminal.show_table(_COLUMNS, rows, hint="paceline status --wide", console=self._console)
         for hint in self._hints:
             self._say(hint)
         self._say("Ctrl-C stops everything.")

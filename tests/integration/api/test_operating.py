@@ -228,7 +228,7 @@ def test_the_command_line_runs_a_market(paceline: Callable[..., Ran], operator: 
 
     asked = paceline("market", "halt", symbol, answer="n\n")
     assert asked.returncode == 1
-    assert "no stop loss fires" in asked.stdout
+    assert "no stop loss fires" in asked.stderr
     assert paceline("market", "halt", symbol, "--yes").returncode == 0
     changed = paceline("market", "configure", symbol, "--max-leverage", "7", answer="y\n")
     assert changed.returncode == 0, changed.stderr
