@@ -36,6 +36,18 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "log": ("log", "app", "Export the log, archive it, cut it."),
 }
 
+# The last line of a command's `--help`.
+EXAMPLES: Final[dict[str, str]] = {
+    "up": "paceline up --without airflow --without traders",
+    "status": "paceline status --json | jq .healthy",
+    "doctor": "paceline doctor --json",
+    "stream": "paceline stream engine,writer",
+    "beat": "paceline beat engine",
+    "nightly": "paceline nightly --day 2026-03-01",
+    "replay": "paceline replay shard-0.jsonl.gz --explain 0:1234:0",
+    "drill": "paceline drill --seed 20 --until engine=1,kafka=1 --report drill.json",
+}
+
 
 class LazyGroup(TyperGroup):
     """Knows its commands by name and imports only the one that is asked for."""
@@ -52,7 +64,8 @@ class LazyGroup(TyperGroup):
             command: Any = get_group(found)
         else:
             single = typer.Typer(add_completion=False)
-            single.command(cmd_name)(found)
+            example = EXAMPLES.get(cmd_name)
+            single.command(cmd_name, epilog=f"Example: {example}" if example else None)(found)
             command = get_command(single)
         command.name = cmd_name
         return command

@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from paceline import terminal
+from paceline.commands.options import AsJson
+
 
 def drill(
     *,
@@ -40,9 +43,11 @@ def drill(
         Path | None,
         typer.Option(file_okay=False, metavar="FOLDER", help="Put logs and evidence here if it fails."),
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", dir_okay=False, metavar="FILE", help="Write the report here too.")
+    report_file: Annotated[
+        Path | None,
+        typer.Option("--report", dir_okay=False, metavar="FILE", help="Write the report as JSON here too."),
     ] = None,
+    json_: AsJson = False,
 ) -> None:
     """Trade on a stack of its own while services are killed and paused, then let the log judge.
 
@@ -50,7 +55,7 @@ def drill(
     order that follows from the seed. Afterwards answers, database, cache and state hashes are held against a
     replay of the exported log. Exit code 0 only if everything agrees.
     """
-    from paceline.drill.report import as_json, as_text
+    from paceline.drill.report import as_json, show
     from paceline.drill.run import Plan, run
     from paceline.drill.schedule import endless, parse_kills, planned
 
@@ -71,7 +76,10 @@ def drill(
             say=lambda line: typer.echo(line, err=True),
         )
     )
-    if json_file is not None:
-        json_file.write_text(json.dumps(as_json(report), indent=1) + "\n")
-    typer.echo(as_text(report))
+    if report_file is not None:
+        report_file.write_text(json.dumps(as_json(report), indent=1) + "\n")
+    if json_:
+        terminal.show_json(as_json(report))
+    else:
+        show(report)
     raise typer.Exit(0 if report.passed else 1)

@@ -5,23 +5,38 @@ from concurrent.futures import ThreadPoolExecutor
 
 import typer
 
+from paceline import terminal
+from paceline.commands.options import AsJson
 
-def install() -> None:
+
+def install(*, as_json: AsJson = False) -> None:
     """Fetch Kafka's jars (by SHA-256), prepare them, compile the engine; write dbt's manifest and pages."""
     from paceline.build import engine_build
     from paceline.local.servers import jars, kafka_cache
     from paceline.local.stack import dbt
 
-    count = jars.install(lambda line: print(f"  {line}", flush=True))
-    print(f"Kafka's jars: {count} fetched, {len(jars.locked())} in {jars.folder()}", flush=True)
+    def say(line: str) -> None:
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    count = jars.install(lambda line: say(f"  {line}"))
+    say(f"Kafka's jars: {count} fetched, {len(jars.locked())} in {jars.folder()}")
     with ThreadPoolExecutor(2) as pool:
         built, cached = pool.submit(engine_build.install), pool.submit(kafka_cache.install)
         parsed = dbt.install()
-        print(f"engine: {built.result()}", flush=True)
+        say(f"engine: {built.result()}")
         problem = cached.result()
     quick = f"as they are, which starts slower ({problem})" if problem else "prepared for a quick start"
-    print(f"Kafka's classes: {quick}")
+    say(f"Kafka's classes: {quick}")
+    manifest = dbt.PROJECT / "target" / "manifest.json"
+    if as_json:
+        result = {
+            "jars": {"fetched": count, "installed": len(jars.locked()), "folder": str(jars.folder())},
+            "engine": built.result(),
+            "kafka_classes": {"prepared": problem is None, "problem": problem},
+            "manifest": str(manifest) if parsed else None,
+        }
+        terminal.show_json(result)
     if not parsed:
         print("paceline: dbt could not parse the warehouse's models; its words are above", file=sys.stderr)
         raise typer.Exit(1)
-    print(f"dbt's manifest: {dbt.PROJECT / 'target' / 'manifest.json'}")
+    say(f"dbt's manifest: {manifest}")

@@ -9,14 +9,16 @@ from typing import IO, Annotated, Final, cast
 
 import typer
 
+from paceline import terminal
 from paceline.adapters.files.log_archive import LogArchive
 from paceline.commands.log_archive import archive
+from paceline.commands.options import AsJson
 from paceline.core.errors import PermanentError, ValidationError
 from paceline.settings import Settings, settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into the log, and archive it.")
 
-app.command()(archive)
+app.command(epilog="Example: paceline log archive /backup/log --cut")(archive)
 
 _PROGRESS_EVERY_S: Final = 2.0
 
@@ -26,7 +28,7 @@ def log() -> None:
     """Look into the log, and archive it."""
 
 
-@app.command()
+@app.command(epilog="Example: paceline log export --shard 0 shard-0.jsonl.gz")
 def export(
     file: Annotated[Path, typer.Argument(help="File to write; compressed if its name ends in .gz.")],
     shard: Annotated[int, typer.Option(min=0, help="Shard whose log to write.")] = 0,
@@ -37,13 +39,17 @@ def export(
         Path | None,
         typer.Option(file_okay=False, help="Folder of `log archive`, for what was cut from Kafka."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a shard's log as JSON lines, for `paceline replay`. Line n holds the message at position n − 1.
 
     Messages that could not be decoded are lines that do not decode, so that positions stay.
     """
     messages = asyncio.run(_export(settings(), shard, file, until_position, archive))
-    typer.echo(f"Wrote {messages} messages of shard {shard} to {file}.")
+    if as_json:
+        terminal.show_json({"shard": shard, "messages": messages, "file": str(file)})
+    else:
+        typer.echo(f"Wrote {messages} messages of shard {shard} to {file}.")
 
 
 async def _export(config: Settings, shard: int, file: Path, until: int | None, archive: Path | None) -> int:

@@ -8,12 +8,14 @@ from typing import Annotated, Final
 import psycopg
 import typer
 
+from paceline import terminal
 from paceline.adapters.files.log_archive import LogArchive, Manifest, StretchWriter
 from paceline.adapters.kafka.log_cut import cut_before
 from paceline.adapters.kafka.log_scan import Scan, scan
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.adapters.postgres.operations import snapshots
 from paceline.adapters.postgres.operations.snapshots import StoredSnapshot
+from paceline.commands.options import AsJson
 from paceline.core.errors import InvariantViolation, PermanentError, ValidationError
 from paceline.engine import Engine
 from paceline.settings import Settings, settings
@@ -32,6 +34,7 @@ def archive(
         typer.Option("--cut", help="Then delete from Kafka what is archived and not needed there."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before cutting.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write each shard's log, up to the older of its two snapshots, into compressed files with a manifest.
 
@@ -41,15 +44,34 @@ def archive(
     config = settings()
     if shard is not None and shard >= config.engine_shards:
         raise ValidationError(f"There is no shard {shard}: there are {config.engine_shards}, from 0.")
-    for one in range(config.engine_shards) if shard is None else [shard]:
-        store = LogArchive(folder / f"shard-{one}")
-        manifest, added = asyncio.run(archive_shard(config, one, store, stretch))
-        typer.echo(
-            f"Shard {one}: {added} messages archived, {manifest.next_position} in all, "
-            f"up to offset {manifest.next_offset - 1}."
-        )
-        if cut:
-            _cut(config, one, store, yes=yes)
+    results: list[dict[str, int | None]] = []
+    try:
+        for one in range(config.engine_shards) if shard is None else [shard]:
+            store = LogArchive(folder / f"shard-{one}")
+            manifest, added = asyncio.run(archive_shard(config, one, store, stretch))
+            results.append(
+                {
+                    "shard": one,
+                    "added": added,
+                    "messages": manifest.next_position,
+                    "next_offset": manifest.next_offset,
+                    "cut_before": None,
+                }
+            )
+            if not as_json:
+                typer.echo(
+                    f"Shard {one}: {added} messages archived, {manifest.next_position} in all, "
+                    f"up to offset {manifest.next_offset - 1}."
+                )
+            if cut:
+                results[-1]["cut_before"] = begin = _cut(config, one, store, yes=yes)
+                if not as_json:
+                    said = "nothing to cut" if begin is None else f"the log begins at offset {begin} now"
+                    typer.echo(f"Shard {one}: {said}.")
+    finally:
+        # What was done stays done when a later shard fails.
+        if as_json:
+            terminal.show_json(results)
 
 
 async def archive_shard(
@@ -108,19 +130,18 @@ async def _stored(config: Settings, shard: int) -> Sequence[StoredSnapshot]:
         return await snapshots.list_whole(connection, shard)
 
 
-def _cut(config: Settings, shard: int, store: LogArchive, *, yes: bool) -> None:
+def _cut(config: Settings, shard: int, store: LogArchive, *, yes: bool) -> int | None:
     offset = asyncio.run(cuttable(config, shard, store))
     if offset is None:
-        typer.echo(f"Shard {shard}: nothing to cut.")
-        return
+        return None
     if not yes:
         typer.confirm(
             f"Delete the log of shard {shard} before offset {offset} from Kafka? "
             f"From then on only {store.folder} has it: keep that folder, and a copy of it elsewhere.",
             abort=True,
+            err=True,
         )
-    begin = asyncio.run(cut_before(config.brokers, shard, offset))
-    typer.echo(f"Shard {shard}: the log begins at offset {begin} now.")
+    return asyncio.run(cut_before(config.brokers, shard, offset))
 
 
 async def cuttable(config: Settings, shard: int, store: LogArchive) -> int | None:

@@ -4,12 +4,17 @@ import asyncio
 
 import typer
 
+from paceline import terminal
+from paceline.commands.options import AsJson
 from paceline.settings import settings
 
 
-def markets() -> None:
+def markets(*, as_json: AsJson = False) -> None:
     """Put the default markets on the log of every shard that lacks them; those that are there stay."""
     from paceline.bootstrap import configure_default_markets
 
     written = asyncio.run(configure_default_markets(settings()))
-    typer.echo(f"Wrote {written} configurations." if written else "All markets are configured.")
+    if as_json:
+        terminal.show_json({"written": written})
+    else:
+        typer.echo(f"Wrote {written} configurations." if written else "All markets are configured.")

@@ -2,12 +2,17 @@
 
 import typer
 
+from paceline import terminal
+from paceline.commands.options import AsJson
 from paceline.settings import settings
 
 
-def migrate() -> None:
+def migrate(*, as_json: AsJson = False) -> None:
     """Bring the database to the newest schema. Does nothing where it is."""
     from paceline.adapters.postgres.migrate import migrate as run
 
-    run(settings().database_url)
-    typer.echo("The database has the newest schema.")
+    before, after = run(settings().database_url)
+    if as_json:
+        terminal.show_json({"before": before, "after": after})
+    else:
+        typer.echo("The database has the newest schema.")

@@ -1,7 +1,6 @@
 """`paceline replay`: messages from files through the engine, with no server."""
 
 import gzip
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +12,9 @@ from typing import IO, Annotated
 import msgspec
 import typer
 
+from paceline import terminal
 from paceline.adapters.files.log_archive import LogArchive
+from paceline.commands.options import AsJson
 from paceline.core.times import to_datetime
 from paceline.engine import Engine
 from paceline.messages.json_form import encode_line, output_to_json
@@ -61,7 +62,7 @@ def replay(
             metavar="ID", help="Tell what happened to a trade, an order or an instruction, and why."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report for machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run messages through the engine, with no server, and print what it becomes.
 
@@ -170,28 +171,26 @@ def _print_json(report: Report, counts: Counts, elapsed_s: float, explainer: Exp
     data["messages_per_s"] = round(report.messages / elapsed_s)
     if explainer is not None:
         data["explanation"] = explainer.story()
-    print(json.dumps(data))
+    terminal.show_json(data)
 
 
 def _print_report(report: Report, counts: Counts, elapsed_s: float, explainer: Explainer | None) -> None:
     if explainer is not None:
         print(explainer.story(), end="\n\n")
-    dropped = ", ".join(f"{count:,} {reason}" for reason, count in report.dropped.items() if count)
-    rows = [
-        ("messages", f"{report.messages:,}"),
-        ("messages/s", f"{report.messages / elapsed_s:,.0f}"),
-        ("undecodable", f"{report.undecodable:,}"),
-        ("prices dropped", dropped or "0"),
-        ("messages out", f"{report.outputs:,}"),
-        ("accounts", f"{report.accounts:,}"),
-        ("open trades", f"{report.open_trades:,}"),
-        ("resting orders", f"{report.resting_orders:,}"),
-        ("log time", f"{report.log_time} ({to_datetime(report.log_time)})"),
-    ]
+    dropped = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items() if count)
+    fields = {
+        "messages": report.messages,
+        "messages_per_s": round(report.messages / elapsed_s),
+        "undecodable": report.undecodable,
+        "dropped": dropped or 0,
+        "outputs": report.outputs,
+        "accounts": report.accounts,
+        "open_trades": report.open_trades,
+        "resting_orders": report.resting_orders,
+        "log_time": f"{report.log_time} ({to_datetime(report.log_time)})",
+    }
     if counts.other_frames or counts.bad_frames:
-        rows.append(("other frames", f"{counts.other_frames:,} ({counts.bad_frames:,} unreadable)"))
+        fields |= {"other_frames": counts.other_frames, "bad_frames": counts.bad_frames}
     for asset, kinds in report.ledger.items():
-        rows.append((f"ledger {asset}", ", ".join(f"{kind} {amount}" for kind, amount in kinds.items())))
-    rows.append(("state hash", report.state_hash))
-    for name, value in rows:
-        print(f"{name:<16}{value}")
+        fields[f"ledger_{asset}"] = ", ".join(f"{kind} {amount}" for kind, amount in kinds.items())
+    terminal.show_fields(fields | {"state_hash": report.state_hash})

@@ -12,10 +12,10 @@ from paceline.terminal import Column
 COLUMNS = [
     Column(name="service"),
     Column(name="state", style=lambda state: "green" if state in ("up", "done") else "red"),
-    Column(name="restarts", priority=2, align="right"),
+    Column(name="restarts", priority=3, align="right"),
     Column(name="lag", priority=1, align="right"),
     Column(name="pid", header="PID", priority=4, align="right"),
-    Column(name="address", priority=3),
+    Column(name="address", priority=2),
 ]
 
 

@@ -4,13 +4,18 @@ import asyncio
 
 import typer
 
+from paceline import terminal
+from paceline.commands.options import AsJson
 from paceline.settings import settings
 
 
-def topics() -> None:
+def topics(*, as_json: AsJson = False) -> None:
     """Make the topics of the log, one partition a shard. Refuses to go on with another number of shards."""
     from paceline.adapters.kafka.topics import ensure_topics
 
     config = settings()
     made = asyncio.run(ensure_topics(config.brokers, config.engine_shards))
-    typer.echo(f"Made {', '.join(made)}." if made else "All topics are there.")
+    if as_json:
+        terminal.show_json({"made": made, "partitions": config.engine_shards})
+    else:
+        typer.echo(f"Made {', '.join(made)}." if made else "All topics are there.")

@@ -1,4 +1,4 @@
-"""What a drill has to say: two tables in Markdown, and the same for machines."""
+"""What a drill has to say: two tables, and the same for machines."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from paceline import terminal
 from paceline.drill.checks import Check
 from paceline.drill.hits import Hit
 from paceline.drill.schedule import SERVICES
+from paceline.terminal import Column
 
 
 class Report(Struct, frozen=True):
@@ -40,50 +42,58 @@ def as_json(report: Report) -> dict[str, Any]:
     return data | {"passed": report.passed}
 
 
-def as_text(report: Report) -> str:
+_SERVICES = (
+    Column(name="service"),
+    Column(name="kills", align="right"),
+    Column(name="kill_p50_s", header="well after p50 s", priority=1, align="right"),
+    Column(name="kill_max_s", header="max s", align="right"),
+    Column(name="pauses", align="right"),
+    Column(name="pause_p50_s", header="well after p50 s", priority=1, align="right"),
+    Column(name="pause_max_s", header="max s", align="right"),
+)
+_CHECKS = (
+    Column(name="check", least=30),
+    Column(name="compared", align="right"),
+    Column(name="result", style=lambda result: "green" if result == "pass" else "red"),
+)
+
+
+def show(report: Report) -> None:
+    """Print the report for a person."""
     sent = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.sent.items()))
-    lines = [
-        f"Seed {report.seed}, {report.began_at}, {report.seconds:.0f} s of load.",
+    print(f"Seed {report.seed}, {report.began_at}, {report.seconds:.0f} s of load.")
+    print(
         f"Instructions: {sum(report.sent.values())} sent ({sent}); {report.held_back} held back; "
         f"{report.repeated} came to the log more than once; {report.copies} outputs stand on it twice.",
-        "",
-        *_table(
-            ("service", "kills", "well after (p50 / max)", "pauses", "well after (p50 / max)"),
-            [(service, *_cells(report.hits, service)) for service in SERVICES],
-        ),
-        "",
-        *_table(
-            ("check", "compared", "result"),
-            [(check.name, str(check.compared), _result(check)) for check in report.checks],
-        ),
-        "",
-        *([f"Not carried through: {report.stopped_by}"] if report.stopped_by else []),
-        *(check.line() for check in report.checks if not check.passed),
-        "PASS" if report.passed else "FAIL",
+        end="\n\n",
+    )
+    terminal.show_table(_SERVICES, [_row(report.hits, service) for service in SERVICES], hint="--json")
+    print()
+    checks = [
+        {"check": check.name, "compared": check.compared, "result": _result(check)} for check in report.checks
     ]
-    return "\n".join(lines)
+    terminal.show_table(_CHECKS, checks, hint="--json")
+    print()
+    if report.stopped_by:
+        print(f"Not carried through: {report.stopped_by}")
+    for check in report.checks:
+        if not check.passed:
+            print(check.line())
+    print("PASS" if report.passed else "FAIL")
 
 
 def _result(check: Check) -> str:
     return "pass" if check.passed else f"FAIL: {len(check.problems)}"
 
 
-def _cells(hits: Iterable[Hit], service: str) -> list[str]:
-    cells = []
+def _row(hits: Iterable[Hit], service: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"service": service}
     for kind in ("kill", "pause"):
         times = [hit.recovered_s for hit in hits if (hit.service, hit.kind) == (service, kind)]
-        cells += [str(len(times)), f"{median(times):.1f} / {max(times):.1f} s" if times else "–"]
-    return cells
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table whose columns are aligned, numbers to the left like the rest."""
-    widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
-
-    return [line(head), line(["-" * width for width in widths]), *map(line, body)]
+        row[f"{kind}s"] = len(times)
+        if times:
+            row |= {f"{kind}_p50_s": f"{median(times):.1f}", f"{kind}_max_s": f"{max(times):.1f}"}
+    return row
 
 
 def progress(hits: Sequence[Hit], sent: Counter[str], elapsed_s: float) -> str:

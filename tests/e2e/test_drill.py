@@ -20,7 +20,7 @@ def test_a_short_drill_finds_nothing_lost_and_nothing_twice(tmp_path: Path) -> N
     report_file = tmp_path / "report.json"
     arguments = ["--seed", str(SEED), "--until", ",".join(f"{service}=1" for service in SERVICES)]
     done = subprocess.run(
-        [PACELINE, "drill", *arguments, "--at-once", "3", "--json", str(report_file)],
+        [PACELINE, "drill", *arguments, "--at-once", "3", "--report", str(report_file)],
         capture_output=True,
         text=True,
         timeout=420,

@@ -34,6 +34,10 @@ def run_dbt(environment: Mapping[str, str], *arguments: str) -> bool:
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
     folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     done = subprocess.run(
-        [*command, *folders], env=dict(os.environ) | dict(environment), check=False, timeout=_SECONDS_AT_MOST
+        [*command, *folders],
+        env=dict(os.environ) | dict(environment),
+        stdout=2,  # dbt's progress goes to stderr: stdout is for the result
+        check=False,
+        timeout=_SECONDS_AT_MOST,
     )
     return done.returncode == 0

@@ -21,6 +21,7 @@ def run(*arguments: str, environment: dict[str, str] | None = None, niceness: in
         env={**os.environ, **_QUIET, **(environment or {})},
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
+        stdout=2,  # stdout is for the result of the command that runs dbt
         check=False,
     )
     return done.returncode == 0
