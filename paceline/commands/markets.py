@@ -6,6 +6,7 @@ import typer
 
 from paceline import terminal
 from paceline.commands.options import AsJson
+from paceline.logs import log_to_stderr
 from paceline.settings import settings
 
 
@@ -13,6 +14,7 @@ def markets(*, as_json: AsJson = False) -> None:
     """Put the default markets on the log of every shard that lacks them; those that are there stay."""
     from paceline.bootstrap import configure_default_markets
 
+    log_to_stderr()
     written = asyncio.run(configure_default_markets(settings()))
     if as_json:
         terminal.show_json({"written": written})

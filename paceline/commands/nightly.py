@@ -9,6 +9,7 @@ import typer
 
 from paceline import terminal
 from paceline.commands.options import AsJson
+from paceline.logs import log_to_stderr
 from paceline.settings import settings
 
 
@@ -28,6 +29,7 @@ def nightly(
     today = datetime.now(UTC).date()
     chosen = day.date() if day else today if provisional else today - timedelta(days=1)
     run_id = f"manual-{uuid4().hex[:12]}"
+    log_to_stderr()
     run = open_nightly(settings())
 
     def say(line: str) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import typer
 
 from paceline import terminal
+from paceline.adapters.runtime.logs import log_to_stderr
 from paceline.bootstrap import Platform, open_platform
 from paceline.core.errors import TradingError
 from paceline.core.money import parse_decimal
@@ -22,6 +23,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @contextmanager
 def platform() -> Iterator[Platform]:
     """The platform of this installation, as the API has it."""
+    log_to_stderr()
     opened = open_platform(settings())
     try:
         yield opened

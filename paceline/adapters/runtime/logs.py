@@ -61,6 +61,11 @@ def set_up_logs(service: str) -> None:
     )
 
 
+def log_to_stderr() -> None:
+    """For commands: lines that a person can read, on standard error, because stdout is for results."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def _json(event: Any) -> bytes:
     try:
         return _encode(event)

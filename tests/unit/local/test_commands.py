@@ -4,11 +4,13 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+import structlog
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
@@ -24,6 +26,7 @@ from paceline.drill.schedule import SERVICES
 from paceline.ports.control import AccountControl, MarketControl
 from paceline.ports.instructions import Answer
 from paceline.ports.records import Page
+from paceline.ports.warehouse import Cut
 from paceline.usecases.operating import Outcome
 
 ACCOUNTS = [
@@ -222,6 +225,31 @@ def test_what_became_of_an_instruction_as_json(capsys: pytest.CaptureFixture[str
         operating.tell_answer("Withdrawal from A", "i", refusal, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert found == {"instruction": "i", "status": "rejected", "code": "INSUFFICIENT_BALANCE"}
+
+
+def test_a_nightly_run_prints_one_json_value_and_its_log_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = Cut(1, date(2026, 3, 1), date(2026, 3, 1), 2, True, [])
+
+    class Nightly:
+        def __getattr__(self, name: str) -> Any:
+            def step(*_: object, **__: object) -> Any:
+                structlog.get_logger().info(name)
+                answers = {"take_cut": cut, "cut_var": "{}", "export_month": {"bars/2026-03": 4}}
+                return answers.get(name, f"{name} is good")
+
+            return step
+
+    monkeypatch.setattr("paceline.bootstrap.open_nightly", lambda _: Nightly())
+    monkeypatch.setattr("paceline.bootstrap.build_models", lambda *_: True)
+    before = structlog.get_config()
+    try:
+        result = CliRunner().invoke(cli.app, ["nightly", "--provisional", "--json"])
+    finally:
+        structlog.configure(**before)
+    found = json.loads(result.stdout)
+    assert (found["cut"]["as_of_day"], found["rows"]) == ("2026-03-01", {"bars/2026-03": 4})
+    assert list(found["gates"]) == ["dbt", "expectations", "parity"]
+    assert "take_cut" in result.stderr
 
 
 def test_a_drill_fits_80_columns(in_terminal: Any, capsys: pytest.CaptureFixture[str]) -> None:
