@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
+from paceline.adapters.runtime.terminal import Column
 from paceline.bootstrap import Platform
 from paceline.commands.operating import (
     Yes,
@@ -21,7 +22,6 @@ from paceline.core.errors import NotFoundError
 from paceline.core.times import to_datetime
 from paceline.messages.inbound import Deposit, HaltAccount, ResumeAccount, Withdraw
 from paceline.ports.operations import AccountControl
-from paceline.terminal import Column
 from paceline.usecases.operations import operating
 
 _HELP = "Look at accounts; halt, resume, pay in and out; make operators."

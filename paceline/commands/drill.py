@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
 from paceline.commands.options import AsJson
 
 

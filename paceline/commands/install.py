@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import typer
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
 from paceline.commands.options import AsJson
 
 

@@ -9,8 +9,8 @@ from typing import IO, Annotated, Final, cast
 
 import typer
 
-from paceline import terminal
 from paceline.adapters.files.log_archive import LogArchive
+from paceline.adapters.runtime import terminal
 from paceline.commands.log_archive import archive
 from paceline.commands.options import AsJson
 from paceline.core.errors import PermanentError, ValidationError

@@ -8,13 +8,13 @@ from typing import Annotated, Final
 import psycopg
 import typer
 
-from paceline import terminal
 from paceline.adapters.files.log_archive import LogArchive, Manifest, StretchWriter
 from paceline.adapters.kafka.log_cut import cut_before
 from paceline.adapters.kafka.log_scan import Scan, scan
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.adapters.postgres.operations import snapshots
 from paceline.adapters.postgres.operations.snapshots import StoredSnapshot
+from paceline.adapters.runtime import terminal
 from paceline.commands.options import AsJson
 from paceline.core.errors import InvariantViolation, PermanentError, ValidationError
 from paceline.engine import Engine

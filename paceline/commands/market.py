@@ -5,12 +5,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
+from paceline.adapters.runtime.terminal import Column
 from paceline.commands.operating import Yes, ask, decimal, instruction_id, platform, tell_outcome
 from paceline.commands.options import AsJson, Wide
 from paceline.messages.inbound import ConfigureMarket, HaltMarket, ResumeMarket
 from paceline.ports.operations import MarketControl
-from paceline.terminal import Column
 from paceline.usecases.operations import operating
 
 _HELP = "List, configure, halt and resume markets."

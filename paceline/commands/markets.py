@@ -4,9 +4,9 @@ import asyncio
 
 import typer
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
+from paceline.adapters.runtime.logs import log_to_stderr
 from paceline.commands.options import AsJson
-from paceline.logs import log_to_stderr
 from paceline.settings import settings
 
 

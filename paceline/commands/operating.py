@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import typer
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
 from paceline.adapters.runtime.logs import log_to_stderr
 from paceline.bootstrap import Platform, open_platform
 from paceline.core.errors import TradingError

@@ -12,8 +12,8 @@ from typing import IO, Annotated
 import msgspec
 import typer
 
-from paceline import terminal
 from paceline.adapters.files.log_archive import LogArchive
+from paceline.adapters.runtime import terminal
 from paceline.commands.options import AsJson
 from paceline.core.times import to_datetime
 from paceline.engine import Engine

@@ -5,9 +5,9 @@ from typing import Any
 
 import typer
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
+from paceline.adapters.runtime.terminal import Column
 from paceline.commands.options import AsJson, Wide
-from paceline.terminal import Column
 
 COLUMNS = [
     Column(name="service"),

@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
 from paceline.commands.options import AsJson
 from paceline.settings import settings
 

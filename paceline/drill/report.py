@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
+from paceline.adapters.runtime.terminal import Column
 from paceline.drill.checks import Check
 from paceline.drill.hits import Hit
 from paceline.drill.schedule import SERVICES
-from paceline.terminal import Column
 
 
 class Report(Struct, frozen=True):

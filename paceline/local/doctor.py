@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
+from paceline.adapters.runtime.terminal import Column
 from paceline.build import compiled
 from paceline.core.errors import AppError
 from paceline.local.processes import ports
@@ -18,7 +19,6 @@ from paceline.local.processes.scheduling import may_go_first
 from paceline.local.servers import jars, postgres
 from paceline.local.supervisor.service import Service
 from paceline.settings import Settings
-from paceline.terminal import Column
 
 OLDEST_PYTHON = (3, 11)
 NEWEST_PYTHON = (3, 13)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.markup import escape
 
-from paceline import terminal
+from paceline.adapters.runtime import terminal
+from paceline.adapters.runtime.terminal import Column
 from paceline.local.supervisor.runner import Keeper
 from paceline.local.supervisor.service import HEALTHY, State
-from paceline.terminal import Column
 
 _COLOUR = {
     State.UP: "green",

@@ -15,19 +15,20 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from paceline import cli, terminal
+from paceline import cli
+from paceline.adapters.runtime import terminal
 from paceline.commands import account, market, operating
 from paceline.commands import status as status_command
 from paceline.core.errors import TradingError
+from paceline.core.pages import Page
 from paceline.drill import report as drill_report
 from paceline.drill.checks import Check
 from paceline.drill.hits import Hit
 from paceline.drill.schedule import SERVICES
-from paceline.ports.control import AccountControl, MarketControl
-from paceline.ports.instructions import Answer
-from paceline.ports.records import Page
+from paceline.ports.operations import AccountControl, MarketControl
+from paceline.ports.trading import Answer
 from paceline.ports.warehouse import Cut
-from paceline.usecases.operating import Outcome
+from paceline.usecases.operations.operating import Outcome
 
 ACCOUNTS = [
     AccountControl(

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from paceline import terminal
-from paceline.terminal import Column
+from paceline.adapters.runtime import terminal
+from paceline.adapters.runtime.terminal import Column
 
 COLUMNS = [
     Column(name="account"),
