@@ -1,6 +1,6 @@
 """All benchmarks, one table: `python -m bench [--quick] [--without stack] [--json FILE]`.
 
-Each part can be run alone: `python -m bench.core`, `bench.log`, `bench.feed`, `bench.stack`.
+Each part can be run alone: `python -m bench.core`, `bench.replay`, `bench.log`, `bench.feed`, `bench.stack`.
 """
 
 import argparse
@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import core, feed, log, stack
+from bench import core, feed, log, replay, stack
 from bench.figures import Figure, table
 from bench.host import Taken
 
 # What is measured, and with which arguments when it is to be quick.
 _PARTS: Mapping[str, tuple[Callable[[Sequence[str]], list[Figure]], list[str]]] = {
     "core": (core.main, ["--quick"]),
+    "replay": (replay.main, ["--quick"]),
     "log": (log.main, ["--quick"]),
     "feed": (feed.main, ["--seconds", "4", "--rate", "1000"]),
     "stack": (stack.main, ["--seconds", "5", "--warm-up", "5", "--orders", "50"]),

@@ -1,7 +1,7 @@
 """The form of files and of the API: one JSON object a message, decimals as strings."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, cast, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, cast, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT, Struct
@@ -46,11 +46,21 @@ class DecodeError(ValueError):
     """The text is no message of ours; says why."""
 
 
-class _Field(Struct, frozen=True):
+class _Field(NamedTuple):
     name: str
     decimal: bool
-    required: bool
-    null_is_absent: bool
+    default: Any
+    """`NODEFAULT` where the message must name the field."""
+    null_is_none: bool
+    """Else null is refused."""
+
+
+class _Plan(NamedTuple):
+    """How a type's objects are read. It is made once: `msgspec.structs.fields` costs more than a message."""
+
+    tag: Any
+    fields: tuple[_Field, ...]
+    """In the struct's order, without `sets`."""
 
 
 def _is_decimal(annotation: Any) -> bool:
@@ -60,18 +70,20 @@ def _is_decimal(annotation: Any) -> bool:
     return any(_is_decimal(part) for part in get_args(annotation))
 
 
-def _plan(cls: type[Struct]) -> tuple[_Field, ...]:
+def _plan(cls: type[Struct]) -> _Plan:
     nullable = cls in (CreateTrade, PlaceOrder)
-    return tuple(
-        _Field(f.name, _is_decimal(f.type), f.default is NODEFAULT, nullable)
+    fields = (
+        _Field(f.name, _is_decimal(f.type), f.default, nullable or f.name in _AMEND_BITS)
         for f in msgspec.structs.fields(cls)
         if f.name != "sets"
     )
+    return _Plan(cls.__struct_config__.tag, tuple(fields))
 
 
-_PLANS: Final[dict[type[Struct], tuple[_Field, ...]]] = {PriceUpdate: _plan(PriceUpdate)} | {
+_PLANS: Final[dict[type[Struct], _Plan]] = {PriceUpdate: _plan(PriceUpdate)} | {
     cls: _plan(cls) for cls in KINDS
 }
+_SETS_AT: Final = AmendTrade.__struct_fields__.index("sets")
 
 
 def decode_line(line: str | bytes) -> Inbound:
@@ -94,40 +106,37 @@ def from_json(data: Mapping[str, Any]) -> Inbound:
     cls = PriceUpdate if kind == "price_update" else _BY_KIND.get((str(kind), str(data.get("kind"))))
     if cls is None:
         raise DecodeError(f"unknown type {kind!r} and kind {data.get('kind')!r}")
-    values = {f.name: _value(f, data) for f in _PLANS[cls] if f.required or f.name in data}
+    row = _row(_PLANS[cls], data)
     if cls is AmendTrade:
-        values["sets"] = sum(bit for name, bit in _AMEND_BITS.items() if name in data)
+        row.insert(1 + _SETS_AT, sum(bit for name, bit in _AMEND_BITS.items() if name in data))
     try:
-        return cast(Inbound, _checked(cls, values))
+        # Through msgspec, so that its types and bounds are enforced here as on the log.
+        return cast(Inbound, msgspec.convert(row, cls))
     except (msgspec.ValidationError, ValueError) as error:
         raise DecodeError(str(error)) from error
 
 
-def _value(field: _Field, data: Mapping[str, Any]) -> Any:
-    if field.name not in data:
-        raise DecodeError(f"{field.name}: missing")
-    value = data[field.name]
-    if value is None:
-        if field.null_is_absent or field.name in _AMEND_BITS:
-            return None
-        raise DecodeError(f"{field.name}: must not be null")
-    if not field.decimal:
-        return value
-    if not isinstance(value, str):
-        raise DecodeError(f"{field.name}: must be a decimal string")
-    try:
-        return parse_decimal(value)
-    except ValueError as error:
-        raise DecodeError(f"{field.name}: {error}") from error
-
-
-def _checked(cls: type[Struct], values: dict[str, Any]) -> Struct:
-    """Build the struct through msgspec, so that its types and bounds are enforced here as on the log."""
-    names = cls.__struct_fields__
-    defaults: dict[str, Any] = {f.name: f.default for f in msgspec.structs.fields(cls)}
-    tag = cls.__struct_config__.tag
-    row = [tag, *(values.get(name, defaults[name]) for name in names)]
-    return msgspec.convert(row, cls)
+def _row(plan: _Plan, data: Mapping[str, Any]) -> list[Any]:
+    """The array of the log's form: the tag, then the values in the order of the fields."""
+    row = [plan.tag]
+    for name, decimal, default, null_is_none in plan.fields:
+        value = data.get(name, NODEFAULT)
+        if value is NODEFAULT:
+            if default is NODEFAULT:
+                raise DecodeError(f"{name}: missing")
+            value = default
+        elif value is None:
+            if not null_is_none:
+                raise DecodeError(f"{name}: must not be null")
+        elif decimal:
+            if not isinstance(value, str):
+                raise DecodeError(f"{name}: must be a decimal string")
+            try:
+                value = parse_decimal(value)
+            except ValueError as error:
+                raise DecodeError(f"{name}: {error}") from error
+        row.append(value)
+    return row
 
 
 def to_json(message: Inbound) -> dict[str, Any]:
@@ -141,7 +150,7 @@ def to_json(message: Inbound) -> dict[str, Any]:
         head = {"type": "user_instruction"}
     named = _names_set(message) if isinstance(message, AmendTrade) else frozenset()
     body: dict[str, Any] = {}
-    for field in _PLANS[type(message)]:
+    for field in _PLANS[type(message)].fields:
         value = getattr(message, field.name)
         if value is None and field.name not in named:
             continue
