@@ -23,7 +23,7 @@ from time import perf_counter
 from bench import core_load as load
 from bench.figures import Figure, figures_as_json, show
 from bench.host import undisturbed
-from paceline import compiled
+from paceline.build import compiled
 from paceline.messages.json_form import encode_line, to_json
 
 _ROUNDS = 5
