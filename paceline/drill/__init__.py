@@ -1,1 +1,1 @@
-"""The drill: trade on a real stack, kill and pause its services, then let the log judge what is left."""
+"""The drill: trade on a real stack, kill and pause its services, then check what is left against the log."""

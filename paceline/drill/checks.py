@@ -1,4 +1,4 @@
-"""What must hold after a drill, whatever was killed. A check says how much it compared and what was wrong."""
+"""Checks that must pass after a drill. Each returns how many things it compared and which were wrong."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from paceline.core.money import parse_decimal
 from paceline.drill.evidence import Cached, ShardEvidence
-from paceline.drill.load import Sent, Told
+from paceline.drill.load import Attempt, Sent
 from paceline.messages.json_form import output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
 from paceline.ports.trading import Answer
@@ -20,9 +20,9 @@ _NEVER_DONE = ("refused", "unreachable")
 
 
 class Check(Struct, frozen=True):
-    """`compared` things were looked at; `problems` are those that were wrong, in words.
+    """`compared` counts the things compared; `problems` describes those that were wrong.
 
-    A check that had nothing to look at has shown nothing, unless it is `of_luck` whether there is something.
+    A check that compared nothing fails, unless it is `of_luck` whether there is something to compare.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Check(Struct, frozen=True):
 
 
 class Word(Struct, frozen=True):
-    """What the log says of the instructions of one account and id: positions and answers, in order."""
+    """Log times (µs) and answers of the instructions with one account and id, in log order."""
 
     times: list[int]
     answers: list[OrderResponse]
@@ -54,7 +54,7 @@ class Word(Struct, frozen=True):
 
 
 def words_of(shards: Iterable[ShardEvidence]) -> dict[tuple[str, str], Word]:
-    """By account and instruction."""
+    """What the log holds, by account and instruction id."""
     words: dict[tuple[str, str], Word] = {}
     for shard in shards:
         for position, message in shard.instructions.items():
@@ -79,21 +79,21 @@ def one_answer_each(shards: Sequence[ShardEvidence]) -> Check:
             answer = shard.out.get(f"{shard.shard}:{position}:0")
             if count != 1 or not isinstance(answer, OrderResponse) or answer.instruction != message.id:
                 problems.append(f"{message.id} at {shard.shard}:{position} has {count} answers")
-        problems += [f"{place} is answered and no instruction" for place in responses]
+        problems += [f"{place} has an answer but no instruction" for place in responses]
     return Check("one answer per instruction on the log", compared, problems)
 
 
 def outputs_are_the_replays(shards: Sequence[ShardEvidence]) -> Check:
-    """`engine.out` holds the outputs of an uninterrupted replay, and copies of an output are equal."""
+    """`engine.out` holds the outputs of an uninterrupted replay; copies of an output are equal."""
     problems: list[str] = []
     for shard in shards:
         problems += _differences(shard.outputs, shard.out)
-        problems += [f"two different outputs {id_}" for id_ in shard.out_different]
+        problems += [f"outputs with the id {id_} differ" for id_ in shard.out_different]
     return Check("engine.out = replay from zero", sum(len(shard.out) for shard in shards), problems)
 
 
 def nothing_uncalled(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
-    """The log holds no instruction that nobody sent."""
+    """Every instruction on the log was sent by the drill."""
     known = {(one.account, one.key) for one in sent}
     problems = [
         f"{key} of {account}"
@@ -104,41 +104,44 @@ def nothing_uncalled(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]
 
 
 def done_once(words: Mapping[tuple[str, str], Word]) -> Check:
-    """However often an instruction reached the log, it was carried out or refused once, then repeated."""
+    """Each instruction was carried out or refused once; later answers repeat the first."""
     problems = []
     for (_, key), word in words.items():
         if len(word.first_hand) != 1:
             problems.append(f"{key} has {len(word.first_hand)} first answers")
-        elif any(_plain(answer) != _plain(word.first_hand[0]) for answer in word.answers):
-            problems.append(f"{key} was answered differently the second time")
+        elif any(
+            _without_repeat_fields(answer) != _without_repeat_fields(word.first_hand[0])
+            for answer in word.answers
+        ):
+            problems.append(f"{key} has answers that differ")
     return Check("done once, however often it was sent", len(words), problems)
 
 
 def told_what_the_log_says(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
-    """What the API answered with 200 or 422, at once or looked up later, stands on the log."""
+    """Each answer of the API with 200 or 422, at once or looked up later, is on the log."""
     problems, compared = [], 0
     for one in sent:
-        for told in (*one.told, *([one.looked_up] if one.looked_up else ())):
-            if told.final:
+        for attempt in (*one.attempts, *([one.looked_up] if one.looked_up else ())):
+            if attempt.final:
                 compared += 1
                 word = words.get((one.account, one.key))
-                if word is None or not any(_says(told, answer) for answer in word.answers):
-                    problems.append(f"{one.key} was told {told.data}, the log says {word}")
+                if word is None or not any(_agrees(attempt, answer) for answer in word.answers):
+                    problems.append(f"{one.key} was answered {attempt.data}, the log says {word}")
     return Check("answered 200 or 422 = what the log says", compared, problems)
 
 
-def _says(told: Told, answer: OrderResponse) -> bool:
-    if told.status == 200:
-        return msgspec.convert(told.data, Answer, strict=False) == _answer(answer)
-    return answer.status == "rejected" and told.data["code"] == answer.code
+def _agrees(attempt: Attempt, answer: OrderResponse) -> bool:
+    if attempt.status == 200:
+        return msgspec.convert(attempt.data, Answer, strict=False) == _as_answer(answer)
+    return answer.status == "rejected" and attempt.data["code"] == answer.code
 
 
-def _answer(answer: OrderResponse) -> Answer:
+def _as_answer(answer: OrderResponse) -> Answer:
     return msgspec.convert(output_to_json(answer), Answer)
 
 
 def pending_found_later(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
-    """What was left open and had reached the log by then could be looked up afterwards."""
+    """An instruction without a final answer can be looked up later, if it had reached the log by then."""
     problems, compared = [], 0
     for one in sent:
         if one.looked_up is None:
@@ -147,30 +150,30 @@ def pending_found_later(sent: Iterable[Sent], words: Mapping[tuple[str, str], Wo
         word = words.get((one.account, one.key))
         reached = word is not None and word.times[0] < one.looked_up.asked_us
         if reached and not one.looked_up.final:
-            problems.append(f"{one.key} is on the log, but was {one.looked_up.outcome} when looked up")
+            problems.append(f"{one.key} is on the log, but its look-up returned {one.looked_up.outcome}")
     return Check("202 or lost: readable later if on the log", compared, problems, of_luck=True)
 
 
 def refused_never_done(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
-    """An instruction of which every attempt was answered 503, or met nobody, is not on the log."""
-    never = [one for one in sent if all(told.outcome in _NEVER_DONE for told in one.told)]
+    """An instruction is not on the log if every attempt got 503 or no connection."""
+    never = [one for one in sent if all(attempt.outcome in _NEVER_DONE for attempt in one.attempts)]
     problems = [f"{one.key} is on the log" for one in never if (one.account, one.key) in words]
     return Check("503 or unreachable: never on the log", len(never), problems, of_luck=True)
 
 
 def no_wrong_answers(sent: Sequence[Sent]) -> Check:
-    """The API never fell into an error of its own, whatever was away."""
+    """The API gave no unexpected answer, whichever service was unavailable."""
     problems = [
-        f"{one.key} ({one.kind}): {told.status} {told.data}"
+        f"{one.key} ({one.kind}): {attempt.status} {attempt.data}"
         for one in sent
-        for told in one.told
-        if told.outcome in ("wrong", "unknown")
+        for attempt in one.attempts
+        if attempt.outcome in ("wrong", "unknown")
     ]
-    return Check("no other answer than these", sum(len(one.told) for one in sent), problems)
+    return Check("no other answer than these", sum(len(one.attempts) for one in sent), problems)
 
 
 def all_settled(sent: Sequence[Sent]) -> Check:
-    """What was left open has got an answer at last, under its key."""
+    """Each instruction left without a final answer got one later, under its key."""
     open_ = [one for one in sent if one.looked_up is not None]
     problems = [
         f"{one.key} is still {one.outcome}"
@@ -211,7 +214,8 @@ def stored_answers_are(shards: Sequence[ShardEvidence], stored: Counter[tuple[An
 
 
 def hashes_agree(shards: Sequence[ShardEvidence]) -> Check:
-    """The live engine's last snapshot, the older one and what came after it, and two replays from zero."""
+    """Equal state hashes: the live engine's last snapshot, the oldest one plus the log after it, two replays
+    from zero."""
     problems, compared = [], 0
     for shard in shards:
         newest = shard.snapshots[0]
@@ -236,7 +240,7 @@ def ledger_sums_to_zero(shards: Sequence[ShardEvidence]) -> Check:
 
 
 def cache_is_the_engines(shards: Sequence[ShardEvidence], cached: Cached) -> Check:
-    """Balances, open trades and resting orders in Redis are those of the engine."""
+    """Balances, open trades and resting orders in Redis equal the engine's."""
     balances: dict[str, Any] = {}
     trades: dict[str, Any] = {}
     orders: dict[str, Any] = {}
@@ -245,13 +249,13 @@ def cache_is_the_engines(shards: Sequence[ShardEvidence], cached: Cached) -> Che
             held = [dict(account.free), dict(account.held)]
             balances[account.name] = [account.cash, account.margin, account.locked, *held]
         for trade in shard.engine.open_trades():
-            trades[trade.id] = [getattr(trade, name) for name in _TRADE]
+            trades[trade.id] = [getattr(trade, name) for name in _TRADE_FIELDS]
         for order in shard.engine.resting_orders():
             price = None if order.distance is not None else order.price
             orders[order.id] = [order.quantity, price, order.distance]
-    found_balances = {name: _held(told) for name, told in cached.balances.items()}
-    found_trades = {name: _scaled(told, *_TRADE) for name, told in cached.trades.items()}
-    found_orders = {name: _scaled(told, *_ORDER) for name, told in cached.orders.items()}
+    found_balances = {name: _balance(data) for name, data in cached.balances.items()}
+    found_trades = {name: _scaled(data, *_TRADE_FIELDS) for name, data in cached.trades.items()}
+    found_orders = {name: _scaled(data, *_ORDER_FIELDS) for name, data in cached.orders.items()}
     problems = [
         *_differences(balances, found_balances),
         *_differences(trades, found_trades),
@@ -272,29 +276,29 @@ def members_see(shards: Sequence[ShardEvidence], shown: Mapping[str, Mapping[str
     return Check("the API shows the engine's balances", len(shown), problems)
 
 
-_TRADE = ("entry", "quantity", "margin", "stop_loss", "take_profit", "trailing_stop", "liquidation")
-_ORDER = ("quantity", "price", "distance")
+_TRADE_FIELDS = ("entry", "quantity", "margin", "stop_loss", "take_profit", "trailing_stop", "liquidation")
+_ORDER_FIELDS = ("quantity", "price", "distance")
 
 
-def _scaled(told: Mapping[str, Any], *names: str) -> list[int | None]:
-    return [None if told[name] is None else parse_decimal(told[name]) for name in names]
+def _scaled(data: Mapping[str, Any], *names: str) -> list[int | None]:
+    return [None if data[name] is None else parse_decimal(data[name]) for name in names]
 
 
-def _held(told: Mapping[str, Any]) -> list[Any]:
-    """A balance as JSON in the form in which the engine has it."""
-    assets = (told["balances"], told["locked_balances"])
+def _balance(data: Mapping[str, Any]) -> list[Any]:
+    """A balance read from JSON, in the engine's form."""
+    assets = (data["balances"], data["locked_balances"])
     scaled = [{asset: parse_decimal(amount) for asset, amount in held.items()} for held in assets]
-    return [*_scaled(told, "cash", "margin", "locked"), *scaled]
+    return [*_scaled(data, "cash", "margin", "locked"), *scaled]
 
 
-def _plain(answer: OrderResponse) -> OrderResponse:
-    """An answer without what differs in its repetition."""
+def _without_repeat_fields(answer: OrderResponse) -> OrderResponse:
+    """An answer without the fields that differ when it is repeated."""
     return msgspec.structs.replace(answer, id="", time=0, duplicate=False)
 
 
 def _differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     missing = [f"{name} is missing" for name in expected.keys() - found.keys()]
-    extra = [f"{name} is there and should not be" for name in found.keys() - expected.keys()]
+    extra = [f"{name} is unexpected" for name in found.keys() - expected.keys()]
     other = [
         f"{name} is {found[name]}, not {expected[name]}"
         for name in expected.keys() & found.keys()
@@ -305,5 +309,5 @@ def _differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[
 
 def _same(name: str, expected: Counter[tuple[Any, ...]], found: Counter[tuple[Any, ...]]) -> Check:
     missing = [f"missing {row}" for row in expected - found]
-    extra = [f"too much {row}" for row in found - expected]
+    extra = [f"unexpected {row}" for row in found - expected]
     return Check(name, expected.total(), missing + extra)

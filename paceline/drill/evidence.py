@@ -1,4 +1,4 @@
-"""What is left after the acts: the log as exported, and what everybody made of it."""
+"""The evidence after a drill: the exported log, and what the services made of it."""
 
 import json
 from collections import Counter
@@ -32,9 +32,9 @@ class Snapshot:
 
 @dataclass
 class ShardEvidence:
-    """One shard. `engine` and `outputs` are what an engine becomes and says that reads the exported log from
-    its start; `cli_hash` is what `paceline replay` prints. `out` holds the outputs on `engine.out` by id,
-    `out_copies` counts how often an id was there again. Snapshots newest first.
+    """One shard. `engine` and `outputs` result from a replay of the exported log from its start; `cli_hash`
+    is what `paceline replay` prints. `out` holds the outputs on `engine.out` by id, `out_copies` counts
+    repeated ids, `out_different` lists ids whose outputs differ. Snapshots are newest first.
     """
 
     shard: int
@@ -51,7 +51,7 @@ class ShardEvidence:
 
 
 def messages_of(file: Path) -> Iterator[Any]:
-    """The messages of an exported log; None where one could not be decoded."""
+    """The messages of an exported log; None for one that cannot be decoded."""
     with file.open("rb") as lines:
         for line in lines:
             try:
@@ -68,7 +68,7 @@ def apply(engine: Engine, message: Any) -> list[Outbound]:
 
 
 async def collect(stack: Stack, shard: int, folder: Path) -> ShardEvidence:
-    """Export the shard's log and run it; read `engine.out` and the snapshots."""
+    """Export the shard's log and replay it; read `engine.out` and the snapshots."""
     file = folder / f"shard-{shard}.jsonl"
     stack.run("log", "export", "--shard", str(shard), str(file), timeout_s=600)
     engine = Engine(shard=shard)
@@ -90,14 +90,14 @@ async def collect(stack: Stack, shard: int, folder: Path) -> ShardEvidence:
         cli_hash=json.loads(report.stdout)["state_hash"],
         ledger_sums={asset: sum(kinds.values()) for asset, kinds in engine.ledger().items()},
         snapshots=snapshots,
-        resumed_hash=_resumed(snapshots[-1], file),
+        resumed_hash=_resumed_hash(snapshots[-1], file),
     )
-    await _read_out(stack, evidence)
+    await _read_engine_out(stack, evidence)
     return evidence
 
 
-def _resumed(snapshot: Snapshot, file: Path) -> str:
-    """State hash at the end of the log of an engine that begins with a snapshot."""
+def _resumed_hash(snapshot: Snapshot, file: Path) -> str:
+    """State hash at the end of the log of an engine that starts from a snapshot."""
     engine = Engine.load(snapshot.chunks)
     for position, message in enumerate(messages_of(file)):
         if position >= snapshot.position:
@@ -105,16 +105,16 @@ def _resumed(snapshot: Snapshot, file: Path) -> str:
     return engine.state_hash()
 
 
-async def _read_out(stack: Stack, evidence: ShardEvidence) -> None:
+async def _read_engine_out(stack: Stack, evidence: ShardEvidence) -> None:
     async with scan(stack.settings.brokers, ENGINE_OUT, evidence.shard) as log:
         bounds = await log.bounds()
         async for record in log.records(bounds.begin, bounds.end):
             for effect in decode_effects(record.value):
                 for output in effect.outputs:
-                    before = evidence.out.setdefault(output.id, output)
-                    if before is not output:
+                    first = evidence.out.setdefault(output.id, output)
+                    if first is not output:
                         evidence.out_copies += 1
-                        if before != output:
+                        if first != output:
                             evidence.out_different.append(output.id)
 
 
@@ -125,7 +125,7 @@ def rows(stack: Stack, query: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def read_snapshots(stack: Stack, shard: int) -> list[Snapshot]:
-    """The whole snapshots of a shard, newest first."""
+    """The complete snapshots of a shard, newest first."""
     heads = rows(
         stack,
         "select generation, position, next_offset, state_hash from engine.snapshots"
@@ -148,25 +148,25 @@ def stored_closed_orders(stack: Stack) -> Counter[tuple[Any, ...]]:
         'select shard, position, ordinal, account, trade, "order", reason, quantity, remaining, profit, fee'
         " from engine.closed_orders",
     )
-    return Counter((_id(row), *row[3:7], *map(_scaled, row[7:])) for row in found)
+    return Counter((_output_id(row), *row[3:7], *map(_scaled, row[7:])) for row in found)
 
 
 def stored_balances(stack: Stack) -> Counter[tuple[Any, ...]]:
     found = rows(stack, "select shard, position, ordinal, account, cash, margin, locked from engine.balances")
-    return Counter((_id(row), row[3], *map(_scaled, row[4:])) for row in found)
+    return Counter((_output_id(row), row[3], *map(_scaled, row[4:])) for row in found)
 
 
 def stored_answers(stack: Stack) -> Counter[tuple[Any, ...]]:
-    """Instructions of users with what they were answered."""
+    """The users' instructions with their answers."""
     found = rows(
         stack,
         "select shard, position, 0, account, instruction, status, code, duplicate from engine.instructions"
         " where account is not null and response is not null",
     )
-    return Counter((_id(row), *row[3:]) for row in found)
+    return Counter((_output_id(row), *row[3:]) for row in found)
 
 
-def _id(row: tuple[Any, ...]) -> str:
+def _output_id(row: tuple[Any, ...]) -> str:
     return ":".join(map(str, row[:3]))
 
 
@@ -176,7 +176,7 @@ def _scaled(value: Any) -> int | None:
 
 @dataclass
 class Cached:
-    """What Redis holds of the accounts, as JSON objects: by account, by trade, by order."""
+    """Accounts in Redis, as JSON objects by account, by trade and by order."""
 
     balances: dict[str, dict[str, Any]]
     trades: dict[str, dict[str, Any]]
@@ -190,10 +190,10 @@ def read_cache(stack: Stack) -> Cached:
             for key in client.scan_iter("balance:*", count=1000)
             if (text := client.get(key))
         }
-        return Cached(balances, _fields(client, "trades"), _fields(client, "orders"))
+        return Cached(balances, _hash_fields(client, "trades"), _hash_fields(client, "orders"))
 
 
-def _fields(client: Any, kind: str) -> dict[str, dict[str, Any]]:
+def _hash_fields(client: Any, kind: str) -> dict[str, dict[str, Any]]:
     return {
         name: msgspec.json.decode(text)
         for key in client.scan_iter(f"{kind}:*", count=1000)

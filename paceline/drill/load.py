@@ -1,4 +1,4 @@
-"""Members who send instructions at a fixed rate through the API, and a record of all that they were told."""
+"""Members who send instructions at a fixed rate through the API, and a record of every answer they got."""
 
 import asyncio
 import random
@@ -19,25 +19,26 @@ from sandbox.traders.market import Market
 
 MEMBERS: Final = 24
 _TIMEOUT_S: Final = 12.0  # longer than the longest pause
-_AGAIN_AFTER_S: Final = 1.0
-_MOST_UNDER_WAY: Final = 300
-_TWICE_SHARE: Final = 0.05
-_WATCH_EVERY_S: Final = 0.5
-_GONE: Final = ("TRADE_NOT_FOUND", "ORDER_NOT_FOUND")
+_RETRY_AFTER_S: Final = 1.0
+_MAX_UNDER_WAY: Final = 300
+_DOUBLE_CLICK_SHARE: Final = 0.05
+_PRICES_EVERY_S: Final = 0.5
+_NOT_FOUND: Final = ("TRADE_NOT_FOUND", "ORDER_NOT_FOUND")
 
 Outcome = Literal["accepted", "rejected", "pending", "refused", "unreachable", "lost", "unknown", "wrong"]
 
 
-_TELLING: Final[tuple[Outcome, ...]] = ("accepted", "rejected", "pending", "lost")
+# A final answer counts before an open one, whatever the order of the attempts.
+_BY_RANK: Final[tuple[Outcome, ...]] = ("accepted", "rejected", "pending", "lost")
 
 
-class Told(Struct, frozen=True):
-    """What came of one request.
+class Attempt(Struct, frozen=True):
+    """The result of one request.
 
     accepted, rejected: the engine's answer (200, 422). pending: 202. refused: 503, certainly not done.
-    unreachable: no connection could be made. lost: the connection broke, or nobody answered in time.
-    unknown: there is no such instruction (404, of a look-up only). wrong: anything else, which nothing that a
-    drill does may cause.
+    unreachable: no connection could be made. lost: the connection broke, or no answer came in time.
+    unknown: there is no such instruction (404, of a look-up only). wrong: anything else; no act of a drill
+    may cause it.
     """
 
     outcome: Outcome
@@ -51,25 +52,25 @@ class Told(Struct, frozen=True):
 
 
 class Sent(Struct):
-    """An instruction and what each attempt at it was told; `looked_up` is what a later look at it told."""
+    """An instruction and the result of each attempt; `looked_up` is the result of a later look-up."""
 
     key: str
     account: str
     kind: str
     path: str
     body: dict[str, Any]
-    told: list[Told]
-    looked_up: Told | None = None
+    attempts: list[Attempt]
+    looked_up: Attempt | None = None
 
     @property
     def outcome(self) -> Outcome:
-        """The engine's answer if there was one, else that it is open, else the last thing told."""
-        told = [one.outcome for one in self.told]
-        return next((outcome for outcome in _TELLING if outcome in told), told[-1])
+        """The engine's answer if there is one, else that it is open, else the last outcome."""
+        found = [one.outcome for one in self.attempts]
+        return next((outcome for outcome in _BY_RANK if outcome in found), found[-1])
 
 
 class Participant:
-    """A signed-in member: an account, the headers of the session, and a book."""
+    """A signed-in member: account, session headers and book."""
 
     def __init__(self, member: Member, account: str) -> None:
         self.member = member
@@ -80,7 +81,7 @@ class Participant:
 
 
 class Load:
-    """Open loop: an instruction goes out when it is due, whether or not the ones before were answered."""
+    """Open loop: each instruction is sent when it is due, whether or not earlier ones were answered."""
 
     def __init__(self, settings: Settings, seed: int, orders_hz: float) -> None:
         self._settings = settings
@@ -98,7 +99,7 @@ class Load:
         self.participants: dict[str, Participant] = {}
         self.sent: list[Sent] = []
         self.held_back = 0  # not sent, because too many requests were under way
-        self.answered_after_us = 0  # when the last instruction that the engine has answered was asked
+        self.answered_after_us = 0  # when the newest instruction that the engine has answered was sent
 
     async def sign_in(self) -> None:
         joined = await asyncio.gather(*map(self._join, range(MEMBERS)))
@@ -112,8 +113,8 @@ class Load:
         return Participant(member, account)
 
     async def run(self) -> None:
-        """Until `stop`; returns once everything under way has ended."""
-        watching = asyncio.create_task(self._watch())
+        """Send until `stop`; return once all requests under way have ended."""
+        following = asyncio.create_task(self._follow_prices())
         under_way: set[asyncio.Task[None]] = set()
         began, number = time.monotonic(), 0
         try:
@@ -124,27 +125,27 @@ class Load:
                 quotes = self._quotes()
                 if not quotes:
                     continue
-                if len(under_way) >= _MOST_UNDER_WAY:
+                if len(under_way) >= _MAX_UNDER_WAY:
                     self.held_back += 1
                     continue
                 wish = draw_wish(self._draw, participant.book, quotes)
-                twice = self._draw.random() < _TWICE_SHARE
+                twice = self._draw.random() < _DOUBLE_CLICK_SHARE
                 key = f"drill-{self._seed}-{number}"
                 task = asyncio.create_task(self._trade(participant, wish, key, twice))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
             await asyncio.gather(*under_way)
         finally:
-            watching.cancel()
+            following.cancel()
 
-    async def _watch(self) -> None:
-        """Follow the prices through the API; while it is away, those seen last go on."""
+    async def _follow_prices(self) -> None:
+        """Follow the prices through the API; while it is unavailable, the last ones stay in use."""
         member = next(iter(self.participants.values())).member
         while True:
             with suppress(Away, Refused, httpx.HTTPError):
                 assets = (await member.get("/account/assets"))["assets"]
                 self._market.take(assets, asyncio.get_running_loop().time())
-            await asyncio.sleep(_WATCH_EVERY_S)
+            await asyncio.sleep(_PRICES_EVERY_S)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -172,55 +173,55 @@ class Load:
         return quotes
 
     async def _trade(self, participant: Participant, wish: Wish, key: str, twice: bool) -> None:
-        """`twice`: somebody clicks twice. An answer that was lost is asked for again. Always the same key."""
+        """`twice` sends it twice, like a double click. A lost answer is asked for again. The key stays."""
         sent = Sent(key, participant.account, wish.kind, wish.path, dict(wish.body), [])
-        sent.told += await asyncio.gather(*(self.ask(sent) for _ in range(1 + twice)))
+        sent.attempts += await asyncio.gather(*(self.ask(sent) for _ in range(1 + twice)))
         self.sent.append(sent)
         if sent.outcome == "lost":
-            await asyncio.sleep(_AGAIN_AFTER_S)
-            sent.told.append(await self.ask(sent))
-        final = next((told for told in sent.told if told.final), None)
+            await asyncio.sleep(_RETRY_AFTER_S)
+            sent.attempts.append(await self.ask(sent))
+        final = next((attempt for attempt in sent.attempts if attempt.final), None)
         if final is None:
             return
         self.answered_after_us = max(self.answered_after_us, final.asked_us)
         if final.outcome == "accepted":
             take_answer(participant.book, wish, final.data)
-        elif final.data["code"] in _GONE:
+        elif final.data["code"] in _NOT_FOUND:
             forget(participant.book, wish)
 
-    async def ask(self, sent: Sent) -> Told:
+    async def ask(self, sent: Sent) -> Attempt:
         """One attempt at an instruction."""
         return await self._call("POST", f"/trade/{sent.path}", sent, sent.body)
 
-    async def look_up(self, sent: Sent) -> Told:
-        """What the API tells of an earlier instruction; `unknown` where it knows none."""
+    async def look_up(self, sent: Sent) -> Attempt:
+        """What the API returns for an earlier instruction; `unknown` if it knows none."""
         return await self._call("GET", f"/trade/instructions/{sent.key}", sent, None)
 
     async def shown(self, account: str, path: str) -> dict[str, Any]:
-        """What a member sees of the own account."""
+        """What a member sees of their own account."""
         answer = await self._client.get(path, headers=self.participants[account].headers)
         if not answer.is_success:
-            raise AppError(f"GET {path} was answered {answer.status_code}: {answer.text[:300]}")
+            raise AppError(f"GET {path} returns {answer.status_code}: {answer.text[:300]}")
         return dict(answer.json()["data"])
 
-    async def _call(self, method: str, path: str, sent: Sent, body: dict[str, Any] | None) -> Told:
+    async def _call(self, method: str, path: str, sent: Sent, body: dict[str, Any] | None) -> Attempt:
         headers = {**self.participants[sent.account].headers, "Idempotency-Key": sent.key}
         asked_us = time.time_ns() // 1000
         try:
             answer = await self._client.request(method, path, json=body, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            return Told("unreachable", None, {"why": repr(error)}, asked_us)
+            return Attempt("unreachable", None, {"why": repr(error)}, asked_us)
         except httpx.TransportError as error:
-            return Told("lost", None, {"why": repr(error)}, asked_us)
-        return _told(answer, asked_us)
+            return Attempt("lost", None, {"why": repr(error)}, asked_us)
+        return _attempt_from(answer, asked_us)
 
 
-def _told(answer: httpx.Response, asked_us: int) -> Told:
+def _attempt_from(answer: httpx.Response, asked_us: int) -> Attempt:
     try:
         content = answer.json()
         data = content["data"] if answer.is_success else content["error"]
     except (ValueError, KeyError, TypeError):
-        return Told("wrong", answer.status_code, {"text": answer.text[:300]}, asked_us)
+        return Attempt("wrong", answer.status_code, {"text": answer.text[:300]}, asked_us)
     outcome: Outcome = "wrong"
     if answer.status_code == 200 and data.get("status") in ("accepted", "rejected"):
         outcome = data["status"]
@@ -232,4 +233,4 @@ def _told(answer: httpx.Response, asked_us: int) -> Told:
         outcome = "refused"
     elif answer.status_code == 404 and answer.request.method == "GET":
         outcome = "unknown"
-    return Told(outcome, answer.status_code, data, asked_us)
+    return Attempt(outcome, answer.status_code, data, asked_us)

@@ -1,4 +1,4 @@
-"""What the members of a drill send: every kind of instruction, drawn from a seed and from what they hold."""
+"""The instructions that a drill's members send: every kind, drawn from a seed and from chance they hold."""
 
 import random
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
-_MOST_TRADES: Final = 8
-_MOST_ORDERS: Final = 6
+_MAX_TRADES: Final = 8
+_MAX_ORDERS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Quote:
 
 @dataclass
 class Book:
-    """What a member thinks to hold, from the answers seen: open quantity by trade, symbols, resting orders.
+    """What a member expects to hold, from the answers seen: open trades, resting orders, assets.
 
-    It may be wrong: a level may have closed a trade. Then the engine refuses, which is an answer too.
+    It may be wrong: a level may have closed a trade. The engine then refuses, which is an answer too.
     """
 
     trades: dict[str, tuple[Quote, Decimal]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Book:
 
 @dataclass(frozen=True)
 class Wish:
-    """An instruction to send; what it means for the book when it is accepted."""
+    """An instruction to send; `quote` is the market it concerns."""
 
     path: str
     body: Mapping[str, Any]
@@ -49,21 +49,21 @@ class Wish:
 def draw_wish(draw: random.Random, book: Book, quotes: Mapping[str, Quote]) -> Wish:
     """The next instruction of a member; `quotes` must not be empty."""
     quote = quotes[draw.choice(sorted(quotes))]
-    what = draw.random()
-    if book.trades and (what < 0.28 or len(book.trades) >= _MOST_TRADES):
+    chance = draw.random()
+    if book.trades and (chance < 0.28 or len(book.trades) >= _MAX_TRADES):
         return _close(draw, book)
-    if book.trades and what < 0.38:
+    if book.trades and chance < 0.38:
         return _amend(draw, book, quotes)
-    if book.orders and (what < 0.46 or len(book.orders) >= _MOST_ORDERS):
+    if book.orders and (chance < 0.46 or len(book.orders) >= _MAX_ORDERS):
         order = draw.choice(sorted(book.orders))
         return Wish("cancel", {"order": order}, book.orders[order])
-    if what < 0.68:
+    if chance < 0.68:
         return _create(draw, quote)
     return _order(draw, book, quote)
 
 
 def take_answer(book: Book, wish: Wish, answer: Mapping[str, Any]) -> None:
-    """Bring the book up to an accepted instruction."""
+    """Update the book after an accepted instruction."""
     body, quote = wish.body, wish.quote
     if wish.path == "create":
         book.trades[answer["trade"]] = (quote, Decimal(answer["quantity"]))
@@ -82,7 +82,7 @@ def take_answer(book: Book, wish: Wish, answer: Mapping[str, Any]) -> None:
 
 
 def forget(book: Book, wish: Wish) -> None:
-    """The trade or order that an instruction named is not there any more."""
+    """Remove the trade or order that an instruction named: it no longer exists."""
     book.trades.pop(wish.body.get("trade", ""), None)
     book.orders.pop(wish.body.get("order", ""), None)
 
@@ -97,8 +97,8 @@ def _create(draw: random.Random, quote: Quote) -> Wish:
         "leverage": draw.randint(1, 50),
     }
     if draw.random() < 0.85:
-        body["stop_loss"] = _away(draw, quote, -1 if up else 1)
-        body["take_profit"] = _away(draw, quote, 1 if up else -1)
+        body["stop_loss"] = _price_near(draw, quote, -1 if up else 1)
+        body["take_profit"] = _price_near(draw, quote, 1 if up else -1)
     if draw.random() < 0.25:
         body["trailing_stop"] = _distance(draw, quote)
     return Wish("create", body, quote)
@@ -117,14 +117,14 @@ def _close(draw: random.Random, book: Book) -> Wish:
 def _amend(draw: random.Random, book: Book, quotes: Mapping[str, Quote]) -> Wish:
     trade = draw.choice(sorted(book.trades))
     quote = quotes.get(book.trades[trade][0].symbol, book.trades[trade][0])
-    way = draw.choice((-1, 1))
+    direction = draw.choice((-1, 1))
     body: dict[str, Any] = {"trade": trade}
-    what = draw.random()
-    if what < 0.4:
-        body["stop_loss"] = _away(draw, quote, way)
-    elif what < 0.7:
-        body["take_profit"] = _away(draw, quote, way)
-    elif what < 0.85:
+    chance = draw.random()
+    if chance < 0.4:
+        body["stop_loss"] = _price_near(draw, quote, direction)
+    elif chance < 0.7:
+        body["take_profit"] = _price_near(draw, quote, direction)
+    elif chance < 0.85:
         body["trailing_stop"] = _distance(draw, quote)
     else:
         body["stop_loss"] = None
@@ -145,10 +145,10 @@ def _order(draw: random.Random, book: Book, quote: Quote) -> Wish:
         body["distance"] = _distance(draw, quote)
     elif order_type != "market":
         above = (order_type == "stop") == (side == "buy")
-        body["price"] = _away(draw, quote, 1 if above else -1)
-    twins = sorted(order for order, of in book.orders.items() if of.symbol == quote.symbol)
-    if order_type != "market" and twins and draw.random() < 0.4:
-        body["oco_with"] = draw.choice(twins)
+        body["price"] = _price_near(draw, quote, 1 if above else -1)
+    partners = sorted(order for order, of in book.orders.items() if of.symbol == quote.symbol)
+    if order_type != "market" and partners and draw.random() < 0.4:
+        body["oco_with"] = draw.choice(partners)
     return Wish("order", body, quote)
 
 
@@ -156,10 +156,10 @@ def _distance(draw: random.Random, quote: Quote) -> str:
     return f"{_rounded(quote.ask * draw.randint(2, 40) / 10_000, quote.ask):f}"
 
 
-def _away(draw: random.Random, quote: Quote, way: int) -> str:
-    """A price 0.02 % to 0.4 % above (`way` 1) or below (−1) the market: near enough to be reached."""
-    from_price = quote.ask if way > 0 else quote.bid
-    return f"{_rounded(from_price * (10_000 + way * draw.randint(2, 40)) / 10_000, quote.ask):f}"
+def _price_near(draw: random.Random, quote: Quote, direction: int) -> str:
+    """A price 0.02 % to 0.4 % above (`direction` 1) or below (−1) the market: near enough to be reached."""
+    from_price = quote.ask if direction > 0 else quote.bid
+    return f"{_rounded(from_price * (10_000 + direction * draw.randint(2, 40)) / 10_000, quote.ask):f}"
 
 
 def _rounded(price: Decimal, like: Decimal) -> Decimal:

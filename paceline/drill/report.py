@@ -1,4 +1,4 @@
-"""What a drill has to say: two tables, and the same for machines."""
+"""The report of a drill: two tables in Markdown, and the same as JSON."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from paceline.drill.schedule import SERVICES
 
 
 class Report(Struct, frozen=True):
-    """`stopped_by` is why the drill could not be carried through, if it could not."""
+    """`stopped_by` is why the drill was not completed; None if it was."""
 
     seed: int
     began_at: str
@@ -64,7 +64,7 @@ def show(report: Report) -> None:
     print(f"Seed {report.seed}, {report.began_at}, {report.seconds:.0f} s of load.")
     print(
         f"Instructions: {sum(report.sent.values())} sent ({sent}); {report.held_back} held back; "
-        f"{report.repeated} came to the log more than once; {report.copies} outputs stand on it twice.",
+        f"{report.repeated} reached the log more than once; {report.copies} outputs are on it twice.",
         end="\n\n",
     )
     terminal.show_table(_SERVICES, [_row(report.hits, service) for service in SERVICES], hint="--json")
@@ -75,7 +75,7 @@ def show(report: Report) -> None:
     terminal.show_table(_CHECKS, checks, hint="--json")
     print()
     if report.stopped_by:
-        print(f"Not carried through: {report.stopped_by}")
+        print(f"Not completed: {report.stopped_by}")
     for check in report.checks:
         if not check.passed:
             print(check.line())
@@ -97,9 +97,9 @@ def _row(hits: Iterable[Hit], service: str) -> dict[str, Any]:
 
 
 def progress(hits: Sequence[Hit], sent: Counter[str], elapsed_s: float) -> str:
-    """One line: how far a drill has come."""
+    """One line on the progress of a drill."""
     kills = Counter(hit.service for hit in hits if hit.kind == "kill")
     counted = " ".join(f"{service} {kills[service]}" for service in SERVICES)
     pauses = sum(hit.kind == "pause" for hit in hits)
-    told = ", ".join(f"{outcome} {count}" for outcome, count in sorted(sent.items()))
-    return f"{elapsed_s:5.0f} s  kills: {counted}; pauses: {pauses}; {told}"
+    outcomes = ", ".join(f"{outcome} {count}" for outcome, count in sorted(sent.items()))
+    return f"{elapsed_s:5.0f} s  kills: {counted}; pauses: {pauses}; {outcomes}"

@@ -1,4 +1,4 @@
-"""The whole of a drill: stack, load, acts, quiet, evidence, checks."""
+"""Runs a drill: stack, load, acts, wait for rest, evidence, checks."""
 
 import asyncio
 import json
@@ -22,16 +22,16 @@ from paceline.drill.report import Report, as_json, progress
 from paceline.drill.schedule import Act
 from paceline.local.stack.throwaway import Stack, throwaway_stack
 
-_QUIET_WITHIN_S: Final = 90.0
-_LOOK_S: Final = 0.5
+_AT_REST_WITHIN_S: Final = 90.0
+_POLL_S: Final = 0.5
 _PROGRESS_EVERY_S: Final = 10.0
-_ASK_AGAIN: Final = 10
+_ATTEMPTS: Final = 10
 _WITHOUT: Final = ("airflow", "traders", "docs")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`acts` are taken until they or the `seconds` are used up, by `lanes` at once."""
+    """`lanes` carry out `acts` at the same time, until there are no more or `seconds` have passed."""
 
     seed: int
     acts: Iterator[Act]
@@ -47,13 +47,13 @@ Judgement = tuple[dict[tuple[str, str], checks.Word], list[evidence.ShardEvidenc
 
 
 class NotQuiet(AppError):
-    """The log did not come to rest."""
+    """The log does not come to rest."""
 
     default_code = "NOT_QUIET"
 
 
 def run(plan: Plan) -> Report:
-    """Evidence of a drill that fails is copied to `plan.keep`."""
+    """Run a drill. If it fails, its evidence is copied to `plan.keep`."""
     environment = {
         "PACELINE_SNAPSHOT_INTERVAL_S": "3",
         "PACELINE_EXCHANGE_RATE_HZ": str(plan.ticks_hz),
@@ -75,12 +75,12 @@ def run(plan: Plan) -> Report:
             return report
         finally:
             if not passed and plan.keep is not None:
-                _keep(stack, folder, plan.keep)
+                _keep_evidence(stack, folder, plan.keep)
                 plan.say(f"Evidence is in {plan.keep}.")
 
 
-def _keep(stack: Stack, folder: Path, target: Path) -> None:
-    """Logs of all services and the exported log; what a drill of the same folder left before goes."""
+def _keep_evidence(stack: Stack, folder: Path, target: Path) -> None:
+    """Copy the evidence and the services' logs; what an earlier drill left in this folder is removed."""
     shutil.rmtree(target / "evidence", ignore_errors=True)
     shutil.rmtree(target / "log", ignore_errors=True)
     shutil.copytree(folder, target / "evidence")
@@ -96,7 +96,7 @@ class Drill:
         self._load = Load(stack.settings, plan.seed, plan.orders_hz)
         self._hits: list[Hit] = []
         self._busy: set[str] = set()
-        self._put_off: list[Act] = []
+        self._postponed: list[Act] = []
         self._began = 0.0
         self._stopped_by: str | None = None
 
@@ -112,18 +112,18 @@ class Drill:
                 self._load.stop()
                 seconds = time.monotonic() - self._began
             await loading
-            self._plan.say("Load and acts have ended; waiting for everything to come to rest.")
+            self._plan.say("Load and acts have ended. Waiting until the log comes to rest.")
             with silent_exchange(self._stack):
-                words, shards, results = await self._judged()
+                words, shards, results = await self._results_at_rest()
         finally:
             await self._load.close()
-            self._write_down()
+            self._write_records()
         return Report(
             seed=self._plan.seed,
             began_at=began_at,
             seconds=round(seconds, 1),
             sent=dict(self._load.outcomes()),
-            kinds=_counted(sent.kind for sent in self._load.sent),
+            kinds=_count(sent.kind for sent in self._load.sent),
             held_back=self._load.held_back,
             repeated=sum(len(word.times) > 1 for word in words.values()),
             copies=sum(shard.out_copies for shard in shards),
@@ -133,8 +133,8 @@ class Drill:
         )
 
     async def _act_until_done(self) -> None:
-        """Lanes side by side; the first service that does not come back ends them all."""
-        telling = asyncio.create_task(self._tell())
+        """Run all lanes at once; the first service that does not recover ends them."""
+        reporting = asyncio.create_task(self._report_progress())
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._plan.lanes):
@@ -143,15 +143,15 @@ class Drill:
             self._stopped_by = str(errors.exceptions[0])
             self._plan.say(self._stopped_by)
         finally:
-            telling.cancel()
+            reporting.cancel()
 
     async def _lane(self) -> None:
         while self._time_is_left():
             act = self._next_act()
             if act is None:
-                if not self._put_off:
+                if not self._postponed:
                     return
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(_POLL_S)
                 continue
             self._busy.add(act.service)
             try:
@@ -164,35 +164,35 @@ class Drill:
         return self._plan.seconds is None or time.monotonic() - self._began < self._plan.seconds
 
     def _next_act(self) -> Act | None:
-        """The next act whose service no other lane is at; those before it are put off."""
-        for act in self._put_off:
+        """The next act on a service that no other lane is busy with; acts before it are postponed."""
+        for act in self._postponed:
             if act.service not in self._busy:
-                self._put_off.remove(act)
+                self._postponed.remove(act)
                 return act
         for act in self._plan.acts:
             if act.service not in self._busy:
                 return act
-            self._put_off.append(act)
+            self._postponed.append(act)
         return None
 
-    async def _tell(self) -> None:
+    async def _report_progress(self) -> None:
         while True:
             await asyncio.sleep(_PROGRESS_EVERY_S)
             elapsed_s = time.monotonic() - self._began
             self._plan.say(progress(self._hits, self._load.outcomes(), elapsed_s))
 
-    async def _judged(self) -> Judgement:
-        """Without any check where the log does not come to rest: then nothing can be compared."""
+    async def _results_at_rest(self) -> Judgement:
+        """Run the checks; none if the log does not come to rest, because nothing can be compared then."""
         try:
-            return await self._judge()
+            return await self._results()
         except NotQuiet as error:
             self._stopped_by = f"{self._stopped_by}; {error}" if self._stopped_by else str(error)
             return {}, [], []
 
-    async def _judge(self) -> Judgement:
-        await self._until(self._at_rest, "the log did not come to rest after the load")
-        await self._settle_what_was_left_open()
-        await self._until(self._at_rest, "the log did not come to rest at the end")
+    async def _results(self) -> Judgement:
+        await self._wait_until(self._at_rest, "the log does not come to rest after the load")
+        await self._settle_open_instructions()
+        await self._wait_until(self._at_rest, "the log does not come to rest at the end")
         shards = [
             await evidence.collect(self._stack, shard, self._folder)
             for shard in range(self._stack.settings.engine_shards)
@@ -220,53 +220,53 @@ class Drill:
         ]
         return words, shards, results
 
-    async def _settle_what_was_left_open(self) -> None:
-        """Look up what was never answered; what cannot be found is sent again under its key."""
+    async def _settle_open_instructions(self) -> None:
+        """Look up instructions without an answer; those that are not found are sent again under their key."""
         for sent in self._load.sent:
             if sent.outcome not in ("pending", "lost"):
                 continue
-            for _ in range(_ASK_AGAIN):
+            for _ in range(_ATTEMPTS):
                 sent.looked_up = await self._load.look_up(sent)
                 if sent.looked_up.outcome not in ("refused", "unreachable", "lost"):
                     break
                 await asyncio.sleep(1)
-            for _ in range(_ASK_AGAIN):
-                if sent.looked_up is None or sent.looked_up.final or sent.told[-1].final:
+            for _ in range(_ATTEMPTS):
+                if sent.looked_up is None or sent.looked_up.final or sent.attempts[-1].final:
                     break
-                sent.told.append(await self._load.ask(sent))
+                sent.attempts.append(await self._load.ask(sent))
 
-    async def _until(self, holds: Callable[[], Awaitable[bool]], what: str) -> None:
-        deadline = time.monotonic() + _QUIET_WITHIN_S
+    async def _wait_until(self, holds: Callable[[], Awaitable[bool]], failure: str) -> None:
+        deadline = time.monotonic() + _AT_REST_WITHIN_S
         while not await holds():
             if time.monotonic() > deadline:
-                raise NotQuiet(what)
-            await asyncio.sleep(_LOOK_S)
+                raise NotQuiet(failure)
+            await asyncio.sleep(_POLL_S)
 
     async def _at_rest(self) -> bool:
-        """Whether the engine's snapshots, the writer and the router have come to the ends of their logs."""
+        """Whether the engine's snapshots, the writer and the router have reached the ends of their logs."""
         reader = LogEndReader(self._stack.settings.brokers, self._stack.settings.engine_shards)
         try:
             ends = await reader.ends()
         finally:
             await reader.stop()
         snapshots = "select shard, max(next_offset) from engine.snapshots where complete group by shard"
-        standings = "select reader, shard, next_offset from engine.readers"
+        readers = "select reader, shard, next_offset from engine.readers"
         stored = dict(evidence.rows(self._stack, snapshots))
-        stands = {(reader, shard): offset for reader, shard, offset in evidence.rows(self._stack, standings)}
+        offsets = {(reader, shard): offset for reader, shard, offset in evidence.rows(self._stack, readers)}
         return stored == ends[ENGINE_IN] and all(
-            stands.get((reader, shard)) == end
+            offsets.get((reader, shard)) == end
             for reader in ("writer", "router")
             for shard, end in ends[ENGINE_OUT].items()
         )
 
-    def _write_down(self) -> None:
+    def _write_records(self) -> None:
         lines = [msgspec.json.encode(sent) + b"\n" for sent in self._load.sent]
         (self._folder / "sent.jsonl").write_bytes(b"".join(lines))
         lines = [msgspec.json.encode(hit) + b"\n" for hit in self._hits]
         (self._folder / "hits.jsonl").write_bytes(b"".join(lines))
 
 
-def _counted(kinds: Iterator[str]) -> dict[str, int]:
+def _count(kinds: Iterator[str]) -> dict[str, int]:
     counted: dict[str, int] = {}
     for kind in kinds:
         counted[kind] = counted.get(kind, 0) + 1

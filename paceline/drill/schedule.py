@@ -1,4 +1,4 @@
-"""What a drill does to which service, in which order: all of it from one seed."""
+"""The acts of a drill: what is done to which service, in which order. One seed decides it all."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -18,9 +18,9 @@ Kind = Literal["kill", "pause"]
 
 @dataclass(frozen=True)
 class Act:
-    """SIGKILL, or SIGSTOP with SIGCONT after `pause_s`; `rest_s` follows once the service is well again.
+    """SIGKILL, or SIGSTOP with SIGCONT after `pause_s`; `rest_s` follows once the service has recovered.
 
-    `family`: its child processes are killed with it; else they are left to notice. A pause stops them all.
+    `family`: a kill ends its child processes too; else they must notice it. A pause stops them all.
     """
 
     number: int
@@ -32,7 +32,7 @@ class Act:
 
 
 def planned(seed: int, kills: Mapping[str, int], pauses_per_kill: float) -> Iterator[Act]:
-    """So many kills of each service, and pauses on top, shuffled."""
+    """The given number of kills for each service, plus pauses, shuffled."""
     draw = random.Random(f"acts:{seed}")
     wanted: list[tuple[str, Kind]] = []
     for service in SERVICES:
@@ -45,7 +45,7 @@ def planned(seed: int, kills: Mapping[str, int], pauses_per_kill: float) -> Iter
 
 
 def endless(seed: int, pauses_per_kill: float) -> Iterator[Act]:
-    """Rounds in which every service is hit once, the engine twice."""
+    """Rounds without end; each has one act for every service, two for the engine."""
     draw = random.Random(f"acts:{seed}")
     number = 0
     while True:
@@ -67,7 +67,8 @@ def parse_kills(text: str) -> dict[str, int]:
         service, equals, count = part.strip().partition("=")
         if service not in SERVICES or not equals or not count.isdecimal() or service in found:
             raise ValidationError(
-                f"{part.strip()!r} is not SERVICE=COUNT, each service once; there are {', '.join(SERVICES)}."
+                f"{part.strip()!r} is not SERVICE=COUNT with each service once. "
+                f"The services are {', '.join(SERVICES)}."
             )
         found[service] = int(count)
     return found

@@ -8,7 +8,7 @@ import pytest
 
 from paceline.drill import checks
 from paceline.drill.evidence import ShardEvidence, Snapshot
-from paceline.drill.load import Sent, Told
+from paceline.drill.load import Attempt, Sent
 from paceline.engine import Engine
 from paceline.messages.inbound import USER_TYPES
 from paceline.messages.json_form import output_to_json
@@ -49,22 +49,22 @@ def first_of(shard: ShardEvidence, kind: type[Any]) -> Any:
     return next(output for output in shard.outputs.values() if isinstance(output, kind))
 
 
-def sent(answer: OrderResponse, *told: Told, looked_up: Told | None = None) -> Sent:
-    return Sent(answer.instruction, answer.account, "create", "create", {}, list(told), looked_up)
+def sent(answer: OrderResponse, *attempts: Attempt, looked_up: Attempt | None = None) -> Sent:
+    return Sent(answer.instruction, answer.account, "create", "create", {}, list(attempts), looked_up)
 
 
-def told_of(answer: OrderResponse) -> Told:
+def attempt_of(answer: OrderResponse) -> Attempt:
     if answer.status == "accepted":
-        return Told("accepted", 200, output_to_json(answer), 0)
-    return Told("rejected", 422, {"code": answer.code, "details": {}}, 0)
+        return Attempt("accepted", 200, output_to_json(answer), 0)
+    return Attempt("rejected", 422, {"code": answer.code, "details": {}}, 0)
 
 
-def pending(outcome: Any = "pending") -> Told:
-    return Told(outcome, 202, {}, 0)
+def pending(outcome: Any = "pending") -> Attempt:
+    return Attempt(outcome, 202, {}, 0)
 
 
 def everything_sent(shard: ShardEvidence) -> list[Sent]:
-    return [sent(answer, told_of(answer)) for answer in answers(shard)]
+    return [sent(answer, attempt_of(answer)) for answer in answers(shard)]
 
 
 def test_what_is_right_passes(shard: ShardEvidence) -> None:
@@ -114,19 +114,19 @@ def test_an_instruction_that_nobody_sent_is_seen(shard: ShardEvidence) -> None:
 def test_an_answer_that_the_log_does_not_know_is_seen(shard: ShardEvidence) -> None:
     words = checks.words_of([shard])
     answer = next(a for a in answers(shard) if a.status == "accepted")
-    lie = told_of(msgspec.structs.replace(answer, time=answer.time + 1))
+    lie = attempt_of(msgspec.structs.replace(answer, time=answer.time + 1))
     assert not checks.told_what_the_log_says([sent(answer, lie)], words).passed
-    assert not checks.told_what_the_log_says([sent(answer, told_of(answer))], {}).passed
+    assert not checks.told_what_the_log_says([sent(answer, attempt_of(answer))], {}).passed
 
 
 def test_what_was_left_open_must_be_found_later(shard: ShardEvidence) -> None:
     words = checks.words_of([shard])
     answer = first_of(shard, OrderResponse)
-    unknown = Told("unknown", 404, {}, NEVER_SENT_US)
+    unknown = Attempt("unknown", 404, {}, NEVER_SENT_US)
     assert not checks.pending_found_later([sent(answer, pending(), looked_up=unknown)], words).passed
     assert checks.pending_found_later([sent(answer, pending(), looked_up=unknown)], {}).passed
     assert not checks.all_settled([sent(answer, pending(), looked_up=unknown)]).passed
-    assert checks.all_settled([sent(answer, pending(), looked_up=told_of(answer))]).passed
+    assert checks.all_settled([sent(answer, pending(), looked_up=attempt_of(answer))]).passed
 
 
 def test_what_was_refused_must_not_be_on_the_log(shard: ShardEvidence) -> None:
@@ -138,7 +138,7 @@ def test_what_was_refused_must_not_be_on_the_log(shard: ShardEvidence) -> None:
 
 def test_an_error_of_the_api_is_seen(shard: ShardEvidence) -> None:
     answer = first_of(shard, OrderResponse)
-    assert not checks.no_wrong_answers([sent(answer, Told("wrong", 500, {}, 0))]).passed
+    assert not checks.no_wrong_answers([sent(answer, Attempt("wrong", 500, {}, 0))]).passed
 
 
 def test_rows_that_are_missing_or_twice_are_seen(shard: ShardEvidence) -> None:
@@ -149,7 +149,9 @@ def test_rows_that_are_missing_or_twice_are_seen(shard: ShardEvidence) -> None:
     )
     assert checks.stored_closed_orders_are([shard], expected).passed
     row = next(iter(expected))
-    assert checks.stored_closed_orders_are([shard], expected + Counter([row])).problems == [f"too much {row}"]
+    assert checks.stored_closed_orders_are([shard], expected + Counter([row])).problems == [
+        f"unexpected {row}"
+    ]
     assert checks.stored_closed_orders_are([shard], expected - Counter([row])).problems == [f"missing {row}"]
 
 
