@@ -1,4 +1,4 @@
-"""Builds the engine's compiled form where the machine has a C compiler; without one it stays plain Python."""
+"""Compiles the engine if the machine has a C compiler; otherwise it stays plain Python."""
 
 import os
 import shlex
@@ -11,15 +11,15 @@ from pathlib import Path
 
 from paceline.build import compiled
 
-_LONGEST_S = 600
+_TIMEOUT_S = 600
 
 
 class BuildFailed(Exception):
-    """Why there is no compiled engine, in words."""
+    """The engine cannot be compiled; the message says why."""
 
 
 def install() -> str:
-    """Builds the engine's compiled form unless it is there; one line that says in which form it runs."""
+    """Compile the engine unless that is done; returns one line that says in which form it runs."""
     build = compiled.builds() / compiled.key()
     if not build.is_dir():
         try:
@@ -30,7 +30,7 @@ def install() -> str:
 
 
 def _build(build: Path) -> None:
-    """The folder appears when it is whole. Builds of other sources go: nothing will ask for them again."""
+    """Make the folder in one step, once it is complete. Builds of other sources are removed."""
     check_machine()
     build.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build.parent, prefix=".building-") as work:
@@ -43,8 +43,8 @@ def _build(build: Path) -> None:
             "--only-binary=:all:",
             "--require-hashes",
         )
-        _run("the compiler could not be fetched", "pip", "install", *options, "--target", tools, "-r", lock)
-        _run("it did not compile", "paceline.build.engine_compiler", made, path=tools)
+        _run("the compiler cannot be downloaded", "pip", "install", *options, "--target", tools, "-r", lock)
+        _run("the engine does not compile", "paceline.build.engine_compiler", made, path=tools)
         if build.name != compiled.key():
             raise BuildFailed("the sources changed while they were compiled; run `paceline install` again")
         if not build.is_dir():
@@ -55,7 +55,7 @@ def _build(build: Path) -> None:
 
 
 def check_machine() -> None:
-    """`BuildFailed` where nothing can be compiled."""
+    """`BuildFailed` if this machine cannot compile."""
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
     if shutil.which(compiler) is None:
         raise BuildFailed(f"there is no C compiler (`{compiler}`)")
@@ -65,7 +65,7 @@ def check_machine() -> None:
 
 
 def _run(failure: str, module: str, *arguments: str, path: str = "") -> None:
-    """Runs a module of Python's, beside the package; `BuildFailed` with the last line of what it said."""
+    """Run a Python module in the folder of the package; `BuildFailed` with the last line of its output."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
@@ -75,11 +75,11 @@ def _run(failure: str, module: str, *arguments: str, path: str = "") -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=_LONGEST_S,
+            timeout=_TIMEOUT_S,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BuildFailed(f"{failure}: it took longer than {_LONGEST_S} s") from error
+        raise BuildFailed(f"{failure}: it took longer than {_TIMEOUT_S} s") from error
     if done.returncode:
         log = compiled.builds() / ".failed.log"
         log.write_text(done.stdout, encoding="utf-8")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from paceline.build.compiled import LIBRARY
 
-# The package's front stays Python, and so do the rows of snapshots: they are msgspec's structs.
+# The package's `__init__` stays Python, and so do the rows of snapshots: they are msgspec structs.
 _NOT_COMPILED = ("__init__.py", "snapshot.py")
 
 
 def compile_engine(folder: Path) -> None:
-    """Writes the engine's modules into a folder. The working directory is that which holds the package."""
+    """Write the compiled modules into a folder. The working directory must be the one with the package."""
     from mypyc.build import mypycify
     from setuptools import Distribution  # type: ignore[import-untyped]
 

@@ -1,13 +1,13 @@
-"""Which Python to install with: the first that is found, or another that is clearly faster.
+"""Chooses the Python to install with: the first that is found, or another that is clearly faster.
 
     python3 paceline/build/interpreters.py [PYTHON]
 
-Prints its path; what was weighed goes to standard error. `make` runs this before anything is installed, with
-whatever Python there is, so it needs nothing but the standard library.
+Prints its path; the comparison goes to standard error. `make` runs this before anything is installed, with
+any Python there is, so it needs only the standard library.
 
-Distributions build Python with profile-guided optimisation, version managers mostly do not: that is a third
-of the speed of plain Python. Without the headers (`Python.h`) the engine cannot be compiled, which costs it
-half its speed.
+Distributions build Python with profile-guided optimisation, version managers mostly do not: that makes a
+third of the speed of plain Python. Without the headers (`Python.h`) the engine cannot be compiled and has
+half the speed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import NamedTuple
 OLDEST, NEWEST = (3, 11), (3, 13)
 NAMES = ("python3", "python3.13", "python3.12", "python3.11")
 CLEARLY = 0.9  # of the time that the first one takes
-ROUNDS = 4  # in turn, since whatever else runs here slows one round of one of them
+ROUNDS = 4  # alternating, because other work on this machine slows single rounds
 _TIMEOUT_S = 30
 _PROBE = """
 import json, os, sys, sysconfig, timeit
@@ -42,7 +42,7 @@ print(json.dumps([sys.executable, real_path, sys.version_info[:3], os.path.exist
 
 
 class Found(NamedTuple):
-    """An interpreter that can make an environment. `work_s` is what a piece of plain Python took, at best."""
+    """An interpreter that can make an environment. `work_s` is the best time of a piece of plain Python."""
 
     path: str
     real_path: str
@@ -57,7 +57,7 @@ class Found(NamedTuple):
 
 
 def probe(command: str) -> Found | None:
-    """What there is to know of an interpreter; None if it does not run, or is not fit for us."""
+    """Measure an interpreter; None if it does not run or its version is not supported."""
     try:
         done = subprocess.run(
             [command, "-c", _PROBE], capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
@@ -77,7 +77,7 @@ def candidates() -> list[str]:
 
 
 def choose(found: list[Found]) -> Found:
-    """The first, unless another has headers that it lacks, or is clearly faster and lacks none."""
+    """The first, unless it lacks headers and another has them, or another with as much is clearly faster."""
     first = found[0]
     best = min(found, key=lambda one: (not one.has_headers, one.work_s))
     if best.has_headers == first.has_headers and best.work_s > CLEARLY * first.work_s:
@@ -86,7 +86,7 @@ def choose(found: list[Found]) -> Found:
 
 
 def weighed(commands: list[str]) -> list[Found]:
-    """The interpreters that are fit, once each, in the order of the commands, with their best times."""
+    """The supported interpreters, once each, in the order of the commands, with their best times."""
     found: dict[str, Found] = {}
     for command in commands:
         one = probe(command)

@@ -1,1 +1,1 @@
-"""The one-machine stack: servers from wheels and the supervisor that keeps everything running."""
+"""The one-machine stack: servers from wheels, and the supervisor that keeps all services running."""

@@ -1,4 +1,4 @@
-"""Checks of this machine before anything starts; each finding is a line that a person can act on."""
+"""Checks this machine before anything starts. Each finding is a line that a person can act on."""
 
 import shutil
 import sys
@@ -65,7 +65,7 @@ def python(version: tuple[int, ...]) -> Finding:
     text = ".".join(map(str, version))
     if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
         return Finding(
-            "Python", Level.ERROR, f"{text} will not do: make the environment with 3.11, 3.12 or 3.13"
+            "Python", Level.ERROR, f"{text} is not supported: make the environment with 3.11, 3.12 or 3.13"
         )
     return Finding("Python", Level.OK, text)
 
@@ -97,15 +97,15 @@ def engine() -> Finding:
 
 def order_path(settings: Settings) -> Finding:
     if settings.realtime == "off":
-        said = "takes turns with everything else: PACELINE_REALTIME is `off`"
+        text = "has normal priority: PACELINE_REALTIME is `off`"
     elif may_go_first():
-        said = "goes before everything else (real-time scheduling)"
+        text = "has real-time priority"
     else:
-        said = (
-            "takes turns with everything else, so that a busy machine answers orders later: real-time "
-            "scheduling needs root, CAP_SYS_NICE or an RLIMIT_RTPRIO"
+        text = (
+            "has normal priority, so orders are slower on a busy machine: real-time scheduling needs root, "
+            "CAP_SYS_NICE or an RLIMIT_RTPRIO"
         )
-    return Finding("order path", Level.OK, said)
+    return Finding("order path", Level.OK, text)
 
 
 def free_ports(services: Iterable[Service]) -> list[Finding]:
@@ -119,13 +119,13 @@ def free_ports(services: Iterable[Service]) -> list[Finding]:
 
 
 def disk(var_dir: Path) -> Finding:
-    there = next(folder for folder in (var_dir.resolve(), *var_dir.resolve().parents) if folder.exists())
-    free_gib = shutil.disk_usage(there).free / _GIB
-    text = f"{free_gib:.1f} GiB free for {there}"
+    existing = next(folder for folder in (var_dir.resolve(), *var_dir.resolve().parents) if folder.exists())
+    free_gib = shutil.disk_usage(existing).free / _GIB
+    text = f"{free_gib:.1f} GiB free for {existing}"
     if free_gib < 1:
-        return Finding("disk", Level.ERROR, f"{text}: make room for at least 1 GiB, or set PACELINE_VAR_DIR")
+        return Finding("disk", Level.ERROR, f"{text}: free at least 1 GiB, or set PACELINE_VAR_DIR")
     if free_gib < 5:
-        return Finding("disk", Level.WARNING, f"{text}: the log of events is kept for ever, so plan for more")
+        return Finding("disk", Level.WARNING, f"{text}: the event log is never deleted, so plan for more")
     return Finding("disk", Level.OK, text)
 
 
@@ -140,13 +140,15 @@ def memory(available_bytes: int, with_airflow: bool) -> Finding:
 
 
 def reach(var_dir: Path) -> list[Finding]:
-    """Whether the user that Postgres runs as under root can reach its data and its programs."""
+    """Whether Postgres's user (it does not run as root) can reach its data and its programs."""
     try:
         user = postgres.server_user()
         if user is None:
             return []
-        there = next(folder for folder in (var_dir.resolve(), *var_dir.resolve().parents) if folder.exists())
-        postgres.refuse_unreachable(there, user)
+        existing = next(
+            folder for folder in (var_dir.resolve(), *var_dir.resolve().parents) if folder.exists()
+        )
+        postgres.refuse_unreachable(existing, user)
     except AppError as error:
         return [Finding("Postgres's user", Level.ERROR, str(error))]
     return [Finding("Postgres's user", Level.OK, f"{user} (Postgres refuses to run as root)")]

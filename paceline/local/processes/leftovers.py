@@ -1,4 +1,4 @@
-"""Processes of an earlier run that outlived it: found by a mark in their environment, and ended."""
+"""Ends processes left over from an earlier run, found by a mark in their environment."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ def mark(var_dir: Path) -> dict[str, str]:
 
 
 def find(var_dir: Path) -> list[psutil.Process]:
-    """All processes that carry the folder's mark, ourselves and our ancestors excepted."""
+    """All processes with the folder's mark, except this one and its ancestors."""
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     wanted = str(var_dir.resolve())
     found = []
@@ -32,7 +32,7 @@ def find(var_dir: Path) -> list[psutil.Process]:
 
 
 def end(var_dir: Path, timeout_s: float = 10) -> list[str]:
-    """Ends them (politely first) and tells who they were."""
+    """End them, first with SIGTERM, then with SIGKILL; returns a description of each."""
     found = find(var_dir)
     names = []
     for one in found:
@@ -45,13 +45,13 @@ def end(var_dir: Path, timeout_s: float = 10) -> list[str]:
 
 
 def adopt_orphans() -> None:
-    """On Linux, what our children leave behind becomes our child, so that none escapes."""
+    """On Linux, make orphans of our children our own children, so that none is lost."""
     if sys.platform == "linux":
         process.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def reap(known: set[int]) -> None:
-    """Collects dead orphans: neither those in `known`, whom keepers await, nor helpers of our session."""
+    """Collect ended orphans, except those in `known`, which keepers await, and helpers of our session."""
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error, OSError):
             if child.pid in known or os.getsid(child.pid) == os.getsid(0):

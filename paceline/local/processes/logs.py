@@ -1,4 +1,4 @@
-"""Log files of services: appended to by the services, kept small by us."""
+"""Log files of services: the services append to them, the supervisor keeps them small."""
 
 import contextlib
 import shutil
@@ -9,10 +9,10 @@ LIMIT_BYTES: Final = 10 * 1024 * 1024
 
 
 def trim(log: Path, limit_bytes: int = LIMIT_BYTES) -> bool:
-    """Moves a log that has grown too large to `<name>.1` and empties it; at most two such files exist.
+    """Copy a log that is too large to `<name>.1` and empty it; there are at most two such files.
 
-    The service keeps its open file, and because it appends, it writes on at the new end. A line written
-    between copying and emptying is lost: a log may, the event log never passes here.
+    The service keeps its file open, and because it appends, it writes on at the new end. A line written
+    between copying and emptying is lost. That is acceptable here; the event log is not such a file.
     """
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > limit_bytes:

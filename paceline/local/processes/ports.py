@@ -1,4 +1,4 @@
-"""Which ports are taken, and by whom: the commonest reason why something cannot start."""
+"""Which ports are taken, and by which process: the most common reason why a service cannot start."""
 
 import socket
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether we could listen there now (sockets that are only winding down do not count)."""
+    """Whether a server could listen there now (sockets that are closing do not count)."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -17,7 +17,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """A port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 def holder(port: int) -> str:
-    """Who has the port, as far as we may see: `PID 123 (postgres)`, or `another process`."""
+    """The process that has the port: `PID 123 (postgres)`, or `another process` if we may not see it."""
     try:
         connections = psutil.net_connections(kind="inet")
     except psutil.Error:
@@ -40,7 +40,7 @@ def holder(port: int) -> str:
 
 
 def taken(port: int, setting: str) -> str | None:
-    """One line for a person when the port is taken; None when it is free."""
+    """A sentence for a person if the port is taken; None if it is free."""
     if is_free(port):
         return None
     return f"port {port} is taken by {holder(port)}: stop it, or set PACELINE_{setting.upper()}"

@@ -1,4 +1,4 @@
-"""Child processes: started in a group of their own, ended with everything they started."""
+"""Child processes: started in a session of their own, ended together with their descendants."""
 
 import contextlib
 import ctypes
@@ -30,10 +30,10 @@ def spawn(
     first: bool = False,
     parent_death_signal: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
-    """Starts a child in a session of its own, so that the terminal's Ctrl-C reaches only us.
+    """Start a child in a session of its own, so the terminal's Ctrl-C reaches only this process.
 
     On Linux the child gets `parent_death_signal` when the *thread* that called this ends: call it from a
-    thread that lives as long as the child should. `first`: it is on the way of an order (`scheduling`).
+    thread that lives as long as the child. `first`: it is on the order path (see `scheduling`).
     """
     return subprocess.Popen(
         command,
@@ -57,27 +57,27 @@ def _as_child(death_signal: signal.Signals, first: bool) -> Callable[[], None] |
 
 
 def prctl(option: int, value: int) -> None:
-    """Linux only: sets a property of the calling process."""
+    """Set a property of the calling process (Linux only)."""
     if _LIBC is not None:
         _LIBC.prctl(option, value, 0, 0, 0)
 
 
 def as_user(user: str | None) -> dict[str, Any]:
-    """The arguments that make `subprocess` run a child as another user, without our groups."""
+    """Arguments for `subprocess` to run a child as another user, without our groups."""
     if user is None:
         return {}
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process that `spawn` started, if it is still there, then all that came of it.
+    """A process that `spawn` started, if it still runs, then all processes that it started.
 
-    That is its descendants and the members of its session, who stay in it when their parents have died.
+    These are its descendants and the members of its session, which stay in it when their parents end.
     """
     found: dict[int, psutil.Process] = {}
     with contextlib.suppress(psutil.NoSuchProcess):
-        eldest = psutil.Process(pid)
-        found |= {one.pid: one for one in (eldest, *eldest.children(recursive=True))}
+        leader = psutil.Process(pid)
+        found |= {one.pid: one for one in (leader, *leader.children(recursive=True))}
     for one in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.NoSuchProcess):
             if os.getsid(one.pid) == pid:
@@ -86,7 +86,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs; a zombie does not."""
+    """Whether a process still runs; a zombie does not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -94,7 +94,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def end(members: Sequence[psutil.Process], how: signal.Signals, timeout_s: float) -> bool:
-    """Signals the first, waits for all, then kills what is left. True when nobody had to be killed."""
+    """Signal the first, wait for all, then kill the rest. True if none had to be killed."""
     if not members:
         return True
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -109,7 +109,7 @@ def end(members: Sequence[psutil.Process], how: signal.Signals, timeout_s: float
 
 
 def await_end(members: Sequence[psutil.Process], timeout_s: float) -> bool:
-    """True when all have ended in time. Leaves the reaping to whoever started them."""
+    """True if all have ended in time. The process that started them must reap them."""
     deadline = time.monotonic() + timeout_s
     while any(map(is_alive, members)):
         if time.monotonic() > deadline:
@@ -119,7 +119,7 @@ def await_end(members: Sequence[psutil.Process], timeout_s: float) -> bool:
 
 
 def wait_until(ready: Callable[[], bool], child: subprocess.Popen[bytes], timeout_s: float) -> bool:
-    """Polls `ready` until it holds; False when the child has ended or the time is over."""
+    """Poll `ready` until it is true; False if the child has ended or the time is over."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if ready():

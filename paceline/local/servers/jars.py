@@ -1,4 +1,4 @@
-"""Kafka's jars: every coordinate locked with its SHA-256, fetched with jgo into the virtual environment."""
+"""Kafka's jars: each locked by its SHA-256 and downloaded with jgo into the virtual environment."""
 
 import hashlib
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 from paceline.local.servers.server import ServerFailed
 
 LOCK = Path(__file__).with_name("kafka-jars.lock")
-_AT_ONCE = 6
+_PARALLEL = 6
 _ATTEMPTS = 3
 
 
@@ -46,7 +46,7 @@ def java() -> Path:
 
 
 def cache(options: Sequence[str]) -> Path:
-    """Where the ahead-of-time cache of these jars under this Java with these options is kept."""
+    """Path of the ahead-of-time cache for these jars, this Java and these options."""
     release = java().parent.parent / "release"
     key = hashlib.sha256(LOCK.read_bytes() + release.read_bytes() + " ".join(options).encode()).hexdigest()
     return folder() / f"{key[:16]}.aot"
@@ -63,18 +63,18 @@ def class_path() -> str:
 
 
 def install(report: Callable[[str], None]) -> int:
-    """Fetches what is missing, returns how many. A jar gets into the folder only when its hash is right."""
-    wanted = missing()
-    if not wanted:
+    """Download missing jars and return how many. A jar is put into the folder only if its hash is right."""
+    absent = missing()
+    if not absent:
         return 0
     folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder()) as cache, ThreadPoolExecutor(_AT_ONCE) as pool:
-        for done, jar in enumerate(pool.map(lambda jar: _fetch(jar, Path(cache)), wanted), 1):
-            report(f"{done}/{len(wanted)} {jar.file_name}")
-    return len(wanted)
+    with tempfile.TemporaryDirectory(dir=folder()) as cache, ThreadPoolExecutor(_PARALLEL) as pool:
+        for done, jar in enumerate(pool.map(lambda jar: _download(jar, Path(cache)), absent), 1):
+            report(f"{done}/{len(absent)} {jar.file_name}")
+    return len(absent)
 
 
-def _fetch(jar: Jar, cache: Path) -> Jar:
+def _download(jar: Jar, cache: Path) -> Jar:
     from jgo.maven import MavenContext
 
     maven = MavenContext(repo_cache=cache, timeout=60)
@@ -86,9 +86,9 @@ def _fetch(jar: Jar, cache: Path) -> Jar:
         except Exception as error:
             artifact.cached_path.unlink(missing_ok=True)
             if attempt == _ATTEMPTS:
-                raise ServerFailed(f"{jar.file_name} could not be fetched: {error}") from error
+                raise ServerFailed(f"{jar.file_name} cannot be downloaded: {error}") from error
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != jar.sha256:
-        raise ServerFailed(f"{jar.file_name} is not the file that was locked: its SHA-256 is {digest}")
+        raise ServerFailed(f"{jar.file_name} is not the locked file: its SHA-256 is {digest}")
     shutil.move(path, folder() / jar.file_name)
     return jar

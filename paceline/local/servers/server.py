@@ -1,4 +1,4 @@
-"""What the local Postgres, Redis and Kafka have in common, and how to start several of them at once."""
+"""The common part of the local Postgres, Redis and Kafka, and how to start several of them at once."""
 
 import signal
 import subprocess
@@ -22,8 +22,8 @@ class ServerFailed(AppError):
 class LocalServer(ABC):
     """A server that keeps its data in `folder` and listens on loopback at `port`.
 
-    Life: `prepare` (makes what is missing in the folder; may be repeated) → the process of `command` →
-    `is_ready` → `settle` (what needs the running server; may be repeated).
+    Order: `prepare` (makes what is missing in the folder; may be repeated) → the process of `command` →
+    `is_ready` → `settle` (set-up that needs the running server; may be repeated).
     """
 
     folder: Path
@@ -35,7 +35,7 @@ class LocalServer(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where clients find it."""
+        """Where clients connect."""
 
     @abstractmethod
     def prepare(self) -> None: ...
@@ -47,12 +47,12 @@ class LocalServer(ABC):
     def is_ready(self) -> bool: ...
 
     def settle(self) -> None:
-        """Most servers need nothing once they run."""
+        """Most servers need no set-up once they run."""
         return
 
     @property
     def ports(self) -> dict[str, int]:
-        """Setting → port, of all ports it will listen on."""
+        """Setting → port, for all ports it listens on."""
         return {f"{self.name}_port": self.port}
 
     @property
@@ -67,7 +67,7 @@ class LocalServer(ABC):
 
 @dataclass(frozen=True)
 class Running:
-    """A server that runs; `stop` ends it cleanly, `kill` as a crash would."""
+    """A running server; `stop` ends it cleanly, `kill` like a crash."""
 
     server: LocalServer
     child: subprocess.Popen[bytes]
@@ -90,10 +90,10 @@ class Running:
 
 
 def start(*servers: LocalServer, timeout_s: float = 60, first: Collection[str] = ()) -> list[Running]:
-    """Starts servers side by side and returns when all are ready; on failure none is left running.
+    """Start servers in parallel and return when all are ready; on failure none is left running.
 
-    Call it from a thread that outlives the servers (see `process.spawn`). `first` names those that are on
-    the way of an order.
+    Call it from a thread that outlives the servers (see `process.spawn`). `first` names those on the order
+    path.
     """
     for server in servers:
         refuse_taken_ports(server)
@@ -123,7 +123,7 @@ def start(*servers: LocalServer, timeout_s: float = 60, first: Collection[str] =
 
 def _await_ready(one: Running, timeout_s: float) -> None:
     if not process.wait_until(one.server.is_ready, one.child, timeout_s):
-        raise ServerFailed(f"{one.server.name} did not start: {last_line(one.server.log_file)}")
+        raise ServerFailed(f"{one.server.name} does not start: {last_line(one.server.log_file)}")
     one.server.settle()
 
 
@@ -134,17 +134,17 @@ def refuse_taken_ports(server: LocalServer) -> None:
 
 
 def stop(running: Sequence[Running]) -> None:
-    """Stops servers side by side."""
+    """Stop servers in parallel."""
     with ThreadPoolExecutor(max(1, len(running))) as pool:
         list(pool.map(Running.stop, running))
 
 
 def last_line(log: Path, limit: int = 300) -> str:
-    """The last line of a log that says something, for a message to a person."""
+    """The last line of a log that contains a word, for a message to a person."""
     if not log.is_file():
-        return "it said nothing"
+        return "its log is empty"
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 4096))
         lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
-    telling = (line[:limit] for line in reversed(lines) if any(map(str.isalnum, line)))
-    return next(telling, "it said nothing")
+    worded = (line[:limit] for line in reversed(lines) if any(map(str.isalnum, line)))
+    return next(worded, "its log is empty")

@@ -1,7 +1,7 @@
 """Airflow as services of the stack: its three components with their environment.
 
-Started one by one, because `airflow standalone` cannot restart a component that died, runs a triggerer that
-nobody here needs, and takes two more ports (8793, 8794) that would keep a second stack from starting.
+They start one by one, because `airflow standalone` cannot restart a component that died, runs a triggerer
+that is not needed, and takes two more ports (8793, 8794), so a second stack could not start.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ def password_file(settings: Settings) -> Path:
 
 
 def password(file: Path) -> str | None:
-    """The generated password; None before Airflow's first start."""
+    """The generated password; None until Airflow has started once."""
     try:
         found: dict[str, str] = json.loads(file.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -40,13 +40,13 @@ def password(file: Path) -> str | None:
 
 
 def database_url(settings: Settings) -> str:
-    """Database `airflow` on the same server."""
+    """URL of the database `airflow` on the same server."""
     parts = urlsplit(settings.database_url)
     return urlunsplit(parts._replace(scheme="postgresql+psycopg2", path="/airflow"))
 
 
 def environment(settings: Settings, root: Path) -> dict[str, str]:
-    """`root`: the checkout, where `dags/` lies."""
+    """`root`: the checkout, which contains `dags/`."""
     folder = home(settings)
     return {
         "AIRFLOW_HOME": str(folder),
@@ -80,12 +80,12 @@ def environment(settings: Settings, root: Path) -> dict[str, str]:
 
 
 def _derived(settings: Settings, purpose: str) -> str:
-    """A secret of its own for each purpose, from the one that is kept."""
+    """A separate secret for each purpose, derived from the stored one."""
     return hmac.new(settings.jwt_secret.encode(), purpose.encode(), hashlib.sha512).hexdigest()
 
 
 def services(settings: Settings, root: Path, program: Path) -> list[Service]:
-    """`program`: the `airflow` of the virtual environment."""
+    """`program`: the `airflow` executable of the virtual environment."""
     have = environment(settings, root)
     at = url(settings)
 

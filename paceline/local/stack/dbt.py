@@ -1,4 +1,4 @@
-"""dbt from the virtual environment: the manifest that Airflow reads, and the documentation's page."""
+"""Runs dbt from the virtual environment: the manifest that Airflow reads, and the documentation page."""
 
 import os
 import shutil
@@ -10,15 +10,15 @@ from urllib.parse import unquote, urlsplit
 from paceline.local.stack.services import BIN, ROOT
 
 PROJECT = ROOT / "dbt"
-_QUIET = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "False", "DO_NOT_TRACK": "1"}
+_NO_TELEMETRY = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "False", "DO_NOT_TRACK": "1"}
 
 
 def run(*arguments: str, environment: dict[str, str] | None = None, niceness: int = 0) -> bool:
-    """True on success; dbt says on our output what was wrong."""
+    """Run a dbt command; true on success. dbt prints errors to our output."""
     where = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
     done = subprocess.run(
         ["nice", f"-n{niceness}", str(BIN / "dbt"), "--quiet", *arguments, *where],
-        env={**os.environ, **_QUIET, **(environment or {})},
+        env={**os.environ, **_NO_TELEMETRY, **(environment or {})},
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=2,  # stdout is for the result of the command that runs dbt
@@ -31,12 +31,12 @@ INSTALLED_PAGE = PROJECT / "target" / "index.html"
 
 
 def install() -> bool:
-    """Writes `dbt/target/manifest.json` and the documentation's first page; needs no database."""
+    """Write `dbt/target/manifest.json` and the first documentation page; needs no database."""
     return run("parse") and write_page(INSTALLED_PAGE, catalogue_of=None)
 
 
 def write_page(page: Path, *, catalogue_of: str | None) -> bool:
-    """The documentation in one HTML file, with the column types of a database or from the manifest alone."""
+    """Write the documentation as one HTML file, with the column types of a database if one is given."""
     page.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=page.parent) as folder:
         environment = {"DBT_LOG_PATH": folder, **(connection(catalogue_of) if catalogue_of else {})}

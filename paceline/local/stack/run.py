@@ -1,4 +1,4 @@
-"""From the command `paceline up` to a running stack: secrets, lock, checks, supervisor."""
+"""Runs the stack for `paceline up`: secrets, lock, checks, supervisor."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from paceline.settings import PREFIX, Settings, load, sources
 
 
 def run(wishes: Wishes) -> int:
-    """Exit code. Returns when the stack has been stopped, or when it cannot start."""
+    """Run the stack until it is stopped or cannot start; returns the exit code."""
     console = Console()
     folder = Path.cwd()
     var_dir = (folder / load(os.environ, folder).var_dir).resolve()
@@ -31,7 +31,9 @@ def run(wishes: Wishes) -> int:
     services = stack.services(settings, wishes)
     with state.only_one(var_dir):
         if ended := leftovers.end(var_dir):
-            console.print(f"ended what an earlier run left behind: {', '.join(ended)}", highlight=False)
+            console.print(
+                f"ended processes left over from an earlier run: {', '.join(ended)}", highlight=False
+            )
         findings = doctor.check(settings, services)
         if doctor.has_errors(findings):
             doctor.show(findings)
@@ -62,15 +64,15 @@ def run(wishes: Wishes) -> int:
 
 
 def _environment(folder: Path, settings: Settings, var_dir: Path) -> dict[str, str]:
-    """What every service gets: our environment with the settings of the files in it."""
+    """The environment of every service: ours, plus the settings from files."""
     found = sources(os.environ, folder)
     return {
         **found,
-        # One worker a service: Kafka gives a restarted one its shards back at once.
+        # One worker per service: Kafka gives a restarted one its shards back at once.
         f"{PREFIX}WORKER_ID": settings.worker_id or f"{socket.gethostname()}-{crc32(bytes(var_dir)):08x}",
         "PATH": f"{stack.BIN}{os.pathsep}{found.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
-        "MALLOC_ARENA_MAX": "2",  # each thread's arena of glibc would cost memory in every process
+        "MALLOC_ARENA_MAX": "2",  # otherwise glibc uses memory for each thread of every process
         "NO_COLOR": "1",
     }
 

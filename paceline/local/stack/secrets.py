@@ -1,4 +1,4 @@
-"""The secrets of the one-machine stack, made once and kept in the data folder, readable by its owner only."""
+"""The secrets of the one-machine stack: made once, stored in the data folder, readable by its owner only."""
 
 import os
 import secrets
@@ -8,7 +8,7 @@ NAMES = ("PACELINE_POSTGRES_PASSWORD", "PACELINE_ANALYST_PASSWORD", "PACELINE_JW
 
 
 def ensure(var_dir: Path) -> None:
-    """Adds the secrets that `secrets.env` lacks; what is there stays."""
+    """Add the secrets that `secrets.env` lacks; existing ones stay."""
     var_dir.mkdir(parents=True, exist_ok=True)
     path = var_dir / "secrets.env"
     text = path.read_text() if path.is_file() else ""

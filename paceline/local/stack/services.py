@@ -1,4 +1,4 @@
-"""The services of the one-machine stack: the list that `paceline up` runs and docker-compose.yml mirrors."""
+"""The services of the one-machine stack. `paceline up` runs this list, docker-compose.yml mirrors it."""
 
 import sys
 from collections.abc import Collection
@@ -40,14 +40,14 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What a person asked of `paceline up`: what to leave out, and arguments of the sandbox exchange."""
+    """Options of `paceline up`: services to leave out, and arguments for the sandbox exchange."""
 
     without: Collection[str] = ()
     exchange_arguments: tuple[str, ...] = ()
 
 
 def services(settings: Settings, wishes: Wishes) -> list[Service]:
-    """All services that are wanted, in the order in which they start."""
+    """All services to run, in the order in which they start."""
     everything = [
         *_servers(settings),
         *_once(),
@@ -72,12 +72,14 @@ def services(settings: Settings, wishes: Wishes) -> list[Service]:
 
 
 def _absent(settings: Settings, wishes: Wishes, known: set[str]) -> set[str]:
-    """What was asked to be left out, what that makes pointless, and what a setting replaces."""
+    """Services that are left out by request, that have no use without those, or that a setting replaces."""
     groups = {"airflow": {name for name in known if name.startswith("airflow")} | {"nightly"}}
     absent: set[str] = set()
     for name in wishes.without:
         if name not in known | groups.keys():
-            raise ValidationError(f"--without {name}: there is no such service; there are {sorted(known)}")
+            raise ValidationError(
+                f"--without {name}: there is no such service. The services are {sorted(known)}."
+            )
         absent |= groups.get(name, {name})
     replaced = {
         "postgres": settings.postgres_url,
@@ -117,15 +119,17 @@ def _servers(settings: Settings) -> list[Service]:
     ]
 
 
-def _ours(name: str, *more: str) -> tuple[str, ...]:
+def _paceline(name: str, *more: str) -> tuple[str, ...]:
     return (str(BIN / "paceline"), *COMMANDS[name], *more)
 
 
 def _once() -> list[Service]:
     return [
-        Service(name="migrate", command=_ours("migrate"), needs=("postgres",), once=True),
-        Service(name="topics", command=_ours("topics"), needs=("kafka",), once=True),
-        Service(name="markets", command=_ours("markets"), needs=("migrate", "topics", "redis"), once=True),
+        Service(name="migrate", command=_paceline("migrate"), needs=("postgres",), once=True),
+        Service(name="topics", command=_paceline("topics"), needs=("kafka",), once=True),
+        Service(
+            name="markets", command=_paceline("markets"), needs=("migrate", "topics", "redis"), once=True
+        ),
     ]
 
 
@@ -133,7 +137,7 @@ def _sandbox(settings: Settings, wishes: Wishes) -> list[Service]:
     return [
         Service(
             name="exchange",
-            command=(*POLITELY, *_ours("exchange", *wishes.exchange_arguments)),
+            command=(*POLITELY, *_paceline("exchange", *wishes.exchange_arguments)),
             needs=("kafka", "postgres"),
             address=f"ws://127.0.0.1:{settings.exchange_port}",
             ports={"exchange_port": settings.exchange_port},
@@ -141,7 +145,7 @@ def _sandbox(settings: Settings, wishes: Wishes) -> list[Service]:
         ),
         Service(
             name="mailbox",
-            command=(*POLITELY, *_ours("mailbox")),
+            command=(*POLITELY, *_paceline("mailbox")),
             needs=("kafka", "postgres"),
             address=f"http://127.0.0.1:{settings.mailbox_port}",
             ports={"mailbox_port": settings.mailbox_port},
@@ -155,7 +159,7 @@ def _stream(settings: Settings) -> list[Service]:
     return [
         Service(
             name=name,
-            command=(*POLITELY, *_ours(name)) if name == "writer" else _ours(name),
+            command=(*POLITELY, *_paceline(name)) if name == "writer" else _paceline(name),
             needs=needs.get(name, ("markets",)),
             probe=probes.beats(settings.cache_url, name),
             stop_phase=0 if name == "feed" else 1,
@@ -170,7 +174,7 @@ def _front(settings: Settings) -> list[Service]:
     return [
         Service(
             name="api",
-            command=_ours("api"),
+            command=_paceline("api"),
             needs=("engine", "router", "writer"),
             address=f"{api}/api/v1/docs",
             ports={"api_port": settings.api_port},
@@ -178,7 +182,7 @@ def _front(settings: Settings) -> list[Service]:
         ),
         Service(
             name="docs",
-            command=(*POLITELY, *_ours("docs")),
+            command=(*POLITELY, *_paceline("docs")),
             needs=("api",),
             address=docs,
             ports={"docs_port": settings.docs_port},
@@ -188,12 +192,12 @@ def _front(settings: Settings) -> list[Service]:
 
 
 def _demo(settings: Settings) -> list[Service]:
-    """They trade and publish through the doors that everybody uses."""
+    """Demo services, which use the public interfaces only."""
     return [
-        Service(name="traders", command=(*POLITELY, *_ours("traders")), needs=("api", "feed", "mailbox")),
+        Service(name="traders", command=(*POLITELY, *_paceline("traders")), needs=("api", "feed", "mailbox")),
         Service(
             name="nightly",
-            command=(*POLITELY, *_ours("nightly")),
+            command=(*POLITELY, *_paceline("nightly")),
             needs=("airflow-scheduler", "airflow-dags"),
         ),
     ]

@@ -1,4 +1,4 @@
-"""How a running stack is: the supervisor's view, the services' heartbeats, lags and ages."""
+"""The status of a running stack: the supervisor's state, the services' heartbeats, lags and ages."""
 
 import time
 from typing import Any
@@ -13,7 +13,7 @@ _TIMEOUT_S = 2.0
 
 
 def collect(settings: Settings) -> dict[str, Any]:
-    """`healthy` holds when every service that `up` was asked for is. Ages in seconds, lags in records."""
+    """`healthy` is true if all services of the stack are healthy. Ages in seconds, lags in records."""
     running = state.read(settings.var_dir)
     if running is None:
         return {"healthy": False, "running": False, "services": {}}
@@ -57,7 +57,7 @@ def engine_form(beats: dict[str, dict[str, Any]]) -> str | None:
 
 
 def _snapshot_age_s(beats: dict[str, dict[str, Any]]) -> float | None:
-    """Of the shard whose snapshot is oldest."""
+    """The age of the oldest snapshot of all shards."""
     ages = [
         shard["snapshot_age_s"]
         for shard in beats.get("engine", {}).get("shards", {}).values()

@@ -1,7 +1,6 @@
-"""A stack to throw away: its own folder and free ports, for benchmarks, drills and end-to-end tests.
+"""A temporary stack with its own folder and free ports, for benchmarks, drills and end-to-end tests.
 
-It is started by the very command that people use (`paceline up`), so what is measured or tested is what
-they get.
+It is started with `paceline up`, so tests and measurements use the same stack as people do.
 """
 
 import os
@@ -27,7 +26,7 @@ PACELINE = str(Path(sys.executable).with_name("paceline"))
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: where it keeps its data, its environment and what it took to start."""
+    """A running stack: its data folder, its environment and how long its start took."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -36,14 +35,14 @@ class Stack:
     healthy_after_s: float
 
     def status(self) -> dict[str, Any]:
-        """What the supervisor last wrote of its services."""
+        """The supervisor's last state of its services."""
         return state.read(self.settings.var_dir) or {"healthy": False, "services": {}}
 
     def service_pid(self, service: str) -> int:
-        """Process id of a service, as the supervisor knows it."""
+        """Process id of a service, as the supervisor reports it."""
         pid = self.status()["services"][service]["pid"]
         if not isinstance(pid, int):
-            raise RuntimeError(f"{service} is not running")
+            raise RuntimeError(f"{service} does not run")
         return pid
 
     def run(self, *arguments: str, timeout_s: float = 120) -> "subprocess.CompletedProcess[str]":
@@ -64,7 +63,7 @@ class Stack:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now; held together, so that they differ."""
+    """Ports that are free now; all are bound at the same time, so they differ."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -80,7 +79,7 @@ def throwaway_stack(
 ) -> Iterator[Stack]:
     """Start a stack in a temporary folder, wait until it is healthy, stop it with one interrupt."""
     folder = Path(tempfile.mkdtemp(prefix="paceline-"))
-    folder.chmod(0o755)  # Postgres may run as another user than ours
+    folder.chmod(0o755)  # Postgres may run as another user
     names = [PREFIX + item.name.upper() for item in fields(Settings) if item.name.endswith("_port")]
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
@@ -90,7 +89,7 @@ def throwaway_stack(
     }
     started = time.monotonic()
     with (folder / "up.log").open("wb") as log:
-        # Should we be killed ourselves, it is told to stop.
+        # If this process is killed, the stack gets a signal to stop.
         process = spawn([PACELINE, "up", *arguments], cwd=Path.cwd(), output=log, environment=env)
     try:
         _wait_until_healthy(process, folder, started + healthy_within_s)
@@ -102,7 +101,7 @@ def throwaway_stack(
 
 
 def stop(process: "subprocess.Popen[bytes]", within_s: float = 25) -> None:
-    """One interrupt, as Ctrl-C would send; what does not end in time is killed."""
+    """Send one interrupt, as Ctrl-C does; kill what has not ended in time."""
     if process.poll() is not None:
         return
     os.killpg(process.pid, signal.SIGINT)
@@ -115,11 +114,11 @@ def stop(process: "subprocess.Popen[bytes]", within_s: float = 25) -> None:
 
 
 def _wait_until_healthy(process: "subprocess.Popen[bytes]", folder: Path, deadline: float) -> None:
-    """Looks into the supervisor's file: a `paceline status` each time would slow down what it waits for."""
+    """Read the supervisor's state file: running `paceline status` each time would slow the start down."""
     while not (state.read(folder / "var") or {}).get("healthy"):
         ended = process.poll()
         if ended is not None or time.monotonic() > deadline:
-            why = f"ended with {ended}" if ended is not None else "was not healthy in time"
-            said = (folder / "up.log").read_text(errors="replace")[-4000:]
-            raise RuntimeError(f"paceline up {why}:\n{said}")
+            why = f"has ended with {ended}" if ended is not None else "is not healthy in time"
+            log = (folder / "up.log").read_text(errors="replace")[-4000:]
+            raise RuntimeError(f"paceline up {why}:\n{log}")
         time.sleep(0.2)

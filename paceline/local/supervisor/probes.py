@@ -1,4 +1,4 @@
-"""Questions to a running service. Each answers None when all is well, else what is not, in words."""
+"""Health checks of a running service. Each returns None if the service is healthy, else the problem."""
 
 import socket
 import time
@@ -13,24 +13,24 @@ from paceline.adapters.redis.operations import heartbeats
 from paceline.local.supervisor.service import Probe
 
 _TIMEOUT_S = 2.0
-_GOOD = ("ok", "running")
+_GOOD_STATES = ("ok", "running")
 
 
 def listens(host: str, port: int) -> Probe:
-    def ask(started_us: int) -> str | None:
+    def check(started_us: int) -> str | None:
         try:
             socket.create_connection((host, port), timeout=_TIMEOUT_S).close()
         except OSError:
             return f"nothing listens on port {port}"
         return None
 
-    return ask
+    return check
 
 
 def answers(url: str) -> Probe:
-    """GET must answer with success."""
+    """GET must succeed."""
 
-    def ask(started_us: int) -> str | None:
+    def check(started_us: int) -> str | None:
         try:
             _get(url)
         except HTTPError as error:
@@ -39,11 +39,11 @@ def answers(url: str) -> Probe:
             return f"{url} does not answer ({type(error).__name__})"
         return None
 
-    return ask
+    return check
 
 
 def _get(url: str) -> bytes:
-    """The body of a good answer, past any proxy. (httpx would cost `paceline status` a third of a second.)"""
+    """The body of a successful answer, without a proxy. (Importing httpx takes a third of a second.)"""
     try:
         with build_opener(ProxyHandler({})).open(url, timeout=_TIMEOUT_S) as answer:
             return bytes(answer.read())
@@ -53,31 +53,31 @@ def _get(url: str) -> bytes:
 
 
 def beats(cache_url: str, name: str) -> Probe:
-    """The service's own heartbeat in Redis must be younger than the process and say that all is well."""
+    """The service's heartbeat in Redis must be newer than the process start and report a good state."""
     client = redis.Redis.from_url(cache_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
 
-    def ask(started_us: int) -> str | None:
+    def check(started_us: int) -> str | None:
         try:
             found = heartbeats(client.execute_command).get(name, [])
         except redis.RedisError:
             return "Redis does not answer, so there is no heartbeat"
-        mine = [beat for beat in found if (beat.get("at_us") or 0) >= started_us]
-        if not mine:
+        own = [beat for beat in found if (beat.get("at_us") or 0) >= started_us]
+        if not own:
             return "no heartbeat yet" if time.time_ns() // 1000 - started_us < 30_000_000 else "no heartbeat"
-        bad = [beat for beat in mine if beat.get("state") not in _GOOD]
+        bad = [beat for beat in own if beat.get("state") not in _GOOD_STATES]
         return str(bad[0].get("reason") or bad[0].get("state")) if bad else None
 
-    return ask
+    return check
 
 
 def airflow(url: str, component: str) -> Probe:
-    """A component of Airflow, as Airflow's own health page sees it."""
+    """A component of Airflow, as Airflow's health page reports it."""
 
-    def ask(started_us: int) -> str | None:
+    def check(started_us: int) -> str | None:
         try:
             state = msgspec.json.decode(_get(f"{url}/api/v2/monitor/health"))[component]["status"]
         except (OSError, HTTPException, ValueError, KeyError):
             return "Airflow's API server does not answer"
-        return None if state == "healthy" else f"Airflow says that it is {state or 'not there'}"
+        return None if state == "healthy" else f"Airflow reports it as {state or 'missing'}"
 
-    return ask
+    return check

@@ -1,4 +1,4 @@
-"""Keeps one service running: starts it, asks how it is, starts it again with a growing pause."""
+"""Keeps one service running: starts it, checks its health, restarts it after a growing pause."""
 
 import asyncio
 import contextlib
@@ -16,30 +16,30 @@ from paceline.local.servers.server import last_line
 from paceline.local.supervisor.service import HEALTHY, Service, State
 
 FIRST_PAUSE_S: Final = 1.0
-GOOD_RUN_S: Final = 60.0  # after which a death counts as the first again
-_NEEDS_S: Final = 0.1
-_ASK_AT_START_S: Final = 0.3
-_ASK_S: Final = 3.0
-_PATIENCE: Final = 3  # answers in a row that say no before a service that was well counts as unhealthy
+GOOD_RUN_S: Final = 60.0  # after a run this long the pause starts again at `FIRST_PAUSE_S`
+_POLL_NEEDS_S: Final = 0.1
+_CHECK_AT_START_S: Final = 0.3
+_CHECK_S: Final = 3.0
+_MAX_FAILED_CHECKS: Final = 3  # in a row, before a service that was healthy counts as unhealthy
 
 
 def next_pause_s(pause_s: float, lived_s: float, longest_s: float) -> float:
-    """The pause before the next start, given the last one and how long the service lived."""
+    """The pause before the next start, given the last pause and how long the service ran."""
     if pause_s == 0 or lived_s >= GOOD_RUN_S:
         return FIRST_PAUSE_S
     return min(pause_s * 2, longest_s)
 
 
-async def _within(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, but not for longer."""
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most this long."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
 
 
 class Keeper:
-    """`report` is called after each change of `state`; `environment` is what all services get.
+    """`report` is called after each change of `state`; `environment` is common to all services.
 
-    Whoever runs it calls `look` at each SIGCHLD.
+    The supervisor calls `look` at each SIGCHLD.
     """
 
     def __init__(
@@ -58,20 +58,20 @@ class Keeper:
         self.restarts = 0
         self.pid: int | None = None
         self.since_us = time.time_ns() // 1000
-        self.ready = False  # once up or done, for ever
+        self.ready = False  # stays true once it was up or done
         self.log = log_dir / f"{service.name}.log"
         self._cwd = cwd
         self._environment = {**environment, **service.environment}
         self._longest_pause_s = longest_pause_s
         self._report = report
         self._patience_s = 5.0
-        self._settled = False  # whether this life of the process has been well once
-        self._bad_answers = 0
+        self._was_healthy = False  # whether this process has been healthy once
+        self._failed_checks = 0
         self._stop = asyncio.Event()
-        self._stirred = asyncio.Event()  # by a stop, or because some child has ended: look at ours
+        self._woken = asyncio.Event()  # by a stop, or because a child has ended: check ours
         self._ended = asyncio.Event()
 
-    def _become(self, state: State, reason: str = "") -> None:
+    def _set_state(self, state: State, reason: str = "") -> None:
         if (state, reason) == (self.state, self.reason):
             return
         self.state, self.reason = state, reason
@@ -83,23 +83,23 @@ class Keeper:
     async def run(self, needs: Sequence["Keeper"]) -> None:
         try:
             while not all(need.ready for need in needs) and not self._stop.is_set():
-                await _within(self._stop, _NEEDS_S)
+                await _wait(self._stop, _POLL_NEEDS_S)
             pause_s = 0.0
             while not self._stop.is_set():
-                begun = time.monotonic()
+                started = time.monotonic()
                 reason = await self._attempt()
                 if reason is None or self._stop.is_set():
                     break
-                pause_s = next_pause_s(pause_s, time.monotonic() - begun, self._longest_pause_s)
+                pause_s = next_pause_s(pause_s, time.monotonic() - started, self._longest_pause_s)
                 self.restarts += 1
-                self._become(State.RESTARTING, f"{reason} (again in {pause_s:.0f} s)")
-                await _within(self._stop, pause_s)
+                self._set_state(State.RESTARTING, f"{reason} (again in {pause_s:.0f} s)")
+                await _wait(self._stop, pause_s)
         finally:
             self._ended.set()
 
     async def _attempt(self) -> str | None:
-        """One life of the process. None: nothing more to do; else why it must be started again."""
-        self._become(State.STARTING)
+        """Run the process once. None: nothing more to do; else the reason to start it again."""
+        self._set_state(State.STARTING)
         try:
             child = await self._spawn()
         except (AppError, OSError) as error:
@@ -132,64 +132,64 @@ class Keeper:
             )
 
     async def _watch(self, child: "subprocess.Popen[bytes]") -> str | None:
-        begun, started_us = time.monotonic(), time.time_ns() // 1000
-        self._settled, self._bad_answers = False, 0
-        ask_at = math.inf if self.service.once else 0.0
+        started, started_us = time.monotonic(), time.time_ns() // 1000
+        self._was_healthy, self._failed_checks = False, 0
+        check_at = math.inf if self.service.once else 0.0
         while not self._stop.is_set():
-            self._stirred.clear()
+            self._woken.clear()
             if (code := child.poll()) is not None:
-                return self._obituary(code)
-            if time.monotonic() >= ask_at:
-                problem = await self._ask(started_us)
+                return self._exit_reason(code)
+            if time.monotonic() >= check_at:
+                problem = await self._check(started_us)
                 if child.poll() is None and not self._stop.is_set():
-                    await self._judge(problem)
-                if not self._settled and time.monotonic() - begun > self.service.start_timeout_s:
+                    await self._note_check(problem)
+                if not self._was_healthy and time.monotonic() - started > self.service.start_timeout_s:
                     return f"not ready after {self.service.start_timeout_s:.0f} s: {problem}"
-                ask_at = time.monotonic() + (_ASK_S if self._settled else _ASK_AT_START_S)
-            await _within(self._stirred, ask_at - time.monotonic())
+                check_at = time.monotonic() + (_CHECK_S if self._was_healthy else _CHECK_AT_START_S)
+            await _wait(self._woken, check_at - time.monotonic())
         return None
 
-    async def _judge(self, problem: str | None) -> None:
-        """Makes a state of an answer."""
-        self._bad_answers = self._bad_answers + 1 if problem else 0
+    async def _note_check(self, problem: str | None) -> None:
+        """Set the state from the result of a health check; `problem` is None if it succeeded."""
+        self._failed_checks = self._failed_checks + 1 if problem else 0
         if problem is None:
-            if not self._settled and self.service.server:
+            if not self._was_healthy and self.service.server:
                 await asyncio.to_thread(self.service.server.settle)
-            self._settled = True
-            self._become(State.UP)
-        elif self._settled and self._bad_answers >= _PATIENCE:
-            self._become(State.UNHEALTHY, problem)
+            self._was_healthy = True
+            self._set_state(State.UP)
+        elif self._was_healthy and self._failed_checks >= _MAX_FAILED_CHECKS:
+            self._set_state(State.UNHEALTHY, problem)
 
-    async def _ask(self, started_us: int) -> str | None:
+    async def _check(self, started_us: int) -> str | None:
         server, probe = self.service.server, self.service.probe
         if server:
             return None if await asyncio.to_thread(server.is_ready) else "does not answer"
         return await asyncio.to_thread(probe, started_us) if probe else None
 
-    def _obituary(self, code: int) -> str | None:
+    def _exit_reason(self, code: int) -> str | None:
         if self.service.once and code == 0:
-            self._become(State.DONE)
+            self._set_state(State.DONE)
             return None
-        how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
-        return f"ended ({how}): {last_line(self.log)}"
+        cause = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+        return f"ended ({cause}): {last_line(self.log)}"
 
     async def _end(self, child: "subprocess.Popen[bytes]") -> None:
-        """Leaves nothing of this life behind: not the process, not what it started."""
+        """End the process and all processes that it started."""
         members = process.family(child.pid)
-        how = self.service.server.stop_signal if self.service.server else signal.SIGTERM
-        await asyncio.to_thread(process.end, members, how, self._patience_s)
+        stop_signal = self.service.server.stop_signal if self.service.server else signal.SIGTERM
+        await asyncio.to_thread(process.end, members, stop_signal, self._patience_s)
         await asyncio.to_thread(child.wait, 5)
 
     def look(self) -> None:
-        """Some child of this process has ended: is it ours?"""
-        self._stirred.set()
+        """Check the process now: a child of the supervisor has ended."""
+        self._woken.set()
 
     async def stop(self, patience_s: float) -> None:
-        """Ends the service and its restarts; what has not gone after `patience_s` is killed."""
+        """End the service and its restarts; processes that remain after `patience_s` are killed."""
         self._patience_s = patience_s
         self._stop.set()
-        self._stirred.set()
+        self._woken.set()
         if self.pid is not None:
-            self._become(State.STOPPING)
+            self._set_state(State.STOPPING)
         await self._ended.wait()
-        self._become(State.STOPPED)
+        self._set_state(State.STOPPED)

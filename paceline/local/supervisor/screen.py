@@ -1,4 +1,4 @@
-"""What a person sees while the stack runs: lines for changes, a table when it stands."""
+"""Shows the running stack: a line for each change, a table once it is up."""
 
 import time
 from collections.abc import Iterable
@@ -28,41 +28,43 @@ _IN_BACKGROUND = "airflow"
 
 
 class Screen:
-    """Prints each change once, and the table when all but Airflow stand, which takes longest."""
+    """Prints each change once, and the table when all but Airflow are up, which takes longest."""
 
     def __init__(self, console: Console, hints: list[str]) -> None:
         self._console = console
         self._hints = hints
-        self._begun = time.monotonic()
-        self._shown_first = False
-        self._shown_all = False
+        self._started = time.monotonic()
+        self._table_shown = False
+        self._all_up_shown = False
 
     def changed(self, keeper: Keeper, all_keepers: list[Keeper]) -> None:
         if keeper.state in (State.STARTING, State.WAITING, State.STOPPING, State.STOPPED):
             return
-        self._line(keeper)
+        self._print_line(keeper)
         waited_for = [one for one in all_keepers if not one.service.name.startswith(_IN_BACKGROUND)]
-        if not self._shown_first and _stand(one for one in waited_for if one.service.name != "nightly"):
-            self._shown_first = True
-            self._shown_all = _stand(all_keepers)
-            self._table(all_keepers)
-        elif not self._shown_all and _stand(all_keepers):
-            self._shown_all = True
-            self._say(f"all of it is up after {time.monotonic() - self._begun:.0f} s")
+        if not self._table_shown and _all_healthy(one for one in waited_for if one.service.name != "nightly"):
+            self._table_shown = True
+            self._all_up_shown = _all_healthy(all_keepers)
+            self._print_table(all_keepers)
+        elif not self._all_up_shown and _all_healthy(all_keepers):
+            self._all_up_shown = True
+            self._print(f"all services are up after {time.monotonic() - self._started:.0f} s")
 
     def stopping(self) -> None:
-        self._say("stopping …")
+        self._print("stopping …")
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
 
-    def _line(self, keeper: Keeper) -> None:
+    def _print_line(self, keeper: Keeper) -> None:
         colour = _COLOUR.get(keeper.state, "white")
-        after = f"{time.monotonic() - self._begun:6.1f} s"
+        after = f"{time.monotonic() - self._started:6.1f} s"
         detail = keeper.reason or keeper.service.address
-        self._say(f"[dim]{after}[/]  {keeper.service.name:<18} [{colour}]{keeper.state}[/]  {escape(detail)}")
+        self._print(
+            f"[dim]{after}[/]  {keeper.service.name:<18} [{colour}]{keeper.state}[/]  {escape(detail)}"
+        )
 
-    def _table(self, keepers: list[Keeper]) -> None:
+    def _print_table(self, keepers: list[Keeper]) -> None:
         rows = [
             {"service": one.service.name, "address": one.service.address, "state": one.state}
             for one in keepers
@@ -71,9 +73,9 @@ class Screen:
         self._console.print()
         terminal.show_table(_COLUMNS, rows, hint="paceline status --wide", console=self._console)
         for hint in self._hints:
-            self._say(hint)
-        self._say("Ctrl-C stops everything.")
+            self._print(hint)
+        self._print("Ctrl-C stops everything.")
 
 
-def _stand(keepers: Iterable[Keeper]) -> bool:
+def _all_healthy(keepers: Iterable[Keeper]) -> bool:
     return all(keeper.state in HEALTHY for keeper in keepers)

@@ -1,4 +1,4 @@
-"""What the supervisor knows of a service before it runs."""
+"""The description of a service that the supervisor runs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ class State(StrEnum):
     WAITING = "waiting"  # for what it needs
     STARTING = "starting"
     UP = "up"
-    DONE = "done"  # a one-shot that has succeeded
-    UNHEALTHY = "unhealthy"  # runs, but its probe says no
+    DONE = "done"  # a one-shot service that has succeeded
+    UNHEALTHY = "unhealthy"  # runs, but its health check fails
     RESTARTING = "restarting"  # has ended; the next attempt follows after a pause
     STOPPING = "stopping"
     STOPPED = "stopped"
@@ -21,20 +21,20 @@ class State(StrEnum):
 
 HEALTHY: Final = frozenset({State.UP, State.DONE})
 
-# For what nobody waits for, and for the sandbox: where there is too much to do, orders, prices and answers go
+# For services that no request waits for, and for the sandbox: under high load, orders, prices and answers go
 # first.
 POLITELY: Final = ("nice", "-n", "5")
 
-# Given the wall-clock start of the process in µs: None when all is well, else what is not, in words.
+# Takes the wall-clock start of the process in µs; returns None if the service is healthy, else the problem.
 Probe = Callable[[int], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A process to keep running, or (`once`) to run to its end.
+    """A process to keep running, or with `once` to run to its end.
 
-    `stop_phase`: services of phase 0 are stopped first, side by side, then those of 1, then of 2.
-    `ports`: setting → port that must be free before it starts. `first`: it is on the way of an order.
+    `stop_phase`: services of phase 0 are stopped first, in parallel, then those of 1, then of 2.
+    `ports`: setting → port that must be free before it starts. `first`: it is on the order path.
     """
 
     name: str

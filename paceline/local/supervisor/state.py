@@ -1,4 +1,4 @@
-"""What the supervisor writes down for `paceline status`, and the lock that keeps two from one folder."""
+"""The supervisor's state file for `paceline status`, and the lock that allows one supervisor per folder."""
 
 import contextlib
 import fcntl
@@ -24,7 +24,7 @@ def path(var_dir: Path) -> Path:
 
 @contextlib.contextmanager
 def only_one(var_dir: Path) -> Iterator[None]:
-    """Holds the folder's lock; the kernel lets go of it when we die, however we die."""
+    """Hold the folder's lock; the kernel releases it when this process ends, even by a crash."""
     lock = var_dir / "run" / "up.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+") as file:
@@ -34,7 +34,7 @@ def only_one(var_dir: Path) -> Iterator[None]:
             file.seek(0)
             raise ConflictError(
                 f"A stack already runs on {var_dir} (PID {file.read().strip() or 'unknown'}): "
-                "look at it with `paceline status`, or set PACELINE_VAR_DIR and the ports to run a second one"
+                "see `paceline status`, or set PACELINE_VAR_DIR and the ports to run a second one"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
@@ -43,7 +43,7 @@ def only_one(var_dir: Path) -> Iterator[None]:
 
 
 def write(var_dir: Path, keepers: Sequence[Keeper]) -> None:
-    """Replaces the file in one step, so that a reader never sees half of it."""
+    """Replace the file in one step, so a reader never sees half of it."""
     target = path(var_dir)
     draft = target.with_suffix(".new")
     draft.write_text(json.dumps(describe(keepers)))
@@ -70,7 +70,7 @@ def describe(keepers: Sequence[Keeper]) -> dict[str, Any]:
 
 
 def read(var_dir: Path) -> dict[str, Any] | None:
-    """What the running supervisor wrote last; None when none runs."""
+    """The running supervisor's last state; None if none runs."""
     try:
         found: dict[str, Any] = json.loads(path(var_dir).read_text())
     except (FileNotFoundError, json.JSONDecodeError):

@@ -1,4 +1,4 @@
-"""Runs the services of a stack: in order, restarted when they die, all ended when we end."""
+"""Runs the services of a stack: starts them in order, restarts those that end, stops all at the end."""
 
 import asyncio
 import signal
@@ -12,13 +12,13 @@ from paceline.local.supervisor import state
 from paceline.local.supervisor.runner import Keeper
 from paceline.local.supervisor.service import Service
 
-# Seconds that each phase of stopping gets before the rest is killed; together below 20.
+# Seconds that each phase of stopping gets before remaining processes are killed; together below 20.
 PATIENCE_S: Final = (7.0, 5.0, 5.0)
 _WRITE_S: Final = 2.0
 
 
 class Supervisor:
-    """`changed` is called after every change of a service's state, with its keeper; `stopping` once."""
+    """`changed` gets the keeper of a service after each change of its state; `stopping` is called once."""
 
     def __init__(
         self,
@@ -46,25 +46,25 @@ class Supervisor:
                 cwd=cwd,
                 environment=marked,
                 longest_pause_s=longest_pause_s,
-                report=self._note,
+                report=self._note_change,
             )
             for service in services
         }
 
-    def _note(self, keeper: Keeper) -> None:
+    def _note_change(self, keeper: Keeper) -> None:
         state.write(self._var_dir, list(self.keepers.values()))
         self._changed(keeper)
 
     async def run(self) -> None:
-        """Returns when a signal (Ctrl-C, SIGTERM, SIGHUP) has ended it and nothing runs any more."""
+        """Return when a signal (Ctrl-C, SIGTERM, SIGHUP) has stopped it and no service runs any more."""
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="probe"))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGCHLD, self._look)
+        loop.add_signal_handler(signal.SIGCHLD, self._child_has_ended)
         leftovers.adopt_orphans()
         state.write(self._var_dir, list(self.keepers.values()))
-        tasks = [asyncio.create_task(self._keep(keeper)) for keeper in self.keepers.values()]
+        tasks = [asyncio.create_task(self._run_service(keeper)) for keeper in self.keepers.values()]
         housekeeping = asyncio.create_task(self._housekeeping())
         stopping = asyncio.create_task(self._stop.wait())
         all_done: asyncio.Future[list[None]] = asyncio.gather(*tasks)
@@ -80,19 +80,19 @@ class Supervisor:
             state.path(self._var_dir).unlink(missing_ok=True)
         await all_done
 
-    def _look(self) -> None:
-        """A child has ended: a service, or an orphan that we adopted."""
+    def _child_has_ended(self) -> None:
+        """A child has ended: a service, or an adopted orphan."""
         self._child_ended = True
         for keeper in self.keepers.values():
             keeper.look()
 
-    async def _keep(self, keeper: Keeper) -> None:
+    async def _run_service(self, keeper: Keeper) -> None:
         await keeper.run([self.keepers[name] for name in keeper.service.needs if name in self.keepers])
 
     async def _stop_all(self) -> None:
         for phase, patience_s in enumerate(PATIENCE_S):
-            mine = [keeper for keeper in self.keepers.values() if keeper.service.stop_phase == phase]
-            await asyncio.gather(*(keeper.stop(patience_s) for keeper in mine))
+            of_phase = [keeper for keeper in self.keepers.values() if keeper.service.stop_phase == phase]
+            await asyncio.gather(*(keeper.stop(patience_s) for keeper in of_phase))
 
     async def _housekeeping(self) -> None:
         while True:

@@ -45,5 +45,5 @@ def test_a_cache_that_java_refuses_only_costs_time(
 def test_why_there_is_no_cache_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka, "cache", lambda: tmp_path / "new.aot")
     monkeypatch.setattr(LocalKafka, "command", lambda _: ["sh", "-c", "echo no memory for a heap; exit 1"])
-    assert kafka_cache.install() == "kafka did not start: no memory for a heap"
+    assert kafka_cache.install() == "kafka does not start: no memory for a heap"
     assert list(tmp_path.iterdir()) == []

@@ -110,7 +110,7 @@ def test_all_three_go_on_after_a_crash(ports: list[int], server_folder: Path) ->
 def test_another_password_is_explained(ports: list[int], server_folder: Path) -> None:
     folder = server_folder
     server.stop(server.start(LocalPostgres(folder / "pg", ports[0], password="first", durable=False)))
-    with pytest.raises(server.ServerFailed, match=r"made with another password.*secrets\.env"):
+    with pytest.raises(server.ServerFailed, match=r"has another password.*secrets\.env"):
         server.start(LocalPostgres(folder / "pg", ports[0], password="second", durable=False))
 
 

@@ -133,7 +133,7 @@ def test_a_build_that_fails_leaves_only_its_words(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(compiled, "COMPILER_LOCK", lock)
     said = engine_build.install()
     assert said.startswith("plain Python")
-    assert "the compiler could not be fetched: " in said
+    assert "the compiler cannot be downloaded: " in said
     assert "no requirement at all" in (tmp_path / "builds" / ".failed.log").read_text(encoding="utf-8")
     assert [path.name for path in (tmp_path / "builds").iterdir()] == [".failed.log"]
 

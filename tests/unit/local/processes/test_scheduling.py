@@ -81,7 +81,7 @@ def test_the_stack_puts_the_path_of_an_order_first_and_the_feed_not(settings: Se
 @pytest.mark.parametrize(
     ("allowed", "realtime", "said"),
     [
-        (True, "auto", "goes before everything else"),
+        (True, "auto", "has real-time priority"),
         (False, "auto", "CAP_SYS_NICE"),
         (True, "off", "PACELINE_REALTIME is `off`"),
     ],

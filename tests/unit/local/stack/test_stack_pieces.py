@@ -82,13 +82,13 @@ def test_a_log_that_has_grown_is_moved_aside_while_its_writer_goes_on(tmp_path: 
     [
         ("first\nlast\n\n", "last"),
         ("what is wrong\n╰────────╯\n", "what is wrong"),
-        ("", "it said nothing"),
+        ("", "its log is empty"),
     ],
 )
 def test_the_last_line_that_tells_something(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "x.log").write_text(text)
     assert last_line(tmp_path / "x.log") == said
-    assert last_line(tmp_path / "absent.log") == "it said nothing"
+    assert last_line(tmp_path / "absent.log") == "its log is empty"
 
 
 def test_a_taken_port_is_explained() -> None:
@@ -163,7 +163,7 @@ def test_programs_that_postgres_may_not_reach_are_copied_once(
 
     shutil.rmtree(copy.parent)
     copy.parent.symlink_to(tmp_path / "wheel")
-    with pytest.raises(ServerFailed, match="belongs to somebody else"):
+    with pytest.raises(ServerFailed, match="belongs to another user"):
         postgres.reachable_copy(tmp_path / "wheel" / "server", "1.0")
 
 
