@@ -1,1 +1,1 @@
-"""Where ports meet the world: one folder a technology, venues side by side."""
+"""Implementations of the ports: one folder per technology or outside service."""

@@ -1,8 +1,8 @@
-"""A shard's log in files: stretches of JSON lines, compressed, and a manifest that chains their hashes.
+"""A shard's log in files: stretches of compressed JSON lines, and a manifest that chains their hashes.
 
-`manifest.json` names the stretches in their order. A stretch's `sha256` is that of its lines before they were
-compressed; its `chain` is the SHA-256 over the chain before it and all that the manifest says of it. So
-nothing can be changed, left out or put in without the last chain changing.
+`manifest.json` lists the stretches in order. A stretch's `sha256` is that of its uncompressed lines; its
+`chain` is the SHA-256 of the previous chain and all that the manifest holds of the stretch. Any change,
+omission or insertion therefore changes the last chain.
 """
 
 import gzip
@@ -24,7 +24,8 @@ _VERSION: Final = 1
 
 
 class Stretch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Positions and Kafka offsets are those of its first and its last message or record, both included."""
+    """Positions are those of its first and last message, offsets of its first and last Kafka record; both
+    ends are included."""
 
     file: str
     first_position: int
@@ -50,7 +51,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StretchWriter:
-    """Writes one stretch under another name, until `close` makes it whole."""
+    """Writes one stretch under a temporary name; `close` gives it its final name."""
 
     def __init__(self, folder: Path, position: int, offset: int) -> None:
         self._folder = folder
@@ -60,7 +61,7 @@ class StretchWriter:
         self._hash = sha256()
         self._part = folder / "stretch.part"
         self._raw: IO[bytes] = self._part.open("wb")
-        # Without a time in its head the same lines give the same file.
+        # Without a time in the header, equal lines give equal files.
         self._out = gzip.GzipFile("", "wb", fileobj=self._raw, mtime=0)
 
     @property
@@ -68,7 +69,7 @@ class StretchWriter:
         return self._next_position - self._first[0]
 
     def add(self, offset: int, lines: Iterable[bytes]) -> None:
-        """The lines of the record at `offset`."""
+        """Write the lines of the record at `offset`."""
         for line in lines:
             self._hash.update(line + b"\n")
             self._out.write(line + b"\n")
@@ -76,12 +77,13 @@ class StretchWriter:
         self._last_offset = offset
 
     def abandon(self) -> None:
-        """Let go of what is not whole."""
+        """Delete the unfinished file."""
         self._out.close()
         self._raw.close()
         self._part.unlink()
 
     def close(self) -> Stretch:
+        """Finish the file, flushed to disk."""
         self._out.close()
         self._raw.flush()
         os.fsync(self._raw.fileno())
@@ -106,7 +108,7 @@ class LogArchive:
         self.folder = folder
 
     def manifest(self) -> Manifest | None:
-        """What is archived, `None` if nothing is; `InvariantViolation` where the chain does not hold."""
+        """The manifest, `None` if nothing is archived; `InvariantViolation` if its chain is broken."""
         try:
             text = (self.folder / MANIFEST).read_bytes()
         except FileNotFoundError:
@@ -114,11 +116,9 @@ class LogArchive:
         try:
             manifest = msgspec.json.decode(text, type=Manifest)
         except msgspec.MsgspecError as error:
-            raise InvariantViolation(f"{self.folder / MANIFEST} is no manifest: {error}") from error
+            raise InvariantViolation(f"{self.folder / MANIFEST} is not a manifest: {error}") from error
         if manifest.version != _VERSION:
-            raise PermanentError(
-                f"{self.folder / MANIFEST} is of version {manifest.version}, not {_VERSION}."
-            )
+            raise PermanentError(f"{self.folder / MANIFEST} has version {manifest.version}, not {_VERSION}.")
         _check_chain(manifest, self.folder)
         return manifest
 
@@ -127,7 +127,7 @@ class LogArchive:
         return StretchWriter(self.folder, position, offset)
 
     def add(self, manifest: Manifest, stretch: Stretch) -> Manifest:
-        """Put a whole stretch into the manifest, which is replaced at one stroke."""
+        """Add a finished stretch to the manifest; the file is replaced in one step."""
         before = manifest.stretches[-1].chain if manifest.stretches else ""
         chained = replace(stretch, chain=_chain(before, stretch))
         longer = replace(manifest, stretches=[*manifest.stretches, chained])
@@ -140,12 +140,12 @@ class LogArchive:
         return longer
 
     def lines(self, manifest: Manifest) -> Iterator[bytes]:
-        """All archived lines, without their ends; `InvariantViolation` at the end of a file that differs."""
+        """All archived lines, without line ends; `InvariantViolation` at the end of a file that differs."""
         for stretch in manifest.stretches:
             yield from self._lines_of(stretch)
 
     def verify(self, manifest: Manifest) -> None:
-        """`InvariantViolation` where the files are not what the manifest says."""
+        """`InvariantViolation` if the files differ from the manifest."""
         deque(self.lines(manifest), maxlen=0)  # reading to the end checks them
 
     def _lines_of(self, stretch: Stretch) -> Iterator[bytes]:
@@ -159,11 +159,11 @@ class LogArchive:
         except (OSError, EOFError) as error:
             raise InvariantViolation(f"{path} cannot be read to its end: {error}") from error
         if found.hexdigest() != stretch.sha256 or count != stretch.last_position - stretch.first_position + 1:
-            raise InvariantViolation(f"{path} is not what was archived: its SHA-256 is {found.hexdigest()}.")
+            raise InvariantViolation(f"{path} is not the archived file: its SHA-256 is {found.hexdigest()}.")
 
 
 def _chain(before: str, stretch: Stretch) -> str:
-    told = (
+    fields = (
         stretch.file,
         stretch.first_position,
         stretch.last_position,
@@ -171,13 +171,17 @@ def _chain(before: str, stretch: Stretch) -> str:
         stretch.last_offset,
         stretch.sha256,
     )
-    return sha256(" ".join(map(str, (before, *told))).encode()).hexdigest()
+    return sha256(" ".join(map(str, (before, *fields))).encode()).hexdigest()
 
 
 def _check_chain(manifest: Manifest, folder: Path) -> None:
     before, position, offset = "", 0, 0
     for stretch in manifest.stretches:
-        whole = stretch.first_position == position and stretch.first_offset == offset
-        if not whole or stretch.chain != _chain(before, stretch) or Path(stretch.file).name != stretch.file:
-            raise InvariantViolation(f"The manifest in {folder} does not hold at {stretch.file}.")
+        continues = stretch.first_position == position and stretch.first_offset == offset
+        if (
+            not continues
+            or stretch.chain != _chain(before, stretch)
+            or Path(stretch.file).name != stretch.file
+        ):
+            raise InvariantViolation(f"The manifest in {folder} is broken at {stretch.file}.")
         before, position, offset = stretch.chain, stretch.last_position + 1, stretch.last_offset + 1

@@ -1,7 +1,7 @@
 """The cold store: published tables as Parquet, `<table>/month=YYYY-MM/data.parquet`.
 
 Money stays exact: `numeric(38, 8)` becomes `decimal128(38, 8)`. DuckDB writes from a stream, so memory
-does not grow with the month.
+use does not grow with the month.
 """
 
 import os
@@ -36,10 +36,10 @@ class ParquetStore:
         self._folder = folder
 
     def export(self, table: str, month: str, where: str, parameters: Mapping[str, Any]) -> int:
-        """The new file takes the old one's place at once, or not at all."""
-        goal = self._folder / table / f"month={month}" / "data.parquet"
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        attempt = goal.with_name(f".{goal.name}.{os.getpid()}")
+        """Replace the file of the month in one step, or not at all; returns the number of rows."""
+        target = self._folder / table / f"month={month}" / "data.parquet"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
         query = sql.SQL("select * from {} where ").format(sql.Identifier("marts", table)) + sql.SQL(where)
         try:
             with (
@@ -47,10 +47,10 @@ class ParquetStore:
                 connection.cursor("cold", row_factory=psycopg.rows.tuple_row) as cursor,
             ):
                 cursor.execute(query, parameters)
-                rows = _write(cursor, attempt)
-            attempt.replace(goal)
+                rows = _write(cursor, draft)
+            draft.replace(target)
         finally:
-            attempt.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
         return rows
 
 

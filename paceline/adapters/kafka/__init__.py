@@ -1,1 +1,1 @@
-"""Kafka: the topics, the log's readers and its writer."""
+"""Kafka: the topics of the log, its readers and its writers."""

@@ -1,4 +1,4 @@
-"""The log for requests: each instruction a record of its own, handed over to librdkafka's own thread."""
+"""Writes the instructions of requests to the log: one record each, sent by librdkafka's own thread."""
 
 import asyncio
 import logging
@@ -20,10 +20,10 @@ from paceline.messages.log_form import encode_messages
 _log = logging.getLogger("paceline.instruction_log")
 
 _DELIVERED_WITHIN_MS: Final = 40_000
-_MOST_UNDER_WAY: Final = 10_000
-_SERVED_EVERY_S: Final = 0.5
+_MAX_UNDER_WAY: Final = 10_000
+_POLL_EVERY_S: Final = 0.5
 _STATISTICS_EVERY_MS: Final = 200
-_LOOK_EVERY_S: Final = 0.02
+_PROBE_POLL_S: Final = 0.02
 
 
 class _Idempotence(Struct):
@@ -31,7 +31,8 @@ class _Idempotence(Struct):
 
 
 class _Statistics(Struct):
-    """Of what librdkafka tells of itself, whether it has the number that makes repeating harmless."""
+    """The field of librdkafka's statistics that shows whether it has its producer id (needed for
+    idempotence)."""
 
     eos: _Idempotence
 
@@ -40,103 +41,105 @@ _statistics = msgspec.json.Decoder(_Statistics)
 
 
 class KafkaInstructionLog:
-    """Connects when first used. What befalls the connection makes it ask Kafka again before it takes more."""
+    """Connects when first used. After an error it asks Kafka again before it takes more instructions."""
 
     def __init__(self, brokers: str, timeout_ms: int = 2_000, client_id: str = "paceline-api") -> None:
         self._brokers = brokers
         self._client_id = client_id
         self._timeout_s = timeout_ms / 1000
         self._producer: Producer | None = None
-        self._numbered = False  # before that it keeps what it is given, for half a second as a rule
+        self._has_producer_id = (
+            False  # has a producer id; before, it holds records back, usually for half a second
+        )
         self._connection = Connection(_log, brokers, reached=False)
         self._probe: asyncio.Task[None] | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
 
     def append(self, message: User | Admin, shard: int) -> None:
         value = encode_messages([message])
         if self._producer is not None:
-            self._producer.poll(0)  # tells of a connection lost since
+            self._producer.poll(0)  # reports a connection lost since
         if not self._connection.reached:
             wait_for(self._reach())
         assert self._producer is not None
         try:
             self._producer.produce(ENGINE_IN, value=value, partition=shard)
         except (BufferError, KafkaException) as error:
-            raise TransientError("The instruction log takes nothing at the moment.") from error
+            raise TransientError("The instruction log does not take instructions now.") from error
 
     def ping(self) -> None:
         wait_for(self._reach())
 
     def close(self) -> None:
-        """Deliver what is under way, within the time that reaching Kafka may take."""
+        """Deliver what is under way, for at most twice the timeout."""
         wait_for(self._close())
 
     async def _reach(self) -> None:
-        """Return once Kafka has answered for the topic; else `TransientError`. One question serves all."""
+        """Return once Kafka has answered for the topic; else `TransientError`. Callers share one request."""
         if self._probe is None or self._probe.done():
-            self._probe = asyncio.create_task(self._ask())
+            self._probe = asyncio.create_task(self._probe_topic())
         await asyncio.shield(self._probe)
 
-    async def _ask(self) -> None:
-        producer = self._producer = self._producer or self._made()
-        if self._serving is None:
-            self._serving = asyncio.create_task(self._serve())
+    async def _probe_topic(self) -> None:
+        producer = self._producer = self._producer or self._make_producer()
+        if self._polling is None:
+            self._polling = asyncio.create_task(self._poll_regularly())
         try:
-            told = await asyncio.to_thread(producer.list_topics, ENGINE_IN, self._timeout_s)
+            metadata = await asyncio.to_thread(producer.list_topics, ENGINE_IN, self._timeout_s)
         except KafkaException as error:
             raise TransientError("The instruction log cannot be reached.") from error
-        if told.topics[ENGINE_IN].error is not None:
-            raise TransientError(f"The instruction log does not work: {told.topics[ENGINE_IN].error}.")
+        if metadata.topics[ENGINE_IN].error is not None:
+            raise TransientError(f"The instruction log does not work: {metadata.topics[ENGINE_IN].error}.")
         end_s = time.monotonic() + self._timeout_s
-        # Polled until there is no more: what it had to tell before it answered says nothing of now.
-        while producer.poll(0) or not self._numbered:
+        # Poll until no event is left: those from before the answer say nothing about now.
+        while producer.poll(0) or not self._has_producer_id:
             if self._producer is not producer or time.monotonic() > end_s:
                 raise TransientError("The instruction log does not take our producer yet.")
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_PROBE_POLL_S)
         self._connection.reached = self._producer is producer
 
-    async def _serve(self) -> None:
-        """What librdkafka has to tell waits until it is asked for; without requests nobody else would."""
+    async def _poll_regularly(self) -> None:
+        """librdkafka runs its callbacks only when polled; without requests only this task polls."""
         while True:
-            await asyncio.sleep(_SERVED_EVERY_S)
+            await asyncio.sleep(_POLL_EVERY_S)
             if self._producer is not None:
                 self._producer.poll(0)
 
     async def _close(self) -> None:
-        if self._serving is not None:
-            self._serving.cancel()
-            self._serving = None
+        if self._polling is not None:
+            self._polling.cancel()
+            self._polling = None
         if self._producer is not None:
             await asyncio.to_thread(self._producer.flush, 2 * self._timeout_s)
             self._producer, self._connection.reached = None, False
 
-    def _made(self) -> Producer:
-        self._numbered = False
+    def _make_producer(self) -> Producer:
+        self._has_producer_id = False
         return Producer(
             {
                 **self._connection.settings(self._brokers, self._client_id),
-                # Neither lost nor doubled by a repeated request; acknowledged by all replicas.
+                # A repeated request neither loses nor doubles a record; all replicas acknowledge it.
                 "enable.idempotence": True,
                 "linger.ms": 0,
                 "message.max.bytes": MAX_RECORD_BYTES,
                 "message.timeout.ms": _DELIVERED_WITHIN_MS,
-                "queue.buffering.max.messages": _MOST_UNDER_WAY,
+                "queue.buffering.max.messages": _MAX_UNDER_WAY,
                 "delivery.report.only.error": True,
-                "on_delivery": self._undelivered,
-                "error_cb": self._lost,
+                "on_delivery": self._on_undelivered,
+                "error_cb": self._on_error,
                 "statistics.interval.ms": _STATISTICS_EVERY_MS,
-                "stats_cb": self._told,
+                "stats_cb": self._on_statistics,
             }
         )
 
-    def _undelivered(self, error: KafkaError | None, _: Message) -> None:
-        # Whoever waits for the answer hears that there is none; nobody else can be told.
-        _log.error("an instruction did not reach the log: %s", error)
+    def _on_undelivered(self, error: KafkaError | None, _: Message) -> None:
+        # The request that waits for the answer times out; here the error can only be logged.
+        _log.error("an instruction has not reached the log: %s", error)
 
-    def _told(self, statistics: str) -> None:
-        self._numbered = _statistics.decode(statistics).eos.idemp_state == "Assigned"
+    def _on_statistics(self, statistics: str) -> None:
+        self._has_producer_id = _statistics.decode(statistics).eos.idemp_state == "Assigned"
 
-    def _lost(self, error: KafkaError) -> None:
+    def _on_error(self, error: KafkaError) -> None:
         self._connection.lost(error)
         if error.fatal():
             self._producer = None

@@ -1,4 +1,4 @@
-"""What our clients on librdkafka have in common: how they connect, and that they say once who is away."""
+"""The common part of our librdkafka clients: how they connect, and one log line when a connection is lost."""
 
 import logging
 from typing import Any
@@ -7,10 +7,10 @@ from confluent_kafka import KafkaError
 
 
 class Connection:
-    """Whether Kafka is within reach. librdkafka tells that it was lost; its user tells when it is back."""
+    """Whether Kafka can be reached. librdkafka reports a lost connection; the client sets `reached` again."""
 
     def __init__(self, log: logging.Logger, name: str, *, reached: bool) -> None:
-        """Without `reached` nothing is said before it was `reached` for the first time."""
+        """Without `reached` no loss is logged until `reached` is set for the first time."""
         self._log = log
         self._name = name
         self.reached = reached
@@ -22,12 +22,12 @@ class Connection:
             "socket.nagle.disable": True,
             "reconnect.backoff.max.ms": 1_000,
             "error_cb": self.lost,
-            "log_level": 2,  # what it would say of a lost connection, `lost` says
+            "log_level": 2,  # `lost` logs lost connections instead
             "logger": logging.getLogger("librdkafka"),
         }
 
     def lost(self, error: KafkaError) -> None:
-        """Said once: librdkafka tries again for as long as it takes, several times a second."""
+        """Log the loss once: librdkafka keeps trying, several times a second."""
         if self.reached:
             self._log.warning("lost %s: %s", self._name, error.str())
         self.reached = False

@@ -1,4 +1,4 @@
-"""Deleting the beginning of a shard's log from Kafka."""
+"""Deletes the beginning of a shard's log from Kafka."""
 
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
@@ -7,7 +7,7 @@ from paceline.adapters.kafka.topics import ENGINE_IN
 
 
 async def cut_before(brokers: str, shard: int, offset: int) -> int:
-    """Delete the records of `engine.in` before `offset`; returns where the log begins now."""
+    """Delete the records of `engine.in` before `offset`; returns the new first offset."""
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await admin.start()
     try:

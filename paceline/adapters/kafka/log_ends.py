@@ -1,4 +1,4 @@
-"""Where the logs end."""
+"""Reads the end offsets of the logs."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class KafkaLogEnds:
             return asyncio.run(self._ends())
         except (KafkaError, OSError) as error:
             raise TransientError(
-                f"Kafka at {self._brokers} does not tell where the log ends: {error}"
+                f"Kafka at {self._brokers} does not return the end of the log: {error}"
             ) from error
 
     async def _ends(self) -> dict[int, int]:
@@ -35,7 +35,7 @@ class KafkaLogEnds:
 
 
 class LogEndReader:
-    """The ends of both logs, over a connection that is kept; made anew after an error."""
+    """Reads the ends of both logs over one connection, which is made again after an error."""
 
     def __init__(self, brokers: str, shards: int) -> None:
         self._brokers = brokers
@@ -43,7 +43,7 @@ class LogEndReader:
         self._consumer: AIOKafkaConsumer | None = None
 
     async def ends(self) -> dict[str, dict[int, int]]:
-        """By topic and shard the offset after the last record; raises what aiokafka raises."""
+        """The offset after the last record, by topic and shard; raises what aiokafka raises."""
         try:
             if self._consumer is None:
                 self._consumer = AIOKafkaConsumer(

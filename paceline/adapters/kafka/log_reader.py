@@ -1,10 +1,10 @@
-"""Reading the log from positions that we own.
+"""Reads the log from offsets that the services store themselves.
 
-Each reader has a consumer group only to share the shards between processes. Nothing is ever committed
-to Kafka: a shard tells the offset it wants, and gets the records from there on without a gap.
+Each reader has a consumer group only to share the shards between processes. No offset is committed to Kafka:
+a shard seeks the offset it needs, and gets the records from there without a gap.
 
-librdkafka fetches on threads of its own. What it has is taken at once; where it has nothing, a thread of
-ours waits for it, so that the event loop does not.
+librdkafka fetches on its own threads. Fetched records are taken at once; if there are none, a thread of ours
+waits for them, so the event loop does not.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _log = logging.getLogger("paceline.log_reader")
 
 
 class Record(Protocol):
-    """A record of the log, as far as readers look at it."""
+    """The part of a log record that readers use."""
 
     offset: int
     value: bytes
@@ -35,21 +35,21 @@ class _Read(Struct, gc=False):
     value: bytes
 
 
-# A shard may be busy for as long (replay, Postgres away) before Kafka gives it to another process.
-_LONGEST_BUSY_MS: Final = 600_000
-_ANSWERS_WITHIN_S: Final = 10.0
-_FETCHED_AHEAD_KIB: Final = 32 << 10
+# A shard may be busy this long (replay, Postgres unavailable) before Kafka gives it to another process.
+_MAX_BUSY_MS: Final = 600_000
+_ANSWER_TIMEOUT_S: Final = 10.0
+_PREFETCH_KIB: Final = 32 << 10
 
 
 class LogBounds(Struct, frozen=True):
-    """Offsets of a partition: the first record kept, and the one after the last."""
+    """Offsets of a partition: of the first record kept, and after the last record."""
 
     begin: int
     end: int
 
 
 class LogReader:
-    """Batches of one topic's records, of the shards that the group gave to this process."""
+    """Reads one topic in batches: the shards that the group assigned to this process."""
 
     def __init__(
         self,
@@ -63,8 +63,8 @@ class LogReader:
     ) -> None:
         """Kafka answers when it has `min_bytes`, or after `max_wait_ms` with what there is.
 
-        A `worker` that comes back under its name within the session timeout has its shards at once, and
-        keeps them for as long when it stops; without a name they go to others when it stops.
+        A `worker` keeps its shards for the session timeout after it stops, and gets them back at once if it
+        restarts within it. Without a name the shards go to other workers when it stops.
         """
         self._topic = topic
         self._connection = Connection(_log, f"{topic}, {brokers}", reached=True)
@@ -77,9 +77,9 @@ class LogReader:
             "check.crcs": True,
             "session.timeout.ms": 6000,
             "heartbeat.interval.ms": 1500,
-            "max.poll.interval.ms": _LONGEST_BUSY_MS,
+            "max.poll.interval.ms": _MAX_BUSY_MS,
             "max.partition.fetch.bytes": 4 << 20,
-            "queued.max.messages.kbytes": _FETCHED_AHEAD_KIB,
+            "queued.max.messages.kbytes": _PREFETCH_KIB,
             "fetch.queue.backoff.ms": 10,
             "fetch.wait.max.ms": max_wait_ms,
             "fetch.min.bytes": min_bytes,
@@ -89,19 +89,19 @@ class LogReader:
         self._consumer: Consumer | None = None
         self._partitions = 0
         self._assigned: list[int] = []
-        self._changed = False
-        self._between = False  # the group shares the shards anew: what is read now may be another's
-        self._wanted: dict[int, int] = {}
-        self._sought = False
-        self._waiting: asyncio.Future[Message | None] | None = None
+        self._assignment_changed = False
+        self._rebalancing = False  # during a rebalance: a record read now may be of another worker's shard
+        self._next_offsets: dict[int, int] = {}
+        self._seek_pending = False
+        self._pending_poll: asyncio.Future[Message | None] | None = None
 
     async def start(self) -> None:
         self._consumer = Consumer(self._settings)
-        known = await self._on_thread(self._consumer.list_topics, self._topic, _ANSWERS_WITHIN_S)
+        known = await self._on_thread(self._consumer.list_topics, self._topic, _ANSWER_TIMEOUT_S)
         topic = known.topics[self._topic]
         self._partitions = 0 if topic.error is not None else len(topic.partitions)
         self._consumer.subscribe(
-            [self._topic], on_assign=self._given, on_revoke=self._taken, on_lost=self._taken
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
 
     async def stop(self) -> None:
@@ -115,8 +115,8 @@ class LogReader:
         return self._partitions
 
     def assignment_changed(self) -> bool:
-        """True once after each rebalance; every shard must be sought again then."""
-        changed, self._changed = self._changed, False
+        """True once after each rebalance; then `seek` must be called for every shard."""
+        changed, self._assignment_changed = self._assignment_changed, False
         return changed
 
     def assigned(self) -> list[int]:
@@ -125,83 +125,86 @@ class LogReader:
     async def bounds(self, shard: int) -> LogBounds:
         partition = TopicPartition(self._topic, shard)
         ask = self._running().get_watermark_offsets
-        begin, end = await self._on_thread(ask, partition, _ANSWERS_WITHIN_S)
+        begin, end = await self._on_thread(ask, partition, _ANSWER_TIMEOUT_S)
         return LogBounds(begin, end)
 
     def seek(self, shard: int, offset: int) -> None:
-        self._wanted[shard] = offset
-        self._sought = True
+        self._next_offsets[shard] = offset
+        self._seek_pending = True
 
     def lag(self, shard: int) -> int | None:
-        """Records of a shard that are on the log and were not handed out yet; None before the first."""
-        wanted = self._wanted.get(shard)
+        """Records of a shard on the log that `read` has not returned yet; None before the first `seek`."""
+        wanted = self._next_offsets.get(shard)
         if wanted is None or self._consumer is None:
             return None
         _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, shard), cached=True)
         return None if end < 0 else max(0, end - wanted)
 
     async def read(self, timeout_ms: int, max_records: int) -> dict[int, list[Record]]:
-        """The next records of the shards that were sought, in order; nothing when shards came or went.
+        """The next records of the shards with a `seek`, in order; none if the assignment has changed.
 
-        `InvariantViolation` where the log does not go on as it must.
+        `InvariantViolation` if the log has a gap.
         """
         consumer = self._running()
-        if self._sought and not self._between:
-            self._sought = False
+        if self._seek_pending and not self._rebalancing:
+            self._seek_pending = False
             consumer.assign(
-                [TopicPartition(self._topic, shard, self._wanted[shard])
-                 for shard in self._assigned if shard in self._wanted]
+                [TopicPartition(self._topic, shard, self._next_offsets[shard])
+                 for shard in self._assigned if shard in self._next_offsets]
             )  # fmt: skip
-        first = consumer.poll(0) or await self._next(consumer, timeout_ms / 1000)
+        first = consumer.poll(0) or await self._await_message(consumer, timeout_ms / 1000)
         found: dict[int, list[Record]] = {}
         for message in [] if first is None else [first, *consumer.consume(max_records - 1, 0)]:
             if (error := message.error()) is not None:
-                self._told(error)
+                self._on_error(error)
             else:
                 record = _Read(cast(int, message.offset()), cast(bytes, message.value()))
                 found.setdefault(cast(int, message.partition()), []).append(record)
                 self._connection.reached = True
-        if self._between or self._changed or self._sought:
+        if self._rebalancing or self._assignment_changed or self._seek_pending:
             return {}
         for shard, records in found.items():
             self._check(shard, records)
         return found
 
-    async def _next(self, consumer: Consumer, timeout_s: float) -> Message | None:
-        """One message, waited for on the thread. Whoever is cancelled here loses none of the log: the next
-        reader takes what comes."""
-        if self._waiting is None:
-            self._waiting = asyncio.get_running_loop().run_in_executor(self._thread, consumer.poll, timeout_s)
-        message = await asyncio.shield(self._waiting)
-        self._waiting = None
+    async def _await_message(self, consumer: Consumer, timeout_s: float) -> Message | None:
+        """Wait for one message on the thread. If this is cancelled, the next call takes the message."""
+        if self._pending_poll is None:
+            self._pending_poll = asyncio.get_running_loop().run_in_executor(
+                self._thread, consumer.poll, timeout_s
+            )
+        message = await asyncio.shield(self._pending_poll)
+        self._pending_poll = None
         return message
 
     def _check(self, shard: int, records: list[Record]) -> None:
-        wanted = self._wanted[shard]
+        wanted = self._next_offsets[shard]
         for record in records:
             if record.offset != wanted:
                 raise InvariantViolation(
-                    f"The log {self._topic}, shard {shard}, is not whole: after offset {wanted - 1} "
-                    f"came {record.offset}."
+                    f"The log {self._topic}, shard {shard}, has a gap: offset {record.offset} follows "
+                    f"{wanted - 1}."
                 )
             wanted += 1
-        self._wanted[shard] = wanted
+        self._next_offsets[shard] = wanted
 
-    def _given(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """The group gave these shards. Nothing is fetched before somebody has said from where on."""
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group has assigned these shards. They are not fetched before `seek`."""
         consumer.assign([])
         self._assigned = sorted(one.partition for one in partitions)
-        self._wanted = {shard: self._wanted[shard] for shard in self._assigned if shard in self._wanted}
-        self._between, self._changed = False, True
+        self._next_offsets = {
+            shard: self._next_offsets[shard] for shard in self._assigned if shard in self._next_offsets
+        }
+        self._rebalancing, self._assignment_changed = False, True
 
-    def _taken(self, consumer: Consumer, _: list[TopicPartition]) -> None:
-        """The group shares the shards anew. They are ours until it has told who has them then."""
+    def _on_revoke(self, consumer: Consumer, _: list[TopicPartition]) -> None:
+        """A rebalance begins. The shards stay ours until `_on_assign` gives the new assignment."""
         consumer.unassign()
-        self._between = True
+        self._rebalancing = True
 
-    def _told(self, error: KafkaError) -> None:
+    def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise InvariantViolation(f"The log {self._topic} does not go on where it was left: {error.str()}")
+            raise InvariantViolation(f"The log {self._topic} does not hold the next offset: {error.str()}")
         if error.fatal():
             raise KafkaException(error)
         _log.warning("%s: %s", self._topic, error.str())

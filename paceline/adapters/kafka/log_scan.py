@@ -1,4 +1,4 @@
-"""Looking at a partition without a group: its end, its last effects, all of it."""
+"""Reads a partition without a consumer group: its bounds, its last effects, or all of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from paceline.adapters.kafka.log_reader import LogBounds, Record
 from paceline.adapters.kafka.topics import ENGINE_OUT
 from paceline.messages.log_form import decode_effects
 
-# Two owners of a shard may have interleaved for a moment: the last record need not be the furthest.
+# Two owners of a shard may have written at the same time: the last record may not have the highest position.
 _TAIL_RECORDS: Final = 64
 
 
@@ -27,7 +27,7 @@ class Scan:
         return LogBounds(begin[self._partition], end[self._partition])
 
     async def records(self, begin: int, end: int) -> AsyncIterator[Record]:
-        """The records with offsets `[begin, end)`, which must be there."""
+        """The records with offsets `[begin, end)`, which must exist."""
         offset = begin
         self._consumer.seek(self._partition, begin)
         while offset < end:
@@ -57,7 +57,7 @@ async def scan(brokers: str, topic: str, shard: int) -> AsyncIterator[Scan]:
 
 
 async def last_position_out(brokers: str, shard: int) -> int:
-    """The highest position whose effect `engine.out` holds already; -1 when it holds none."""
+    """The highest position with an effect on `engine.out`; -1 if there is none."""
     async with scan(brokers, ENGINE_OUT, shard) as log:
         bounds = await log.bounds()
         last = -1

@@ -1,4 +1,4 @@
-"""Producers that neither lose nor double: idempotent, acknowledged by all replicas."""
+"""Producers that neither lose nor double records: idempotent, acknowledged by all replicas."""
 
 import asyncio
 from collections import deque
@@ -11,7 +11,7 @@ from paceline.adapters.kafka.topics import ENGINE_IN, MAX_RECORD_BYTES
 from paceline.messages.inbound import Inbound
 from paceline.messages.log_form import encode_messages
 
-# A partition has one request under way; what is sent meanwhile goes together in the next, up to this. With
+# A partition has one request under way; records sent meanwhile go together in the next, up to this size. With
 # aiokafka's 16 KiB a busy engine waited for Kafka's answer after every other record.
 _BATCH_BYTES: Final = 256 * 1024
 
@@ -30,7 +30,7 @@ def make_producer(brokers: str, client_id: str) -> AIOKafkaProducer:
 
 
 class Outlet:
-    """Sends records of one partition in order, with a bound on what is under way."""
+    """Sends records to one partition in order, with a bound on those under way."""
 
     def __init__(self, producer: AIOKafkaProducer, topic: str, partition: int, bound: int = 256) -> None:
         self._producer = producer
@@ -40,12 +40,12 @@ class Outlet:
         self._under_way: deque[asyncio.Future[Any]] = deque()
 
     async def send(self, value: bytes) -> None:
-        """Queue a record; waits while the bound is reached. Raises the error of an earlier failed send."""
-        await self._settle(self._bound - 1)
+        """Queue a record; wait while the bound is reached. Raises the error of an earlier failed send."""
+        await self._await_acknowledged(self._bound - 1)
         self._under_way.append(await self._producer.send(self._topic, value=value, partition=self._partition))
 
     async def flush(self) -> None:
-        """Return once everything sent so far is acknowledged; raises if anything of it failed."""
+        """Return once all records sent so far are acknowledged; raises if one of them failed."""
         for sent in list(self._under_way):
             await asyncio.shield(sent)
 
@@ -54,15 +54,15 @@ class Outlet:
         while self._under_way and self._under_way[0].done():
             self._under_way.popleft().result()
 
-    async def _settle(self, leave: int) -> None:
+    async def _await_acknowledged(self, leave: int) -> None:
         while self._under_way and (self._under_way[0].done() or len(self._under_way) > leave):
-            # Shielded, for a reader that is stopped here must not cancel what others wait for.
+            # Shielded: a caller that is cancelled here must not cancel what others wait for.
             await asyncio.shield(self._under_way[0])
             self._under_way.popleft()
 
 
 class EngineLog:
-    """Writes messages to `engine.in` on an own producer: for commands and tests, not for the hot path."""
+    """Writes messages to `engine.in` on its own producer: for commands and tests, not for the hot path."""
 
     def __init__(self, brokers: str, client_id: str = "paceline-command") -> None:
         self._producer = make_producer(brokers, client_id)
@@ -75,6 +75,6 @@ class EngineLog:
         await self._producer.stop()
 
     async def append(self, shard: int, messages: Sequence[Inbound]) -> int:
-        """Write one record to a shard's log and return its offset, once it is acknowledged."""
+        """Write one record to a shard's log; return its offset once it is acknowledged."""
         sent = await self._producer.send_and_wait(ENGINE_IN, value=encode_messages(messages), partition=shard)
         return int(sent.offset)

@@ -1,4 +1,4 @@
-"""The two topics of the log and how they are made."""
+"""The two topics of the log, and how to create them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ TOPICS: Final = (ENGINE_IN, ENGINE_OUT)
 # One price update can fire thousands of levels, and its outputs belong to one record.
 MAX_RECORD_BYTES: Final = 64 * 1024 * 1024
 
-_KNOWN_WITHIN_S: Final = 10
-_LOOK_EVERY_S: Final = 0.02
+_SERVED_WITHIN_S: Final = 10
+_POLL_EVERY_S: Final = 0.02
 _CONFIG: Final = {
     "retention.ms": "-1",
     "retention.bytes": "-1",
@@ -27,9 +27,9 @@ _CONFIG: Final = {
 
 
 async def ensure_topics(brokers: str, shards: int, replication: int = 1) -> list[str]:
-    """Make the topics that are missing and return their names.
+    """Create the missing topics and return their names.
 
-    `PermanentError` when one exists with another number of partitions: accounts would change shards.
+    `PermanentError` if one exists with another number of partitions: accounts would change shards.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await admin.start()
@@ -38,7 +38,7 @@ async def ensure_topics(brokers: str, shards: int, replication: int = 1) -> list
         missing = [name for name in TOPICS if name not in present]
         if missing:
             await _create(admin, missing, shards, replication)
-            await _known(admin, missing)
+            await _await_served(admin, missing)
         for described in await admin.describe_topics([name for name in TOPICS if name in present]):
             check_partitions(described["topic"], len(described["partitions"]), shards)
     finally:
@@ -57,18 +57,18 @@ async def _create(admin: AIOKafkaAdminClient, names: list[str], shards: int, rep
         return
     for name, code, *rest in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
-            raise PermanentError(f"Kafka refused to make topic {name}: error {code} {rest}")
+            raise PermanentError(f"Kafka refuses to create the topic {name}: error {code} {rest}")
 
 
-async def _known(admin: AIOKafkaAdminClient, names: list[str]) -> None:
-    """Return once brokers tell of these topics: a moment after they were made they may not."""
+async def _await_served(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Return once the brokers serve these topics; right after their creation they may not."""
     try:
-        async with asyncio.timeout(_KNOWN_WITHIN_S):
-            while not all(map(_has_leaders, await admin.describe_topics(names))):  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(_LOOK_EVERY_S)
+        async with asyncio.timeout(_SERVED_WITHIN_S):
+            while not all(map(_has_leaders, await admin.describe_topics(names))):  # noqa: ASYNC110 - Kafka sends no event
+                await asyncio.sleep(_POLL_EVERY_S)
     except TimeoutError as error:
         raise TransientError(
-            f"Kafka made the topics {', '.join(names)} and does not serve them yet."
+            f"Kafka has created the topics {', '.join(names)} but does not serve them yet."
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""Ways to reach a person: one module a channel, each a `Notifier`."""
+"""Ways to send a message to a person: one module per channel, each a `Notifier`."""

@@ -1,1 +1,1 @@
-"""Postgres: one module a subject; schemas are made by migrations only."""
+"""Postgres: one module per subject; only migrations change schemas."""

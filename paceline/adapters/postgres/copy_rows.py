@@ -1,4 +1,4 @@
-"""Many rows at once: COPY into their table or, where some may be there already, by a temporary one."""
+"""Writes many rows at once: COPY into their table or, if some may exist already, through a temporary one."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -9,21 +9,21 @@ from psycopg import sql
 from paceline.adapters.postgres.connections.session import Connection
 
 Line = str
-"""A row in COPY's text format: its columns between tabs, each a number, a `cell`, or `NULL`.
+"""A row in COPY's text format: columns separated by tabs, each a number, a `cell`, or `NULL`.
 
-Whoever knows the columns formats the line in one go: done cell by cell it would take three times as long.
+The caller, which knows the columns, formats the whole line: cell by cell it would take three times as long.
 """
 
-# How null is written. A control character, so that no plain value is taken for it.
+# The text for null. A control character, so it differs from any plain value.
 NULL: Final = "\x01"
-# After so many rows, about a millisecond of work, Postgres and all others get their turn.
+# After this many rows (about 1 ms of work), Postgres and other tasks get their turn.
 _SLICE_ROWS: Final = 500
-# Postgres cannot hold a NUL in text; its picture takes the place, and that of what means null here.
+# Postgres cannot store a NUL in text: its symbol replaces it. So does the symbol of the text for null.
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "␀", NULL: "␁"})
 
 
 def cell(value: str | None) -> str:
-    """Text as a column of a `Line`: what it holds can never be taken for structure."""
+    """Text as a column of a `Line`, escaped so that it cannot change the structure."""
     if value is None:
         return NULL
     if value.isprintable() and "\\" not in value:  # no tab, no end of line, no control character
@@ -32,7 +32,7 @@ def cell(value: str | None) -> str:
 
 
 async def make_incoming(connection: Connection, schema: str, tables: Iterable[str]) -> None:
-    """Make the temporary tables of this connection, one beside each target."""
+    """Make the temporary tables of this connection, one for each target table."""
     for table in tables:
         await connection.execute(
             sql.SQL("create temp table {} (like {}) on commit delete rows").format(
@@ -44,7 +44,7 @@ async def make_incoming(connection: Connection, schema: str, tables: Iterable[st
 async def copy_rows(
     connection: Connection, target: sql.Identifier, columns: Sequence[str], rows: Sequence[Line]
 ) -> None:
-    """Add rows of which none is there; `UniqueViolation` if one is."""
+    """Add rows; `UniqueViolation` if one exists already."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     statement = sql.SQL("copy {} ({}) from stdin with (null {})").format(target, names, sql.Literal(NULL))
     async with connection.cursor() as cursor, cursor.copy(statement) as copy:
@@ -56,7 +56,7 @@ async def copy_rows(
 async def insert_rows(
     connection: Connection, schema: str, table: str, columns: Sequence[str], rows: Sequence[Line]
 ) -> None:
-    """Add what is not there yet. Needs `make_incoming` on this connection and a transaction."""
+    """Add the rows that do not exist yet. Needs `make_incoming` on this connection and a transaction."""
     incoming = sql.Identifier(f"incoming_{table}")
     await copy_rows(connection, incoming, columns, rows)
     names = sql.SQL(", ").join(map(sql.Identifier, columns))

@@ -1,18 +1,18 @@
-"""Scaled integers (10⁻⁸ units) to and from `numeric(38, 8)` columns, which hold units; exact both ways."""
+"""Scaled integers (10⁻⁸ units) to and from `numeric(38, 8)` columns (units); exact in both directions."""
 
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from paceline.core.money import DECIMALS
 
-# Wide enough for any numeric(38, 8), and loud instead of rounding.
+# Wide enough for any numeric(38, 8); raises instead of rounding.
 _EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
 
 
 def to_numeric(value: int) -> Decimal:
-    """Units of a scaled integer."""
+    """A scaled integer in units."""
     return Decimal(value).scaleb(-DECIMALS, _EXACT)
 
 
 def from_numeric(value: Decimal) -> int:
-    """Scaled integer of units; `decimal.Inexact` for more than 8 decimals."""
+    """Units as a scaled integer; `decimal.Inexact` for more than 8 decimals."""
     return int(value.scaleb(DECIMALS, _EXACT).to_integral_exact(context=_EXACT))

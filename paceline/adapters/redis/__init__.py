@@ -1,1 +1,1 @@
-"""Redis: hot data that may be lost at any time and is rebuilt."""
+"""Redis: frequently read data, which may be lost at any time and is rebuilt."""

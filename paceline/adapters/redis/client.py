@@ -14,22 +14,22 @@ from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
 from paceline.adapters.runtime.awaiting import wait_for
 from paceline.core.errors import TransientError
 
-# The server is away, starts up, or does not answer.
+# The server is unavailable, starts up, or does not answer.
 AWAY = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
 
 
-# A server that is gone without a word is missed within a quarter of a minute.
+# A server that disappears without closing the connection is noticed within 15 s.
 _KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 2}
 
 Words = tuple[str | bytes | int, ...]
-_packed = cast(Callable[[Words], bytes], pack_command)  # its stub knows commands of one word only
+_packed = cast(Callable[[Words], bytes], pack_command)  # its type stub allows only commands of one word
 
 
 class Client(Redis):
-    """A client whose `ask` is the short way to commands: half the CPU time.
+    """A client whose `ask` sends commands with half the CPU time.
 
-    It has connections of its own, as many as tasks asked at once. One of which not every answer was read
-    is closed: it would hand the answer to whoever asks next.
+    `ask` has its own connections, one per task that asks at the same time. A connection with an unread answer
+    is closed: the next caller would get that answer.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -37,7 +37,7 @@ class Client(Redis):
         self._idle: list[Any] = []
 
     async def ask(self, *commands: Words) -> list[Any]:
-        """The answers to commands sent together; raises the first that is an error."""
+        """Send commands together and return their answers; raises the first error among them."""
         connection = self._idle.pop() if self._idle else self._new_connection()
         timeout_s = self.connection_pool.connection_kwargs["socket_timeout"]
         try:
@@ -46,7 +46,7 @@ class Client(Redis):
                 answers = [await connection.read_response() for _ in commands]
         except BaseException as error:
             await connection.disconnect(nowait=True)
-            if isinstance(error, ConnectionError):  # whatever befell it has befallen them all
+            if isinstance(error, ConnectionError):  # the others are probably broken too
                 await self._close_idle(nowait=True)
             if type(error) is asyncio.TimeoutError:
                 raise TimeoutError(f"no answer from Redis within {timeout_s} s") from error
@@ -55,7 +55,7 @@ class Client(Redis):
         return answers
 
     async def published(self, channel: str) -> AsyncIterator[bytes | None]:
-        """What is published on a channel from the first item on, which is None. Ends by an error only."""
+        """Messages published on a channel; the first item is None, once subscribed. Ends only by an error."""
         connection = self._new_connection()
         try:
             async with asyncio.timeout(self.connection_pool.connection_kwargs["socket_timeout"]):
@@ -73,8 +73,8 @@ class Client(Redis):
             await self._idle.pop().disconnect(nowait=nowait)
 
     def _new_connection(self) -> Any:
-        """There is one timeout around it all: redis-py's own sends within `wait_for`, which costs a task each
-        time, and in Python 3.11 can swallow the cancellation that is to stop us.
+        """A connection without a socket timeout; `ask` has one around the whole call. redis-py's own uses
+        `wait_for`, which costs a task per call and in Python 3.11 can swallow a cancellation.
         """
         pool: Any = self.connection_pool
         return pool.connection_class(**pool.connection_kwargs | {"socket_timeout": None})
@@ -85,7 +85,7 @@ class Client(Redis):
 
 
 def connect(url: str, timeout_s: float = 5) -> Client:
-    """A client that makes its connections when they are needed; the caller repeats what failed."""
+    """A client that connects when needed; the caller must repeat failed calls."""
     client = Client.from_url(
         url,
         socket_connect_timeout=2,
@@ -98,7 +98,7 @@ def connect(url: str, timeout_s: float = 5) -> Client:
 
 
 class HotClient:
-    """A client for those who wait for its answers."""
+    """A Redis client for synchronous code."""
 
     def __init__(self, url: str, timeout_ms: int) -> None:
         self._client = connect(url, timeout_s=timeout_ms / 1000)
@@ -108,27 +108,27 @@ class HotClient:
         return wait_for(self._ask(words))[0]
 
     def ask_together(self, *commands: Words) -> list[Any]:
-        """The answers to commands between which nobody else's come."""
+        """The answers to commands that run as one transaction (MULTI, EXEC)."""
         answers: list[Any] = wait_for(self._ask(("MULTI",), *commands, ("EXEC",)))[-1]
         return answers
 
     def published(self, channel: str) -> AsyncIterator[bytes | None]:
-        """As `Client.published`, for whoever is on the event loop."""
+        """Like `Client.published`; call it on the event loop."""
         return self._client.published(channel)
 
     def close(self) -> None:
         wait_for(self._client.aclose())
 
     async def _ask(self, *commands: Words) -> list[Any]:
-        with _away():
+        with _translate_errors():
             try:
                 return await self._client.ask(*commands)
-            except redis.ConnectionError:  # it may have been a dead one, and connects again
+            except redis.ConnectionError:  # the connection may have been broken: try a new one
                 return await self._client.ask(*commands)
 
 
 @contextmanager
-def _away() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except AWAY as error:

@@ -24,7 +24,7 @@ def price_command(update: PriceUpdate) -> Words:
 
 
 class RedisPrices:
-    """Prices as Redis had them at most 100 ms ago; the feed writes them there every 100 ms."""
+    """Prices from Redis, at most 100 ms old; the feed writes them there every 100 ms."""
 
     def __init__(self, client: HotClient) -> None:
         self._client = client

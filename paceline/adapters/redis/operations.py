@@ -1,4 +1,4 @@
-"""Heartbeats: what a service says of itself, gone ten seconds after it falls silent."""
+"""Heartbeats of services: each says how it is; Redis drops a heartbeat ten seconds after the last one."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -19,7 +19,7 @@ async def publish(client: Redis, service: str, instance: str, beat: Mapping[str,
 
 
 def heartbeats(ask: Callable[..., Any]) -> dict[str, list[dict[str, Any]]]:
-    """By service the heartbeats of its instances. One that has fallen silent is not there.
+    """The heartbeats of all instances, by service. An instance that has stopped sending them is missing.
 
     `ask` sends a command's words to Redis and returns the answer, as `execute_command` does.
     """
@@ -43,12 +43,12 @@ def _keys(ask: Callable[..., Any]) -> list[bytes]:
 
 
 def together(beats: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The instances of a service as one: the newest beat with everybody's shards, each as told last."""
-    told = sorted(beats, key=lambda beat: beat.get("at_us") or 0)
+    """Merge the instances of a service: the newest beat, with the latest state of every shard."""
+    by_time = sorted(beats, key=lambda beat: beat.get("at_us") or 0)
     shards: dict[str, Any] = {}
-    for beat in told:
+    for beat in by_time:
         shards |= beat.get("shards", {})
-    newest = dict(told[-1]) if told else {}
+    newest = dict(by_time[-1]) if by_time else {}
     return newest | {"shards": shards} if shards else newest
 
 

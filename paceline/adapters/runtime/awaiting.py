@@ -1,8 +1,8 @@
-"""Asynchronous work for code that is not asynchronous itself: views, usecases, commands.
+"""Runs coroutines from synchronous code: views, usecases, commands.
 
 Within a portal (`greenback.with_portal_run_sync`, which the API opens around each request) the event loop
-turns to others until the work is done, so that a request costs no thread. Anywhere else an event loop in a
-thread of its own does the work.
+runs other tasks until the work is done, so a request needs no thread. Elsewhere an event loop in a separate
+thread does the work.
 """
 
 import asyncio
@@ -16,23 +16,23 @@ import uvloop
 
 T = TypeVar("T")
 
-_starting = threading.Lock()
+_start_lock = threading.Lock()
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """What the work returns or raises. What it connects belongs to the event loop that did it first."""
+    """Return or raise what the work does. A connection belongs to the event loop that made it."""
     if greenback.has_portal():
         return greenback.await_(work)
     return asyncio.run_coroutine_threadsafe(work, _own_loop()).result()
 
 
 def pause(seconds: float) -> None:
-    """`time.sleep` that lets others go on."""
+    """Like `time.sleep`, but other tasks go on."""
     wait_for(asyncio.sleep(seconds))
 
 
 def _own_loop() -> asyncio.AbstractEventLoop:
-    with _starting:  # a cache alone lets two threads start one each
+    with _start_lock:  # without the lock two threads could start one each
         return _started_loop()
 
 

@@ -1,4 +1,4 @@
-"""What was read a short while ago, for those who ask often: asking again costs no round trip and no wait."""
+"""A cache of values read a short time ago: a repeated read costs no round trip and no wait."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,10 +15,10 @@ V = TypeVar("V")
 
 
 class Kept(Generic[K, V]):
-    """What `read` gave for a key, at most `longest_s` old, where it was `worth` keeping.
+    """Values that `read` returned, by key, at most `longest_s` old. Only those that are `worth` it are kept.
 
-    One older than `fresh_s` is read anew beside, once for all who ask meanwhile: they get the old one, or
-    wait when that is too old. Of what is not kept each asking is a reading of its own.
+    A value older than `fresh_s` is read again in the background, once for all callers: they get the old
+    value, or wait if it is too old. For a key that is not kept, each call reads.
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class Kept(Generic[K, V]):
         self._fresh_s = fresh_s
         self._longest_s = longest_s
         self._most = most
-        self._known: dict[K, tuple[float, V]] = {}
+        self._entries: dict[K, tuple[float, V]] = {}
         self._under_way: dict[K, asyncio.Task[V]] = {}
         self._forgotten = 0
 
     def get(self, key: K) -> V:
-        """The value of a key; raises what reading it raises."""
-        if (known := self._known.get(key)) is None:
-            return self._anew(key)
-        began_s, value = known
+        """The value of a key; raises what `read` raises."""
+        if (entry := self._entries.get(key)) is None:
+            return self._read_now(key)
+        began_s, value = entry
         age_s = monotonic() - began_s
         if age_s < self._fresh_s:
             return value
@@ -51,27 +51,27 @@ class Kept(Generic[K, V]):
         return value if age_s < self._longest_s else wait_for(_result(renewal))
 
     def forget(self, key: K) -> None:
-        """Read it when it is asked for again. What is being read now may be older, and is not kept."""
+        """Drop a value, so the next call reads it. A read under way may be older, so it is not kept."""
         self._forgotten += 1
-        self._known.pop(key, None)
+        self._entries.pop(key, None)
         self._under_way.pop(key, None)
 
-    def _anew(self, key: K) -> V:
+    def _read_now(self, key: K) -> V:
         began_s, forgotten = monotonic(), self._forgotten
         value = self._read(key)
         if forgotten == self._forgotten:
-            self._known.pop(key, None)
+            self._entries.pop(key, None)
             if self._worth(value):
-                if len(self._known) >= self._most:
-                    self._known.clear()
-                self._known[key] = began_s, value
+                if len(self._entries) >= self._most:
+                    self._entries.clear()
+                self._entries[key] = began_s, value
         return value
 
     async def _renewal(self, key: K) -> asyncio.Task[V]:
-        """The one reading of this key that is under way, begun here if there is none."""
+        """The read of this key that is under way; starts one if there is none."""
         renewal = self._under_way.get(key)
         if renewal is None:
-            renewal = asyncio.create_task(greenback.with_portal_run_sync(self._anew, key))
+            renewal = asyncio.create_task(greenback.with_portal_run_sync(self._read_now, key))
             self._under_way[key] = renewal
             renewal.add_done_callback(partial(self._ended, key))
         return renewal
@@ -80,7 +80,7 @@ class Kept(Generic[K, V]):
         if self._under_way.get(key) is renewal:
             del self._under_way[key]
         if not renewal.cancelled():
-            renewal.exception()  # told to who waits for it; without anybody the next asking tries again
+            renewal.exception()  # raised to callers that wait for it; without any, the next call reads again
 
 
 async def _result(renewal: asyncio.Task[V]) -> V:

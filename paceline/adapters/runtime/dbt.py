@@ -1,4 +1,4 @@
-"""Where the dbt project is, how it is told of the database, and how it is run without Airflow."""
+"""The path of the dbt project, its environment, and how to run it without Airflow."""
 
 import os
 import subprocess
@@ -12,11 +12,11 @@ from psycopg.conninfo import conninfo_to_dict
 import paceline
 
 PROJECT: Final = Path(paceline.__file__).resolve().parent.parent / "dbt"
-_SECONDS_AT_MOST: Final = 1800
+_TIMEOUT_S: Final = 1800
 
 
 def dbt_environment(database_url: str) -> dict[str, str]:
-    """What `profiles.yml` reads. Unit tests are for the project's own tests, not for every night."""
+    """The variables that `profiles.yml` reads. dbt's unit tests are left out of nightly runs."""
     parts = conninfo_to_dict(database_url)
     return {
         "DBT_HOST": str(parts.get("host", "127.0.0.1")),
@@ -30,7 +30,7 @@ def dbt_environment(database_url: str) -> dict[str, str]:
 
 
 def run_dbt(environment: Mapping[str, str], *arguments: str) -> bool:
-    """Run a dbt command over the project; its output goes to ours. Did it succeed?"""
+    """Run a dbt command on the project, with its output to ours; true if it succeeds."""
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments]
     folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     done = subprocess.run(
@@ -38,6 +38,6 @@ def run_dbt(environment: Mapping[str, str], *arguments: str) -> bool:
         env=dict(os.environ) | dict(environment),
         stdout=2,  # dbt's progress goes to stderr: stdout is for the result
         check=False,
-        timeout=_SECONDS_AT_MOST,
+        timeout=_TIMEOUT_S,
     )
     return done.returncode == 0

@@ -1,4 +1,4 @@
-"""Waiting for a server that is away: bounded, with back-off and jitter."""
+"""Waits for a server that is unavailable: bounded, with back-off and jitter."""
 
 import asyncio
 import random
@@ -24,9 +24,9 @@ async def retrying(
     patience_s: float = 120.0,
     longest_delay_s: float = LONGEST_DELAY_S,
 ) -> T:
-    """Do `work` until it succeeds; `work` must bear repetition.
+    """Do `work` until it succeeds; it must be safe to repeat.
 
-    Only errors in `on` are taken for "away"; the last of them is raised once `patience_s` is used up.
+    Only errors in `on` count as "unavailable"; the last one is raised once `patience_s` has passed.
     """
     deadline = time.monotonic() + patience_s
     delay_s = FIRST_DELAY_S

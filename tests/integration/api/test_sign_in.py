@@ -212,8 +212,8 @@ class Failing:
     ("failure", "status"),
     [
         (TransientError("The mail service is busy.", retry_after_s=7), 503),
-        (PermanentError("The mail service refused the mail."), 502),
-        (UnknownError("The mail service did not answer."), 200),
+        (PermanentError("The mail service refuses the mail."), 502),
+        (UnknownError("The mail service does not answer."), 200),
     ],
 )
 def test_a_mail_that_fails(app: Flask, stack: Stack, email: str, failure: UpstreamError, status: int) -> None:

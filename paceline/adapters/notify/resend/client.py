@@ -1,4 +1,4 @@
-"""Mail through Resend's API (`POST /emails`). Its `Idempotency-Key` makes sending again harmless for 24 h."""
+"""Mail through Resend's API (`POST /emails`). Its `Idempotency-Key` makes a repeat within 24 h safe."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from paceline.ports.notifications import Mail
 
 ATTEMPTS: Final = 3
 _FIRST_PAUSE_S: Final = 0.2
-_LONGEST_RETRY_AFTER_S: Final = 60
+_MAX_RETRY_AFTER_S: Final = 60
 
 
 class ResendNotifier:
@@ -37,7 +37,7 @@ class ResendNotifier:
                 return await self._send_once(mail)
             except (TransientError, UnknownError) as error:
                 if isinstance(error, TransientError) and error.retry_after_s > 1:
-                    raise  # Resend names its own time, longer than a request may take
+                    raise  # Resend asks for a pause that is too long for a request
                 await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.0))
         return await self._send_once(mail)
 
@@ -54,7 +54,7 @@ class ResendNotifier:
         except httpx.ConnectError as error:
             raise TransientError("The mail service cannot be reached.") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise UnknownError("The mail service did not answer.") from error
+            raise UnknownError("The mail service does not answer.") from error
         if response.is_success:
             return _id_in(response)
         raise _failure(response)
@@ -64,19 +64,19 @@ def _id_in(response: httpx.Response) -> str:
     try:
         return str(response.json()["id"])
     except (ValueError, KeyError, TypeError) as error:
-        raise UnknownError("The mail service gave an answer that cannot be read.") from error
+        raise UnknownError("The mail service returns an answer that cannot be read.") from error
 
 
 def _failure(response: httpx.Response) -> UpstreamError:
-    """Resend's errors are `{"statusCode", "name", "message"}`; a 5xx may have sent, a 429 has not."""
+    """Resend's errors are `{"statusCode", "name", "message"}`; a 5xx may have sent it, a 429 has not."""
     details = {"status": response.status_code, "reason": _reason_in(response)}
     if response.status_code == 429 or details["reason"] == "concurrent_idempotent_requests":
         wait = response.headers.get("retry-after", "")
-        seconds = min(int(wait), _LONGEST_RETRY_AFTER_S) if wait.isascii() and wait.isdecimal() else 1
+        seconds = min(int(wait), _MAX_RETRY_AFTER_S) if wait.isascii() and wait.isdecimal() else 1
         return TransientError("The mail service is busy.", details=details, retry_after_s=max(1, seconds))
     if response.status_code >= 500:
-        return UnknownError("The mail service failed.", details=details)
-    return PermanentError("The mail service refused the mail.", details=details)
+        return UnknownError("The mail service reports an error.", details=details)
+    return PermanentError("The mail service refuses the mail.", details=details)
 
 
 def _reason_in(response: httpx.Response) -> str:

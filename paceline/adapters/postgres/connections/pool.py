@@ -1,4 +1,4 @@
-"""Connections to Postgres for requests."""
+"""The pool of Postgres connections for requests."""
 
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -14,11 +14,11 @@ from paceline.core.errors import TransientError
 
 Row = dict[str, Any]
 
-_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TooManyRequests)
+_UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TooManyRequests)
 
 
 class Done(Struct):
-    """What a statement brought: its rows, or how many it changed."""
+    """The result of a statement: its rows, or how many rows it changed."""
 
     rows: list[Row]
     changed: int
@@ -29,7 +29,7 @@ class Done(Struct):
 
 
 class Connection:
-    """A connection within its transaction."""
+    """A connection inside a transaction."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
         self._connection = connection
@@ -43,7 +43,7 @@ class Connection:
 
 
 class Pool:
-    """Bounded. Everything raises `TransientError` when Postgres is away or too busy."""
+    """A bounded pool. All methods raise `TransientError` if Postgres is unavailable or too busy."""
 
     def __init__(self, url: str, connections: int, timeout_s: float = 2.0) -> None:
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
@@ -63,26 +63,26 @@ class Pool:
         )
 
     def rows(self, query: str, values: Any = None) -> list[Row]:
-        """All rows of one reading query: a single round trip, done again if the connection was a dead one."""
-        with _translated():
+        """All rows of one read-only query: one round trip, repeated if the connection was broken."""
+        with _translate_errors():
             return wait_for(self._rows(query, values))
 
     def row(self, query: str, values: Any = None) -> Row | None:
-        """The first row of one reading query."""
+        """The first row of one read-only query."""
         return next(iter(self.rows(query, values)), None)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A connection in a transaction. It may have happened even if the commit fails."""
-        whole = AsyncExitStack()
-        with _translated():
-            connection = wait_for(self._begin(whole))
+        """A connection in a transaction. If the commit fails, it may have happened all the same."""
+        exits = AsyncExitStack()
+        with _translate_errors():
+            connection = wait_for(self._begin(exits))
             try:
                 yield connection
             except BaseException as error:
-                wait_for(whole.__aexit__(type(error), error, error.__traceback__))
+                wait_for(exits.__aexit__(type(error), error, error.__traceback__))
                 raise
-            wait_for(whole.aclose())
+            wait_for(exits.aclose())
 
     def ping(self) -> None:
         self.rows("select 1")
@@ -90,37 +90,37 @@ class Pool:
     def close(self) -> None:
         wait_for(self._pool.close(timeout=5))
 
-    async def _begin(self, whole: AsyncExitStack) -> Connection:
+    async def _begin(self, exits: AsyncExitStack) -> Connection:
         await self._open()
         await self._pool.check()
-        connection = await whole.enter_async_context(self._pool.connection())
-        await whole.enter_async_context(connection.transaction())
+        connection = await exits.enter_async_context(self._pool.connection())
+        await exits.enter_async_context(connection.transaction())
         return Connection(connection)
 
     async def _rows(self, query: str, values: Any) -> list[Row]:
         await self._open()
         try:
-            return await self._fetched(query, values)
+            return await self._fetch(query, values)
         except (PoolTimeout, TooManyRequests):
             raise
         except (psycopg.OperationalError, psycopg.InterfaceError):
             await self._pool.check()
-            return await self._fetched(query, values)
+            return await self._fetch(query, values)
 
-    async def _fetched(self, query: str, values: Any) -> list[Row]:
+    async def _fetch(self, query: str, values: Any) -> list[Row]:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(query.encode(), values)
             return await cursor.fetchall()
 
     async def _open(self) -> None:
-        """A pool opens on the event loop on which it will work."""
+        """Open the pool at first use, on the event loop that will use it."""
         if self._pool.closed:
             await self._pool.open()
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
-    except _AWAY as error:
+    except _UNAVAILABLE as error:
         raise TransientError("The database cannot be reached.") from error

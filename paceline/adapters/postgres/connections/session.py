@@ -1,4 +1,4 @@
-"""One connection to Postgres that outlives its server's absence."""
+"""One connection to Postgres that is made again after a failure of the server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,12 +11,12 @@ from paceline.adapters.runtime.retry import retrying
 T = TypeVar("T")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
-# The server went away, was stopped, or refuses connections for a moment.
+# The server cannot be reached, was stopped, or refuses connections for a moment.
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class Session:
-    """A connection made when it is needed and made anew after it broke. Transactions wait for each other."""
+    """A connection made at first use and again after it broke. Transactions run one at a time."""
 
     def __init__(
         self,
@@ -30,13 +30,13 @@ class Session:
         self._prepare = prepare
         self._patience_s = patience_s
         self._connection: Connection | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do `work` in one transaction and commit.
 
-        It is repeated from its start, with back-off, while Postgres is away. A commit whose answer was
-        lost may have happened: `work` must notice what is already there.
+        It is repeated from its start, with back-off, while Postgres is unavailable. A commit whose answer
+        was lost may have happened: `work` must cope with rows that exist already.
         """
 
         async def attempt() -> T:
@@ -44,7 +44,7 @@ class Session:
             async with connection.transaction():
                 return await work(connection)
 
-        async with self._turn:
+        async with self._lock:
             return await retrying(
                 attempt, on=AWAY, what=f"Postgres for {self._name}", patience_s=self._patience_s
             )

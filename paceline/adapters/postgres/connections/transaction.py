@@ -1,4 +1,4 @@
-"""A connection for one transaction, for work that is not in a hurry: nightly steps and commands."""
+"""A new connection for one transaction, for work that is not urgent: nightly steps and commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 @contextmanager
 def transaction(url: str, lock_timeout_ms: int = 0) -> Iterator[psycopg.Connection[DictRow]]:
-    """Commits at the end; `TransientError` when Postgres is away or a lock could not be had in time."""
+    """Commits at the end; `TransientError` if Postgres is unavailable or a lock is not free in time."""
     try:
         with psycopg.connect(
             url, row_factory=dict_row, application_name="paceline-nightly", connect_timeout=10
@@ -23,4 +23,4 @@ def transaction(url: str, lock_timeout_ms: int = 0) -> Iterator[psycopg.Connecti
                 connection.execute(f"set lock_timeout to {lock_timeout_ms}")
             yield connection
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise TransientError(f"The database could not do it now: {str(error).strip()}") from error
+        raise TransientError(f"The database cannot do this now: {str(error).strip()}") from error

@@ -10,17 +10,17 @@ from paceline.adapters.postgres.connections.pool import Connection, Pool
 from paceline.adapters.runtime.cache import Kept
 from paceline.ports.identity import Member
 
-# Who trades fast asks many times a second. What this instance ends, it forgets at once; what others end is
-# seen this much later at most. Operators are looked up each time: they may do more.
+# A fast trader sends many requests a second. A session that this instance ends is dropped at once; the end by
+# another instance is noticed at most this much later. Operators, who may do more, are looked up each time.
 _SESSION_KEPT_S: Final = 1.0
 _SESSION_FRESH_S: Final = 0.7
 
-# Rows that are of no use to anybody, swept a few at a time by those who add new ones.
-_SWEEP_LINKS = """
+# Rows without further use. Each request that adds a row deletes a few of them.
+_DELETE_OLD_LINKS = """
 delete from community.magic_links where token_hash in (
     select token_hash from community.magic_links where expires_at < now() - interval '1 day' limit 100)
 """
-_SWEEP_SESSIONS = """
+_DELETE_OLD_SESSIONS = """
 delete from community.sessions where jti in (
     select jti from community.sessions where expires_at < now() - interval '30 days' limit 100)
 """
@@ -43,7 +43,7 @@ class PostgresMembers:
 
     def add_link(self, token_hash: bytes, email: str, display_name: str | None, lifetime_s: int) -> None:
         with self._pool.transaction() as connection:
-            connection.execute(_SWEEP_LINKS)
+            connection.execute(_DELETE_OLD_LINKS)
             connection.execute(
                 "insert into community.magic_links (token_hash, email, display_name, expires_at) "
                 "values (%s, %s, %s, now() + make_interval(secs => %s))",
@@ -60,8 +60,8 @@ class PostgresMembers:
             ).row
             if link is None:
                 return None
-            member = _member(connection, newcomer, link["email"], link["display_name"])
-            connection.execute(_SWEEP_SESSIONS)
+            member = _find_or_add_member(connection, newcomer, link["email"], link["display_name"])
+            connection.execute(_DELETE_OLD_SESSIONS)
             connection.execute(
                 "insert into community.sessions (jti, user_id, expires_at) "
                 "values (%s, %s, now() + make_interval(secs => %s))",
@@ -90,7 +90,9 @@ class PostgresMembers:
         self._sessions.forget(session)
 
 
-def _member(connection: Connection, newcomer: UUID, email: str, display_name: str | None) -> Member:
+def _find_or_add_member(
+    connection: Connection, newcomer: UUID, email: str, display_name: str | None
+) -> Member:
     account = account_of(newcomer)
     connection.execute(
         "insert into community.users (id, email, account, display_name) values (%s, %s, %s, %s) "

@@ -1,4 +1,4 @@
-"""`market.bars`: one-minute bars, stored part by part."""
+"""One-minute bars (`market.bars`), stored in parts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from paceline.adapters.postgres.connections.session import Connection
 from paceline.adapters.postgres.numbers import to_numeric
 from paceline.domain.market.bars import Bar
 
-# A part whose last update id is not above the stored one was merged before: repeating it changes nothing.
+# A part whose last update id is not above the stored one is merged already: a repeat changes nothing.
 _MERGE = """
 insert into market.bars as kept (
     symbol, minute_us, bid_open, bid_high, bid_low, bid_close, ask_open, ask_high, ask_low, ask_close,
@@ -27,7 +27,7 @@ where excluded.last_update_id > kept.last_update_id
 
 
 async def merge_bars(connection: Connection, parts: Sequence[Bar]) -> None:
-    """Merge parts into the stored bars: the first open and the last close win, highs and lows widen."""
+    """Merge parts into the stored bars: keep the first open and the last close, widen high and low."""
     async with connection.cursor() as cursor:
         await cursor.executemany(_MERGE, [_row(part) for part in parts])
 

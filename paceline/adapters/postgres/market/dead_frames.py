@@ -1,4 +1,4 @@
-"""`market.dead_letters`: frames that could not be used, with the reason. The newest stay, the oldest go."""
+"""Frames that the feed cannot use, with the reason (`market.dead_letters`); only the newest are kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The configured markets (`engine.markets`), as far as the writer has come."""
+"""The configured markets (`engine.markets`), up to the writer's position."""
 
 from typing import Final
 

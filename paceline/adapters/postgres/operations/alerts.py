@@ -1,6 +1,6 @@
-"""What an operator must see (`ops.alerts`).
+"""Alerts for operators (`ops.alerts`).
 
-An alert without a key is an event. One with a key is a state: it is open until its cause is gone.
+An alert without a key is an event. An alert with a key is a state: it is open until its cause has ended.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from paceline.adapters.postgres.connections.session import Connection
 
 Severity = Literal["info", "warning", "critical"]
 
-# A cause that comes back sooner than this after it was gone is the same alert again.
+# A cause that returns sooner than this after its end reopens the same alert.
 _SAME_WITHIN: Final = "10 minutes"
 
 
@@ -38,7 +38,7 @@ async def open_alert(
     message: str,
     details: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Open the alert of a cause, unless it is open; whether that changed anything."""
+    """Open the alert of a cause, unless it is open; true if this opened it."""
     await connection.execute("select pg_advisory_xact_lock(72202, hashtext(%s))", (key,))
     known = await connection.execute(
         "select id, recovered_at is null as is_open from ops.alerts where key = %s "
@@ -64,7 +64,7 @@ async def open_alert(
 
 
 async def recover(connection: Connection, key: str) -> bool:
-    """Note that the cause is gone; whether an alert of it was open."""
+    """Close the alert of a cause that has ended; true if it was open."""
     changed = await connection.execute(
         "update ops.alerts set recovered_at = now() where key = %s and recovered_at is null", (key,)
     )
@@ -72,7 +72,7 @@ async def recover(connection: Connection, key: str) -> bool:
 
 
 async def open_keys(connection: Connection, source: str) -> set[str]:
-    """The causes that a source has told of and that last."""
+    """The keys of a source's open alerts."""
     cursor = await connection.execute(
         "select key from ops.alerts where source = %s and key is not null and recovered_at is null", (source,)
     )

@@ -9,7 +9,7 @@ from paceline.adapters.postgres.trading.account_state import texts
 from paceline.core.pages import Page
 from paceline.ports.operations import AccountControl, Alert, MarketControl
 
-# The first shard tells the configuration, all of them who has it.
+# The configuration comes from the first shard; `shards` lists all shards that have it.
 _MARKETS: Final = """
 select distinct on (symbol) m.*, per_symbol.shards, per_symbol.halted_shards
 from engine.shard_markets as m

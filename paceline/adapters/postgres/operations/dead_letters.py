@@ -1,4 +1,4 @@
-"""Messages of the log that could not be decoded (`engine.dead_letters`)."""
+"""Messages of the log that cannot be decoded (`engine.dead_letters`)."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from paceline.adapters.postgres.connections.session import Connection
 
-# The log itself keeps the whole of it; the table is for people who look.
+# The log keeps the whole message; the table is for people to look at.
 LONGEST_RAW_BYTES = 64 * 1024
 
 
@@ -18,7 +18,7 @@ class DeadLetter(Struct, frozen=True):
 
 
 async def store(connection: Connection, source: str, letters: Sequence[DeadLetter]) -> None:
-    """Keep dead letters; those that are there already stay as they are."""
+    """Store dead letters; existing ones stay as they are."""
     async with connection.cursor() as cursor:
         await cursor.executemany(
             "insert into engine.dead_letters (source, shard, position, reason, raw) "

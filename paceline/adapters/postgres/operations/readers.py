@@ -1,4 +1,4 @@
-"""Where the readers of `engine.out` stand (`engine.readers`)."""
+"""How far the readers of `engine.out` have come (`engine.readers`)."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -12,7 +12,7 @@ Reader = Literal["writer", "router"]
 
 
 class Standing(Struct, frozen=True):
-    """Position of the next effect and Kafka offset of the next record that a reader wants."""
+    """Position of the next effect and Kafka offset of the next record that a reader needs."""
 
     position: int
     offset: int
@@ -22,14 +22,14 @@ START: Final = Standing(0, 0)
 
 
 class Move(Struct, frozen=True):
-    """Where a reader must stand to be moved on, and where to."""
+    """Moves a reader from `was`, where it must be, to `now`."""
 
     was: Standing
     now: Standing
 
 
 async def load(connection: Connection, reader: Reader, shard: int) -> Standing:
-    """The standing of a reader, whose row is made if it is the first time."""
+    """How far a reader has come; the first call makes its row."""
     await connection.execute(
         "insert into engine.readers (reader, shard) values (%s, %s) on conflict do nothing", (reader, shard)
     )
@@ -37,7 +37,7 @@ async def load(connection: Connection, reader: Reader, shard: int) -> Standing:
 
 
 async def read(connection: Connection, reader: Reader, shard: int) -> Standing:
-    """The standing of a reader that was loaded before."""
+    """How far a reader has come that was loaded before."""
     cursor = await connection.execute(
         "select next_position, next_offset from engine.readers where reader = %s and shard = %s",
         (reader, shard),
@@ -48,9 +48,9 @@ async def read(connection: Connection, reader: Reader, shard: int) -> Standing:
 
 
 async def advance(connection: Connection, reader: Reader, moves: Mapping[int, Move]) -> set[int]:
-    """Move a reader on in these shards, in the transaction of its effects; tells in which it moved.
+    """Move a reader on in these shards, in the transaction of its effects; returns the shards that moved.
 
-    In the others it is not where we left it: what was made of them must not be stored.
+    In the other shards another process has moved the reader: effects made for them must not be stored.
     """
     steps = [
         (shard, move.was.position, move.was.offset, move.now.position, move.now.offset)
@@ -68,7 +68,7 @@ async def advance(connection: Connection, reader: Reader, moves: Mapping[int, Mo
 
 
 async def note(connection: Connection, reader: Reader, shard: int, now: Standing) -> None:
-    """Write down, never backwards, how far a reader has come whose effects are elsewhere."""
+    """Store how far a reader has come whose effects are stored elsewhere; never moves it back."""
     await connection.execute(
         "update engine.readers set next_position = %s, next_offset = %s, updated_at = now() "
         "where reader = %s and shard = %s and next_position < %s",
@@ -77,10 +77,10 @@ async def note(connection: Connection, reader: Reader, shard: int, now: Standing
 
 
 def check_reach(reader: str, shard: int, standing: Standing, begin: int, end: int) -> None:
-    """`PermanentError` unless the log, holding offsets `[begin, end)`, goes on where the reader stands."""
+    """`PermanentError` unless the log, with offsets `[begin, end)`, continues at the reader's offset."""
     if begin <= standing.offset <= end:
         return
     raise PermanentError(
-        f"The {reader} stands at offset {standing.offset} of engine.out, shard {shard}, but the log holds "
-        f"offsets {begin} to {end}: topic and database are not of the same installation, or the log was cut."
+        f"The {reader} is at offset {standing.offset} of engine.out, shard {shard}, but the log holds "
+        f"offsets {begin} to {end}: topic and database are of different installations, or the log was cut."
     )

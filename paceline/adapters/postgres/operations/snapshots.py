@@ -1,7 +1,7 @@
-"""Snapshots of the engine's state, in chunks, two generations a shard.
+"""Snapshots of the engine's state, in chunks, two generations per shard.
 
-A day's answers make a state of a hundred megabytes of which a few hundred rows change between two snapshots:
-only chunks that are not there yet are stored.
+With a day's answers the state has a hundred megabytes, of which a few hundred rows change between two
+snapshots: only chunks that do not exist yet are stored.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from paceline.adapters.postgres.connections.session import Connection
 
 
 class SnapshotHead(Struct, frozen=True):
-    """What a snapshot says of itself. `next_offset` is that of the first record after it on `engine.in`."""
+    """The metadata of a snapshot. `next_offset` is that of the first record after it on `engine.in`."""
 
     shard: int
     position: int
@@ -30,11 +30,11 @@ class StoredSnapshot(Struct, frozen=True):
 
 
 Digests = Mapping[int, Set[bytes]]
-"""By generation, of the chunks that a caller has stored itself."""
+"""Digests of the chunks that a caller has stored itself, by generation."""
 
 
 class Chunk(Struct, frozen=True):
-    """A chunk as the engine encoded it, and the SHA-256 of that."""
+    """A chunk as the engine encoded it, and its SHA-256."""
 
     digest: bytes
     data: bytes
@@ -48,7 +48,7 @@ _COLUMNS = "shard, position, next_offset, log_time_us, state_hash, schema_versio
 
 
 async def list_whole(connection: Connection, shard: int) -> list[StoredSnapshot]:
-    """The whole snapshots of a shard, newest first."""
+    """The complete snapshots of a shard, newest first."""
     cursor = await connection.execute(
         f"select generation, {_COLUMNS} from engine.snapshots where shard = %s and complete "
         "order by position desc, created_at desc",
@@ -58,7 +58,7 @@ async def list_whole(connection: Connection, shard: int) -> list[StoredSnapshot]
 
 
 async def load_chunks(connection: Connection, shard: int, generation: int) -> list[bytes]:
-    """The chunks of a snapshot in their order, as JSON text."""
+    """The chunks of a snapshot in order, as JSON text."""
     cursor = await connection.execute(
         "select data::text from engine.snapshot_chunks where shard = %s and generation = %s order by ordinal",
         (shard, generation),
@@ -69,14 +69,14 @@ async def load_chunks(connection: Connection, shard: int, generation: int) -> li
 async def store(
     connection: Connection, head: SnapshotHead, chunks: Sequence[Chunk], ours: Digests
 ) -> Digests | None:
-    """Put a snapshot in the place of the older generation, in the caller's transaction.
+    """Replace the older generation by a snapshot, in the caller's transaction; returns the new `ours`.
 
-    A chunk of that generation that is among `ours` stays as it is; what others stored is stored anew, for
-    nobody has looked at it since. Each generation has its own copy of everything: what spoils one does not
-    spoil the other. Returned is what is ours afterwards.
+    A chunk of that generation that is in `ours` stays as it is. Chunks of other processes are stored again,
+    because they have not been verified since. Each generation has its own copy of all chunks, so damage to
+    one does not affect the other.
 
-    None, and nothing changed, when a snapshot at a higher position is there. One at the same position
-    holds the same state: it only becomes the newest again.
+    Returns None and changes nothing if a snapshot at a higher position exists. One at the same position has
+    the same state: it only becomes the newest again.
     """
     await connection.execute("select pg_advisory_xact_lock(72201, %s)", (head.shard,))
     stored = await list_whole(connection, head.shard)
@@ -126,16 +126,16 @@ async def _store_chunks(
         "and generation = %(generation)s and digest = any(%(kept)s)",
         {"shard": shard, "generation": generation, "kept": kept},
     )
-    there: dict[bytes, int] = dict(await cursor.fetchall())
+    existing: dict[bytes, int] = dict(await cursor.fetchall())
     moved: dict[bytes, int] = {}
     for ordinal, chunk in enumerate(chunks):
-        if chunk.digest not in there:
+        if chunk.digest not in existing:
             await connection.execute(
                 "insert into engine.snapshot_chunks (shard, generation, ordinal, digest, data) "
                 "values (%s, %s, %s, %s, %s)",
                 (shard, generation, ordinal, chunk.digest, chunk.data.decode()),
             )
-        elif there[chunk.digest] != ordinal:
+        elif existing[chunk.digest] != ordinal:
             moved[chunk.digest] = ordinal
     await connection.execute(
         "update engine.snapshot_chunks as chunk set ordinal = moved.ordinal "

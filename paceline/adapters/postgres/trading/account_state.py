@@ -1,4 +1,4 @@
-"""The state of accounts as the writer has stored it: what is read while Redis has been lost."""
+"""The state of accounts that the writer has stored; read while Redis is unavailable or incomplete."""
 
 from decimal import Decimal
 from typing import Any, Final
@@ -23,7 +23,7 @@ select
 from engine.open_trades where account = %s order by opened, trade
 """
 
-# A resting order is one that was accepted and has not ended: neither filled, nor cancelled, nor rejected.
+# A resting order is accepted and has not ended: it is neither filled, nor cancelled, nor rejected.
 _ORDERS: Final = """
 select i.response ->> 'order' as "order", i.symbol, i.message ->> 'side' as side,
     i.message ->> 'order_type' as order_type, i.message ->> 'quantity' as quantity,
@@ -48,7 +48,7 @@ def texts(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class PostgresAccountState:
-    """Behind Redis by the writer's lag, and without the moves of trailing levels."""
+    """Older than Redis by the writer's lag, and without the moves of trailing levels."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

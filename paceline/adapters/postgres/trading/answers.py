@@ -1,4 +1,4 @@
-"""Answers of the engine as the writer has stored them (`engine.instructions`)."""
+"""The engine's answers that the writer has stored (`engine.instructions`)."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""The append-only tables of schema `engine`, as the writer fills them and others read them back."""
+"""The append-only tables of the schema `engine`: the writer appends to them, others read them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
@@ -34,19 +34,19 @@ COLUMNS: Final[dict[str, list[str]]] = {table: names.split() for table, names in
 
 
 async def prepare(connection: Connection) -> None:
-    """Make a connection ready for `append`.
+    """Prepare a connection for `append`.
 
-    Its commits do not wait for the disk: the reader's position is committed with the effects, so what a
-    crash of Postgres takes back is read from the log and written again.
+    Its commits do not wait for the disk: the reader's position is committed with the effects, so rows that a
+    crash of Postgres loses are read from the log and written again.
     """
     await connection.execute("set synchronous_commit to off")
     await make_incoming(connection, "engine", COLUMNS)
 
 
 async def append(connection: Connection, rows: Mapping[str, Sequence[Line]]) -> None:
-    """Add rows by table; a row whose key is there already is skipped. Needs a transaction and `prepare`.
+    """Add rows by table; a row whose key exists already is skipped. Needs a transaction and `prepare`.
 
-    No row is there, except while a log is written anew: only then does it take the way that looks.
+    Rows exist already only while a log is written again. Only then it takes the way that checks for them.
     """
     filled = {table: columns for table, columns in COLUMNS.items() if rows.get(table)}
     try:
@@ -62,8 +62,8 @@ _TRADE_NUMBERS: Final = (
     *("entry_price", "remaining_quantity", "remaining_margin", "opening_fee"),
     *("stop_loss", "take_profit", "trailing_stop", "liquidation"),
 )
-# Numbers come as text, which has all their decimals (`numeric(38, 8)`): without its point it is that of the
-# scaled integer. Read as decimals they would take ten times as long.
+# Numbers are read as text with all 8 decimals (`numeric(38, 8)`): without its point it is the scaled integer.
+# Read as decimals they would take ten times as long.
 _TRADE: Final = ", ".join(
     (
         *("trade", "account", "symbol", "side", "leverage"),
@@ -80,7 +80,7 @@ def _open_trade(row: Sequence[Any]) -> OpenTrade:
 
 
 async def trades_before(connection: Connection, trades: Iterable[str], position: int) -> dict[str, OpenTrade]:
-    """What the changes before a position tell of these trades, which were open then."""
+    """The state of these trades, which were open then, from their changes before a position."""
     cursor = await connection.execute(
         f"select distinct on (trade) {_TRADE} from ("
         "select *, first_value(fee) over (partition by trade order by position, ordinal) as opening_fee "
@@ -92,13 +92,13 @@ async def trades_before(connection: Connection, trades: Iterable[str], position:
 
 
 async def open_trades(connection: Connection, shard: int) -> list[OpenTrade]:
-    """The open trades of a shard, as far as the writer has come."""
+    """The open trades of a shard, up to the writer's position."""
     cursor = await connection.execute(f"select {_TRADE} from engine.open_trades where shard = %s", (shard,))
     return [_open_trade(row) for row in await cursor.fetchall()]
 
 
 async def current_balances(connection: Connection, shard: int) -> list[tuple[int, int, BalanceUpdate]]:
-    """`(position, ordinal, update)`: the newest of each account of a shard, as far as the writer has come."""
+    """`(position, ordinal, update)`: the newest of each account of a shard, up to the writer's position."""
     cursor = await connection.execute(
         "select position, ordinal, time_us, account, cash, margin, locked, balances, locked_balances "
         "from engine.current_balances where shard = %s",

@@ -1,8 +1,8 @@
-"""Metrics of accounts at the end of a day (`ops.account_metrics`), computed where the history is.
+"""Metrics of accounts at the end of a day (`ops.account_metrics`), computed in the database.
 
-* Only what lies within the cut counts, and of it what happened before the day's end.
+* Only events within the cut and before the day's end count.
 * Marks are the last bars before the day's end: longs and assets at the bid, shorts at the ask.
-* A trade counts for no less than nothing: isolated margin is all that it can lose.
+* The value of a trade is never below zero: it can lose only its isolated margin.
 * `realised_profit`, `fees`, `net_deposits`, `closed_trades` are sums since the account was opened.
 """
 
@@ -129,9 +129,8 @@ on conflict (day, account) do update set (
 """
 )
 
-# Days that a run was missed, or that ended after their last run. Bounded, the newest first: a run may
-# take no longer.
-_DAYS_AT_MOST: Final = 400
+# Days without a run, or whose last run was before their end. Newest first, and bounded to bound a run's time.
+_MAX_DAYS: Final = 400
 _DAYS = """
 select day::date as day
 from generate_series(
@@ -150,7 +149,7 @@ class PostgresAccountMetrics:
     def days_to_compute(self, cut: Cut) -> list[date]:
         last = max(cut.day, cut.as_of_day)
         with transaction(self._url) as connection:
-            rows = connection.execute(_DAYS, {"last": last, "limit": _DAYS_AT_MOST}).fetchall()
+            rows = connection.execute(_DAYS, {"last": last, "limit": _MAX_DAYS}).fetchall()
         return sorted({cut.day, cut.as_of_day} | {row["day"] for row in rows})
 
     def unmarked(self, cut: Cut, day: date) -> list[str]:

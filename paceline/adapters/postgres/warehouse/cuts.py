@@ -1,4 +1,4 @@
-"""Cuts (`ops.cuts`) and the copies of the engine's snapshots that belong to them."""
+"""Cuts (`ops.cuts`) and their copies of the engine's snapshots."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -10,7 +10,7 @@ from paceline.adapters.postgres.connections.transaction import transaction
 from paceline.core.times import day_bounds_us
 from paceline.ports.warehouse import Cut, Published, ShardCut, Standing
 
-# Copies are as large as the engine's state; only a run that is under way needs one.
+# A copy is as large as the engine's state, and only a run under way needs one.
 _COPIES_KEPT: Final = 3
 
 _COPY = """
@@ -30,7 +30,7 @@ from engine.snapshot_chunks as chunk
 join newest using (shard, generation)
 """
 
-# The first of this shard's messages with an effect at or after the day's end. Log time rises with position.
+# The shard's first message with an effect at or after the day's end. Log time never falls as positions rise.
 _DAY_END = """
 select least(
     (select min(position) from engine.instructions where shard = %(shard)s and time_us >= %(end_us)s),
@@ -66,7 +66,7 @@ class PostgresCuts:
             row = connection.execute("select nextval('ops.cut_ids') as cut_id").fetchone()
             assert row is not None
             key = {"cut_id": row["cut_id"], "day": day}
-            # The foreign key is checked at the end of the statement, when both parts of it are there.
+            # The foreign key is checked at the end of the statement, when both sides exist.
             connection.execute(_COPY, key)
             rows = connection.execute(
                 "select shard, position, day_end_position, log_time_us, state_hash from ops.cuts "

@@ -1,4 +1,4 @@
-"""What the gates said (`ops.gate_results`), and alerts of those that failed."""
+"""The results of the gates (`ops.gate_results`), and alerts for those that failed."""
 
 from collections.abc import Sequence
 from typing import Any

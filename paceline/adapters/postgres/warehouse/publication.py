@@ -1,4 +1,4 @@
-"""The models that dbt built in the `next_…` schemas, and their way to where they are read."""
+"""The models that dbt built in the `next_…` schemas, and how they are published."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -37,7 +37,7 @@ class PostgresModels:
         self._drop_old()
 
     def failed_tests(self) -> list[Failure]:
-        """dbt keeps the rows that a test found in a table of the test's name."""
+        """dbt stores the rows that a test found in a table named like the test."""
         failures = []
         with transaction(self._url) as connection:
             tests = connection.execute(
@@ -59,10 +59,10 @@ class PostgresModels:
 
     def cut_id(self) -> int | None:
         with transaction(self._url) as connection:
-            there = connection.execute(
-                "select to_regclass('next_marts.dim_cut') is not null as there"
+            found = connection.execute(
+                "select to_regclass('next_marts.dim_cut') is not null as built"
             ).fetchone()
-            if not (there and there["there"]):
+            if not (found and found["built"]):
                 return None
             row = connection.execute("select cut_id from next_marts.dim_cut").fetchone()
         return row["cut_id"] if row else None
@@ -93,7 +93,7 @@ class PostgresModels:
                 yield row
 
     def publish(self, run_id: str, cut: Cut) -> None:
-        """Renaming a schema locks none of its tables: readers are never waited for and never see a gap."""
+        """Rename the schemas. This locks none of their tables: it waits for no reader, and leaves no gap."""
         with transaction(self._url, _LOCK_TIMEOUT_MS) as connection:
             connection.execute("lock table ops.publications in share row exclusive mode")
             if _published_by(connection, run_id, cut):
@@ -115,7 +115,7 @@ class PostgresModels:
         self._drop_old()
 
     def _drop_old(self) -> None:
-        """Each by itself; what somebody still reads is left for the next run."""
+        """Drop old schemas, each in its own transaction; one that is still read is left for the next run."""
         with transaction(self._url) as connection:
             found = connection.execute(
                 "select nspname from pg_namespace where starts_with(nspname, %s)", (_OLD,)
@@ -130,7 +130,7 @@ class PostgresModels:
 
 
 def _published_by(connection: Any, run_id: str, cut: Cut) -> bool:
-    """Was this done already, and only its answer lost?"""
+    """Whether this publication is done already, and only its answer was lost."""
     key = (run_id, cut.cut_id)
     query = "select from ops.publications where run_id = %s and cut_id = %s"
     return connection.execute(query, key).fetchone() is not None
@@ -143,8 +143,8 @@ def _refuse_older(connection: Any, cut: Cut) -> None:
     ).fetchone()
     if newer:
         raise ConflictError(
-            f"The leaderboard of {newer['day']} (cut {newer['cut_id']}) is published already; that of "
-            f"{cut.as_of_day} (cut {cut.cut_id}) is older and does not take its place."
+            f"The leaderboard of {newer['day']} (cut {newer['cut_id']}) is published already. That of "
+            f"{cut.as_of_day} (cut {cut.cut_id}) is older and does not replace it."
         )
 
 

@@ -14,20 +14,20 @@ _trade = msgspec.json.Decoder(OpenTrade)
 _order = msgspec.json.Decoder(RestingOrder)
 
 
-class _KeptBalance(Balance, frozen=True, kw_only=True):
-    """As the router keeps it: `position` is that of the message it came of."""
+class _StoredBalance(Balance, frozen=True, kw_only=True):
+    """As the router stores it; `position` is that of the message that caused it."""
 
     position: int
 
 
-_balance = msgspec.json.Decoder(_KeptBalance)
+_balance = msgspec.json.Decoder(_StoredBalance)
 
 
 class RedisAccountState:
-    """Reads what the router keeps. Without its `router:ready` marker nothing here is known to be whole.
+    """Reads the router's state. Without its `router:ready` marker the state may be incomplete.
 
-    A balance is whole in itself: one that came after the rebuilt state is the newest, marker or not, so
-    whoever was answered meanwhile reads their own writes.
+    A single balance is always complete: one from after the rebuilt state is the newest even without the
+    marker, so a client that was answered meanwhile reads its own writes.
     """
 
     def __init__(self, client: HotClient, shards: int) -> None:
@@ -45,13 +45,13 @@ class RedisAccountState:
         return Balance(**{name: getattr(kept, name) for name in Balance.__struct_fields__})
 
     def open_trades(self, account: str) -> list[OpenTrade] | None:
-        texts = self._kept(keys.trades(account))
+        texts = self._hash_values(keys.trades(account))
         return None if texts is None else [_trade.decode(text) for text in texts]
 
     def resting_orders(self, account: str) -> list[RestingOrder] | None:
-        texts = self._kept(keys.orders(account))
+        texts = self._hash_values(keys.orders(account))
         return None if texts is None else [_order.decode(text) for text in texts]
 
-    def _kept(self, key: str) -> list[bytes] | None:
+    def _hash_values(self, key: str) -> list[bytes] | None:
         ready, texts = self._client.ask_together(("GET", keys.READY), ("HVALS", key))
         return None if ready is None else texts

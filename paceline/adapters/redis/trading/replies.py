@@ -1,7 +1,7 @@
-"""Answers on their way back: the router publishes each, whoever expects one hears it.
+"""Receives the answers that the router publishes, and hands each to the request that waits for it.
 
-Nothing is kept: an answer that nobody expects is gone, and so are those that come while the connection is
-lost. Whoever misses one finds it in the lasting record of answers.
+Answers are not stored here: one that no request expects is dropped, and those published while the connection
+is lost are missed. `engine.instructions` in Postgres holds them all.
 """
 
 import asyncio
@@ -22,27 +22,27 @@ PENDING_S: Final = 24 * 3600
 _log = logging.getLogger("paceline.replies")
 _answer = msgspec.json.Decoder(Answer)
 
-# None where the connection was lost before the answer came.
-_Heard = asyncio.Future[Answer | None]
+# None if the connection was lost before the answer came.
+_Reply = asyncio.Future[Answer | None]
 
 
 class RedisReplies:
-    """Listens on one connection from the first time that an answer is expected."""
+    """Listens on one connection, from the first expected answer on."""
 
     def __init__(self, client: HotClient) -> None:
         self._client = client
-        self._expected: dict[tuple[str, str], list[_Heard]] = {}
+        self._expected: dict[tuple[str, str], list[_Reply]] = {}
         self._listening: asyncio.Task[None] | None = None
         self._subscribed: asyncio.Future[None] | None = None  # also done when that failed
 
     @contextmanager
     def expect(self, account: str, instruction: str) -> Iterator[Wait]:
-        heard = wait_for(self._expect(account, instruction))
+        reply = wait_for(self._expect(account, instruction))
         try:
-            yield lambda timeout_ms: wait_for(_answer_of(heard, timeout_ms / 1000))
+            yield lambda timeout_ms: wait_for(_await_answer(reply, timeout_ms / 1000))
         finally:
-            if not heard.done():
-                wait_for(self._forget(account, instruction, heard))
+            if not reply.done():
+                wait_for(self._forget(account, instruction, reply))
 
     def remember_pending(self, account: str, instruction: str) -> None:
         self._client.ask("SET", keys.pending(account, instruction), b"1", "EX", PENDING_S)
@@ -53,21 +53,21 @@ class RedisReplies:
     def close(self) -> None:
         wait_for(self._close())
 
-    async def _expect(self, account: str, instruction: str) -> _Heard:
+    async def _expect(self, account: str, instruction: str) -> _Reply:
         loop = asyncio.get_running_loop()
         if self._listening is None or self._listening.done():
             self._subscribed = loop.create_future()
             self._listening = loop.create_task(self._listen(self._subscribed))
-        heard: _Heard = loop.create_future()
-        self._expected.setdefault((account, instruction), []).append(heard)
+        reply: _Reply = loop.create_future()
+        self._expected.setdefault((account, instruction), []).append(reply)
         if self._subscribed is not None and not self._subscribed.done():
             await asyncio.wait((self._subscribed,))
-        return heard
+        return reply
 
-    async def _forget(self, account: str, instruction: str, heard: _Heard) -> None:
+    async def _forget(self, account: str, instruction: str, reply: _Reply) -> None:
         waiting = self._expected.get((account, instruction), [])
-        if heard in waiting:
-            waiting.remove(heard)
+        if reply in waiting:
+            waiting.remove(reply)
         if not waiting:
             self._expected.pop((account, instruction), None)
 
@@ -77,23 +77,23 @@ class RedisReplies:
                 if text is None:
                     subscribed.set_result(None)
                 else:
-                    self._give(text)
+                    self._deliver(text)
         except AWAY:
-            pass  # who waits is told below, and who comes next connects again
+            pass  # waiting requests get None below; the next request connects again
         finally:
             if not subscribed.done():
                 subscribed.set_result(None)
             expected, self._expected = self._expected, {}
             for waiting in expected.values():
-                _tell(waiting, None)
+                _resolve(waiting, None)
 
-    def _give(self, text: bytes) -> None:
+    def _deliver(self, text: bytes) -> None:
         try:
             answer = _answer.decode(text)
         except msgspec.DecodeError:
-            _log.warning("not an answer: %r", text[:200])
+            _log.warning("message is not an answer: %r", text[:200])
             return
-        _tell(self._expected.pop((answer.account, answer.instruction), []), answer)
+        _resolve(self._expected.pop((answer.account, answer.instruction), []), answer)
 
     async def _close(self) -> None:
         if self._listening is not None:
@@ -102,17 +102,17 @@ class RedisReplies:
                 await self._listening
 
 
-def _tell(waiting: list[_Heard], answer: Answer | None) -> None:
-    for heard in waiting:
-        if not heard.done():
-            heard.set_result(answer)
+def _resolve(waiting: list[_Reply], answer: Answer | None) -> None:
+    for reply in waiting:
+        if not reply.done():
+            reply.set_result(answer)
 
 
-async def _answer_of(heard: _Heard, timeout_s: float) -> Answer | None:
-    await asyncio.wait((heard,), timeout=timeout_s)
-    if not heard.done():
+async def _await_answer(reply: _Reply, timeout_s: float) -> Answer | None:
+    await asyncio.wait((reply,), timeout=timeout_s)
+    if not reply.done():
         return None
-    answer = heard.result()
+    answer = reply.result()
     if answer is None:
-        raise TransientError("Redis was lost before the answer came.")
+        raise TransientError("The connection to Redis is lost before the answer has come.")
     return answer

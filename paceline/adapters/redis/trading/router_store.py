@@ -1,8 +1,8 @@
-"""What the router keeps in Redis, and the fence that makes each effect happen there once.
+"""The router's data in Redis, and the fence that applies each effect there once.
 
-`router:position:{shard}` holds the position and offset up to which the data of a shard is in Redis. It
-is compared and changed in the same script as the data: Redis and its position cannot disagree, a wiped
-Redis has no position, and a batch costs one round trip. `router:ready` exists once all shards have caught up.
+`router:position:{shard}` holds the position and offset up to which the data of a shard is in Redis. One
+script compares and changes it together with the data: the two cannot disagree, a wiped Redis has no position,
+and a batch costs one round trip. `router:ready` exists once all shards have caught up.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,13 +16,13 @@ from paceline.adapters.postgres.operations.readers import Standing
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import Client
 
-# Text, not bytes: Redis' msgpack does not know those.
+# Text, not bytes: Redis' msgpack has no bytes.
 Command = tuple[str | int, ...]
 
 _PIPELINE: Final = 5_000
 
 # ARGV: position before and after, then the commands as msgpack, which C code writes and reads. A refused
-# stream id means that the entry is there already; any other error leaves the position where it was.
+# stream id means that the entry exists already; any other error leaves the position unchanged.
 _APPLY: Final = """
 local found = redis.call('GET', KEYS[1])
 if found == ARGV[2] and ARGV[1] ~= ARGV[2] then return 'done before' end
@@ -36,7 +36,7 @@ end
 redis.call('SET', KEYS[1], ARGV[2])
 return 'done'
 """
-# The rebuilt state counts only if the token of its beginning is still there.
+# The rebuilt state is valid only if the token from its beginning still exists.
 _REBUILT: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
@@ -47,7 +47,8 @@ return 1
 
 
 class FenceBroken(Exception):
-    """Redis is not where this router left it: wiped, restored from older data, or moved by another."""
+    """Redis is not at the position where this router left it: wiped, restored from older data, or moved by
+    another process."""
 
 
 def _text(standing: Standing) -> bytes:
@@ -56,16 +57,16 @@ def _text(standing: Standing) -> bytes:
 
 class RouterStore:
     def __init__(self, client: Client, shards: int) -> None:
-        # Its annotations speak of text or bytes; ours is made to answer bytes.
+        # Its type hints allow text or bytes; this client returns bytes.
         self._client: Any = client
         self._shards = shards
         self._apply_sha = self._client.register_script(_APPLY).sha
         self._rebuilt = self._client.register_script(_REBUILT)
 
     async def standing(self, shard: int) -> tuple[Standing, int] | None:
-        """How far a shard's data goes, and the position from which on state follows effects.
+        """Where a shard's data ends, and the position from which effects change the state.
 
-        None when Redis has nothing of the shard.
+        None if Redis has no data of the shard.
         """
         text, state_from = await self._client.mget(keys.router_position(shard), keys.router_state_from(shard))
         if text is None or state_from is None:
@@ -74,7 +75,7 @@ class RouterStore:
         return Standing(int(position), int(offset)), int(state_from)
 
     async def forget(self, shard: int) -> None:
-        """Make the next opening of a shard rebuild it."""
+        """Delete the position of a shard, so that its next opening rebuilds it."""
         await self._client.delete(keys.router_position(shard))
 
     async def fields(self, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
@@ -82,29 +83,29 @@ class RouterStore:
         return await self._client.ask(*[("HGET", key, field) for key, field in wanted]) if wanted else []
 
     async def apply(self, shard: int, was: Standing, now: Standing, commands: Sequence[Command]) -> None:
-        """Do all commands and move the shard's position, or nothing.
+        """Run all commands and move the shard's position, or do nothing.
 
-        Repeating a call whose answer was lost does no harm. `FenceBroken` when Redis stands neither at
-        `was` nor at `now`.
+        A repeat of a call whose answer was lost is safe. `FenceBroken` if Redis is neither at `was` nor at
+        `now`.
         """
         packed = msgspec.msgpack.encode(commands)
         arguments = (1, keys.router_position(shard), _text(was), _text(now), packed)
         try:
             try:
                 await self._client.ask(("EVALSHA", self._apply_sha, *arguments))
-            except NoScriptError:  # Redis keeps it from the first time on, until it starts anew
+            except NoScriptError:  # Redis keeps the script from its first use until a restart
                 await self._client.ask(("EVAL", _APPLY, *arguments))
         except ResponseError as error:
             if not str(error).startswith("FENCE"):
                 raise
-            raise FenceBroken(f"Redis stands at {error}, this router at {_text(was)!r}") from error
+            raise FenceBroken(f"Redis is at {error}, this router at {_text(was)!r}") from error
 
     async def rebuild(
         self, shard: int, standing: Standing, state_from: int, commands: Iterable[Command]
     ) -> None:
-        """Write a shard's state as of position `state_from` anew, to go on at `standing`.
+        """Write a shard's state as of position `state_from` again, to go on at `standing`.
 
-        `FenceBroken` when Redis was wiped meanwhile.
+        `FenceBroken` if Redis was wiped meanwhile.
         """
         token_key, token = keys.router_rebuilding(shard), uuid4().hex.encode()
         await self._client.set(token_key, token, ex=3600)
@@ -117,7 +118,7 @@ class RouterStore:
         await self._send(batch)
         names = [token_key, keys.router_state_from(shard), keys.router_position(shard)]
         if not await self._rebuilt(keys=names, args=[token, state_from, _text(standing)]):
-            raise FenceBroken("Redis was wiped while it was being rebuilt")
+            raise FenceBroken("Redis has been wiped during the rebuild")
 
     async def _send(self, commands: list[Command]) -> None:
         pipeline = self._client.pipeline(transaction=False)
@@ -126,18 +127,18 @@ class RouterStore:
         await pipeline.execute()
 
     async def mark_ready(self, shard: int) -> None:
-        """Note that a shard has caught up; with the last one, everything here is whole."""
+        """Note that a shard has caught up; with the last one, all data here is complete."""
         await self._client.sadd(keys.READY_SHARDS, str(shard))
         if await self._client.scard(keys.READY_SHARDS) >= self._shards:
             await self._client.set(keys.READY, b"1")
 
     async def marks(self, shard: int) -> list[tuple[int, int]]:
-        """`(log time µs, position)` pairs noted about each minute, oldest first."""
+        """`(log time µs, position)` pairs, noted about once a minute, oldest first."""
         found = await self._client.zrange(keys.router_marks(shard), 0, -1, withscores=True)
         return [(int(score), int(member)) for member, score in found]
 
 
 def mark_commands(shard: int, time_us: int, position: int, oldest_us: int) -> list[Command]:
-    """Notes at which position a time was reached, and forgets what is older than the time still needed."""
+    """Commands that note the position at a time and remove notes older than `oldest_us`."""
     key = keys.router_marks(shard)
     return [("ZADD", key, time_us, position), ("ZREMRANGEBYSCORE", key, "-inf", f"({oldest_us}")]
