@@ -1,1 +1,1 @@
-"""The Faust app and its services: one folder a service."""
+"""The Faust app and its services: one folder per service."""

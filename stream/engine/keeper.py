@@ -1,4 +1,4 @@
-"""Keeps a shard's snapshots and dead letters in Postgres, beside the engine's work."""
+"""Stores a shard's snapshots and dead letters in Postgres, in the background of the engine's work."""
 
 import asyncio
 import time
@@ -17,13 +17,13 @@ from paceline.engine.snapshot import SCHEMA_VERSION, Capture
 
 _log = structlog.get_logger()
 
-_LETTERS_HELD: Final = 1_000
-_LETTERS_AT_LATEST_S: Final = 1.0
-_TELL_WITHIN_S: Final = 5.0
+_MAX_LETTERS: Final = 1_000
+_MAX_LETTER_AGE_S: Final = 1.0
+_ALERT_WITHIN_S: Final = 5.0
 
 
 class Keeper:
-    """Stores what the shard gives it. While Postgres is away the engine goes on without snapshots."""
+    """Stores captures and dead letters of a shard. Without Postgres the engine goes on without snapshots."""
 
     def __init__(self, shard: int, session: Session, interval_s: float, first_s: float) -> None:
         self._shard = shard
@@ -31,7 +31,7 @@ class Keeper:
         self._interval_s = interval_s
         self._due_at = time.monotonic() + first_s
         self._task: asyncio.Task[None] | None = None
-        self._ours: Digests = {}
+        self._own_digests: Digests = {}
         self._letters: list[DeadLetter] = []
         self._letters_since = 0.0
         self.stored: SnapshotHead | None = None
@@ -47,7 +47,7 @@ class Keeper:
         return time.monotonic() - self._stored_at
 
     def begin(self, capture: Capture, next_offset: int, acknowledged: Callable[[], Awaitable[None]]) -> None:
-        """Store a capture in the background, once `acknowledged` says that its outputs are on the log."""
+        """Store a capture in the background, once `acknowledged` returns: its outputs are on the log then."""
         self._due_at = time.monotonic() + self._interval_s
         self._task = asyncio.create_task(self._snapshot(capture, next_offset, acknowledged))
 
@@ -55,23 +55,23 @@ class Keeper:
         if not self._letters:
             self._letters_since = time.monotonic()
         self._letters.append(letter)
-        if len(self._letters) >= _LETTERS_HELD:
-            await self._letters_out()
+        if len(self._letters) >= _MAX_LETTERS:
+            await self._flush_letters()
 
     async def tick(self) -> None:
-        """Raises what a finished snapshot raised."""
+        """Store waiting dead letters in time; raises what a finished snapshot raised."""
         if self._task is not None and self._task.done():
             finished, self._task = self._task, None
             finished.result()
         if (
             self._letters
             and self._task is None
-            and time.monotonic() - self._letters_since >= _LETTERS_AT_LATEST_S
+            and time.monotonic() - self._letters_since >= _MAX_LETTER_AGE_S
         ):
-            self._task = asyncio.create_task(self._letters_alone())
+            self._task = asyncio.create_task(self._try_flush_letters())
 
     async def finish(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the snapshot or dead letters under way."""
         if self._task is not None:
             unfinished, self._task = self._task, None
             await unfinished
@@ -83,9 +83,9 @@ class Keeper:
         try:
             for data in capture.slices():
                 chunks.append(chunk_of(data))
-                await asyncio.sleep(0)  # the engine goes on between two
+                await asyncio.sleep(0)  # the engine works between two slices
         except InvariantViolation as error:
-            await self._tell_broken_ledger(error.message)
+            await self._alert_broken_ledger(error.message)
             raise
         await acknowledged()
         head = SnapshotHead(
@@ -98,29 +98,29 @@ class Keeper:
             code_version=paceline.__version__,
         )
         try:
-            # No snapshot passes a dead letter that is not kept.
-            await self._letters_out()
-            ours = await self._session.transaction(lambda c: self._store(c, head, chunks))
+            # A snapshot is stored only after all dead letters before it.
+            await self._flush_letters()
+            own_digests = await self._session.transaction(lambda c: self._store(c, head, chunks))
         except AWAY as error:
             _log.error("snapshot not stored", shard=self._shard, error=str(error).strip()[:300])
             return
-        if ours is None:
+        if own_digests is None:
             _log.warning("a newer snapshot is stored", shard=self._shard, position=head.position)
             return
-        self._ours = ours
+        self._own_digests = own_digests
         self.stored = head
         self._stored_at = time.monotonic()
 
     async def _store(
         self, connection: Connection, head: SnapshotHead, chunks: Sequence[Chunk]
     ) -> Digests | None:
-        """A snapshot is only taken of a ledger that holds."""
+        """Store the snapshot and close the ledger's alert: the ledger was balanced when it was captured."""
         await alerts.recover(connection, f"ledger:{self._shard}")
-        return await snapshots.store(connection, head, chunks, self._ours)
+        return await snapshots.store(connection, head, chunks, self._own_digests)
 
-    async def _tell_broken_ledger(self, why: str) -> None:
-        """An alert, if Postgres is there to take it: the shard stops in any case."""
-        text = f"The ledger of shard {self._shard} does not hold, so that it has stopped: {why}"
+    async def _alert_broken_ledger(self, why: str) -> None:
+        """Open an alert, if Postgres is available; the shard stops in any case."""
+        text = f"The ledger of shard {self._shard} is not balanced, so the shard has stopped: {why}"
 
         async def work(connection: Connection) -> None:
             key = f"ledger:{self._shard}"
@@ -129,23 +129,23 @@ class Keeper:
             )
 
         try:
-            async with asyncio.timeout(_TELL_WITHIN_S):
+            async with asyncio.timeout(_ALERT_WITHIN_S):
                 await self._session.transaction(work)
         except (TimeoutError, *AWAY) as error:
             _log.error("alert not stored", shard=self._shard, message=text, error=str(error).strip()[:300])
 
-    async def _letters_out(self) -> None:
+    async def _flush_letters(self) -> None:
         stored = await self._session.transaction(self._store_letters)
         del self._letters[:stored]
 
-    async def _letters_alone(self) -> None:
+    async def _try_flush_letters(self) -> None:
         try:
-            await self._letters_out()
+            await self._flush_letters()
         except AWAY as error:
             _log.error("dead letters not stored", shard=self._shard, error=str(error).strip()[:300])
 
     async def _store_letters(self, connection: Connection) -> int:
-        """Store what is held and tell how many; storing one twice does no harm."""
+        """Store the held letters and return how many; storing one twice is safe."""
         letters = self._letters[:]
         if letters:
             await dead_letters.store(connection, "engine.in", letters)

@@ -1,4 +1,4 @@
-"""Where a shard's engine starts: the newest snapshot that holds, else the one before, else the log."""
+"""Recovers a shard's engine: from the newest valid snapshot, else the one before, else the log."""
 
 import gc
 
@@ -22,18 +22,18 @@ class Recovered(Struct):
 
 
 async def recover(session: Session, shard: int, bounds: LogBounds) -> Recovered:
-    """The engine as of its best snapshot; `PermanentError` where the log does not go on from there."""
+    """The engine as of its newest valid snapshot; `PermanentError` if the log does not continue there."""
     stored = await session.transaction(lambda c: snapshots.list_whole(c, shard))
     for one in stored:
-        # The older one too: it is what is left if the newer does not hold.
+        # The older one too: it is needed if the newer is not valid.
         _check_reach(shard, one.head, bounds)
     for one in stored:
         try:
             engine = await session.transaction(lambda c, one=one: _load(c, one))  # type: ignore[misc]
         except InvariantViolation as error:
-            await session.transaction(lambda c, one=one, error=error: _tell(c, one, error))  # type: ignore[misc]
+            await session.transaction(lambda c, one=one, error=error: _alert_skipped(c, one, error))  # type: ignore[misc]
             continue
-        # What is loaded lives on: the collector need not look at it again.
+        # Loaded objects stay: the garbage collector need not look at them again.
         gc.collect()
         gc.freeze()
         return Recovered(engine, one.head.next_offset, one.head.state_hash)
@@ -46,19 +46,19 @@ async def recover(session: Session, shard: int, bounds: LogBounds) -> Recovered:
 
 
 async def _load(connection: Connection, stored: StoredSnapshot) -> Engine:
-    """`InvariantViolation` when the snapshot is not what its head says."""
+    """`InvariantViolation` if the snapshot differs from its head."""
     head = stored.head
     engine = Engine.load(await snapshots.load_chunks(connection, head.shard, stored.generation))
     found = engine.state_hash()
     if (found, engine.position) != (head.state_hash, head.position):
         raise InvariantViolation(
-            f"the snapshot says position {head.position} and hash {head.state_hash}, "
-            f"but holds position {engine.position} and hash {found}"
+            f"its head has position {head.position} and hash {head.state_hash}, "
+            f"its data position {engine.position} and hash {found}"
         )
     return engine
 
 
-async def _tell(connection: Connection, stored: StoredSnapshot, error: InvariantViolation) -> None:
+async def _alert_skipped(connection: Connection, stored: StoredSnapshot, error: InvariantViolation) -> None:
     head = stored.head
     message = f"Snapshot of shard {head.shard} at position {head.position} cannot be used: {error}"
     _log.error("snapshot skipped", shard=head.shard, position=head.position, why=str(error))
@@ -71,12 +71,12 @@ def _check_reach(shard: int, head: SnapshotHead, bounds: LogBounds) -> None:
     offset = head.next_offset
     if offset < bounds.begin:
         raise PermanentError(
-            f"Shard {shard}: the snapshot at position {head.position} goes on at offset {offset} of "
-            f"engine.in, but the log begins at {bounds.begin}: what lies between was cut from the log."
+            f"Shard {shard}: the snapshot at position {head.position} continues at offset {offset} of "
+            f"engine.in, but the log begins at {bounds.begin}: the records between were cut from the log."
         )
     if offset > bounds.end:
         raise PermanentError(
-            f"Shard {shard}: the snapshot at position {head.position} goes on at offset {offset} of "
-            f"engine.in, but the log ends at {bounds.end}: the log lost records, or it is not the log "
+            f"Shard {shard}: the snapshot at position {head.position} continues at offset {offset} of "
+            f"engine.in, but the log ends at {bounds.end}: the log has lost records, or it is not the log "
             "of this database."
         )

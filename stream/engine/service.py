@@ -1,4 +1,4 @@
-"""One shard of the log through the pure engine, its effects onto `engine.out`."""
+"""Runs the pure engine on the shards of `engine.in` and writes its effects to `engine.out`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ from stream.engine.recovery import recover
 
 _log = structlog.get_logger()
 
-# After so many messages, about a millisecond of work, what came of them is sent and the event loop gets its
-# turn: heartbeats, requests and the producer live there.
-_SLICE: Final = 125
-# One price update may fire a whole book; a record holds the effects of whole messages.
+# After this many messages (about 1 ms of work) their effects are sent and the event loop gets its turn:
+# heartbeats, requests and the producer run on it.
+_MAX_SLICE: Final = 125
+# One price update may trigger every order of a market; a record holds the effects of whole messages.
 _RECORD_OUTPUTS: Final = 500
 
 
@@ -44,7 +44,7 @@ class EngineShard:
         self._sent_to = sent_to
         self._effects: list[Effect] = []
         self._outputs = 0
-        self._slice = 0
+        self._in_slice = 0
 
     async def handle(self, records: list[Record]) -> None:
         for record in records:
@@ -56,27 +56,29 @@ class EngineShard:
         await self._keeper.tick()
 
     async def _apply(self, messages: Sequence[Inbound | Undecodable]) -> None:
-        engine, done = self._engine, 0
-        while done < len(messages):
+        engine, applied_count = self._engine, 0
+        while applied_count < len(messages):
             first, undecodable = engine.position, engine.undecodable
             room = _RECORD_OUTPUTS - self._outputs
-            effects = engine.apply_batch(messages[done : done + _SLICE - self._slice], room)
-            applied = messages[done : done + engine.position - first]
+            effects = engine.apply_batch(
+                messages[applied_count : applied_count + _MAX_SLICE - self._in_slice], room
+            )
+            applied = messages[applied_count : applied_count + engine.position - first]
             if engine.undecodable > undecodable:
-                await self._park(first, applied)
+                await self._store_undecodable(first, applied)
             if first <= self._sent_to:
                 effects = [effect for effect in effects if effect.position > self._sent_to]
             self._effects += effects
             self._outputs += sum([len(effect.outputs) for effect in effects])
-            self._slice += len(applied)
-            done += len(applied)
-            if self._slice >= _SLICE or self._outputs >= _RECORD_OUTPUTS:
-                self._slice = 0
+            self._in_slice += len(applied)
+            applied_count += len(applied)
+            if self._in_slice >= _MAX_SLICE or self._outputs >= _RECORD_OUTPUTS:
+                self._in_slice = 0
                 await self._send()
                 await asyncio.sleep(0)
 
-    async def _park(self, first: int, messages: Sequence[Inbound | Undecodable]) -> None:
-        """Keep what could not be decoded of the messages from position `first` on."""
+    async def _store_undecodable(self, first: int, messages: Sequence[Inbound | Undecodable]) -> None:
+        """Store the undecodable ones of the messages from position `first` on as dead letters."""
         for position, message in enumerate(messages, first):
             if isinstance(message, Undecodable):
                 raw = message.raw[:LONGEST_RAW_BYTES]
@@ -99,7 +101,7 @@ class EngineShard:
             await self._begin_snapshot()
 
     async def close(self) -> None:
-        """A last snapshot, so that the next start has nothing to replay."""
+        """Take a last snapshot, so the next start has no messages to replay."""
         await self._keeper.finish()
         await self._begin_snapshot()
         await self._keeper.finish()
@@ -119,7 +121,7 @@ class EngineShard:
 
 
 class Engines:
-    """Opens the engine's shards: snapshot, then the log."""
+    """Opens the engine's shards: from a snapshot, then the log."""
 
     def __init__(self, database_url: str, brokers: str, shards: int, snapshot_interval_s: float) -> None:
         self._database_url = database_url
@@ -138,7 +140,7 @@ class Engines:
         session = self._session(shard)
         recovered = await recover(session, shard, bounds)
         sent_to = await last_position_out(self._brokers, shard)
-        # Spread over the interval, so that the shards do not all store at once.
+        # Spread over the interval, so the shards do not all store at the same time.
         first_s = self._interval_s * (shard + 1) / self._shards
         keeper = Keeper(shard, session, self._interval_s, first_s)
         outlet = Outlet(self._producer, ENGINE_OUT, shard)

@@ -1,4 +1,4 @@
-"""Prices that wait for the log. Bounded: prices are perishable, so when it is full only the newest count."""
+"""Prices that wait for the log. Bounded: old prices lose their value, so a full buffer keeps the newest."""
 
 from collections import deque
 from typing import Final
@@ -9,7 +9,7 @@ BOUND: Final = 5_000
 
 
 class PriceBuffer:
-    """First in, first out; beyond `bound` only the newest of each symbol stays, the rest is counted."""
+    """First in, first out. Beyond `bound` only the newest of each symbol stays; `dropped` counts the rest."""
 
     def __init__(self, bound: int = BOUND) -> None:
         self._bound = bound
@@ -27,5 +27,5 @@ class PriceBuffer:
             self._waiting = deque(newest.values())
 
     def take(self, most: int) -> list[PriceUpdate]:
-        """The oldest updates, at most `most`; they are gone from here."""
+        """Remove and return the oldest updates, at most `most`."""
         return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]

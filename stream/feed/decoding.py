@@ -1,8 +1,8 @@
-"""Frames of the exchange to price updates: strict and pure. What is not right is refused, with the reason.
+"""Decodes frames of the exchange to price updates: strict and pure. A wrong frame is refused with a reason.
 
-Passed on, for the engine drops and counts them by its own rules: a price of 0, a crossed book, an update
-id that is not above the last one. Backpack documents `u`, `E` and `T` now as strings, now as integers:
-both are taken.
+A price of 0, a crossed book and an update id that is not above the last one are passed on: the engine drops
+and counts them by its own rules. Backpack documents `u`, `E` and `T` both as strings and as integers: both
+are accepted.
 """
 
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ _STREAM: Final = "bookTicker."
 
 
 class Refusal(NamedTuple):
-    """Why a frame was not used: a code to count by and a sentence to read."""
+    """Why a frame is not used: a code to count by and a sentence for people."""
 
     code: str
     detail: str
@@ -33,7 +33,7 @@ class Refused(ValueError):
 
 
 class Acknowledgement(NamedTuple):
-    """The exchange answered a request of ours with success: nothing to do."""
+    """The exchange confirms a request of ours: there is nothing to do."""
 
 
 class BookTicker(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What else the exchange says: answers to our requests, frames of other streams, anything."""
+    """Any other frame of the exchange: an answer to a request, a frame of another stream, or else."""
 
     stream: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -68,9 +68,9 @@ _replies = msgspec.json.Decoder(Reply)
 
 
 def decode(frame: bytes, symbols: frozenset[str]) -> PriceUpdate | Refusal | Acknowledgement:
-    """The price update of a frame; its `time` is 0 until it is stamped at the write to the log."""
+    """The price update of a frame; its `time` is 0 until it is written to the log."""
     if len(frame) > MAX_FRAME_BYTES:
-        return Refusal("too_long", f"{len(frame)} bytes, at most {MAX_FRAME_BYTES} are read")
+        return Refusal("too_long", f"{len(frame)} bytes, the limit is {MAX_FRAME_BYTES}")
     try:
         envelope = _envelopes.decode(frame)
     except UNREADABLE as error:
@@ -86,7 +86,7 @@ def _price_update(envelope: Envelope, symbols: frozenset[str]) -> PriceUpdate:
     if data.e != "bookTicker":
         raise Refused("other_event", f"e: event {data.e[:40]!r}, not bookTicker")
     if data.s not in symbols:
-        raise Refused("unknown_symbol", f"s: {data.s[:40]!r} is not among the symbols we follow")
+        raise Refused("unknown_symbol", f"s: {data.s[:40]!r} is not a symbol of this feed")
     if envelope.stream != _STREAM + data.s:
         raise Refused("stream_mismatch", f"stream: {envelope.stream[:60]!r} carries symbol {data.s!r}")
     update_id = _integer("u", data.u)
@@ -127,17 +127,17 @@ def _integer(name: str, value: int | str) -> int:
 
 
 def _not_a_ticker(frame: bytes, error: Exception) -> Refusal | Acknowledgement:
-    """What a frame is that is no `bookTicker` envelope."""
+    """Classify a frame that is not a `bookTicker` envelope."""
     if not isinstance(error, msgspec.ValidationError):
         return Refusal("not_json", f"not JSON: {str(error)[:200]}")
     try:
         reply = _replies.decode(frame)
     except msgspec.ValidationError:
         return Refusal("wrong_shape", f"not a JSON object: {error}")
-    except UNREADABLE as cut:  # the first look stopped at a wrong type, before the place that is no JSON
-        return Refusal("not_json", f"not JSON: {str(cut)[:200]}")
+    except UNREADABLE as later:  # the first decoder stopped at a wrong type, before the invalid JSON
+        return Refusal("not_json", f"not JSON: {str(later)[:200]}")
     if reply.error is not msgspec.UNSET and bytes(reply.error) != b"null":
-        return Refusal("exchange_error", f"the exchange refused a request: {bytes(reply.error)[:200]!r}")
+        return Refusal("exchange_error", f"the exchange refuses a request: {bytes(reply.error)[:200]!r}")
     if reply.result is not msgspec.UNSET and reply.stream is msgspec.UNSET:
         return Acknowledgement()
     return Refusal("wrong_shape", str(error)[:300])

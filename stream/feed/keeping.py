@@ -1,4 +1,4 @@
-"""What the feed keeps in Postgres: bars, and frames it could not use. Both wait while Postgres is away."""
+"""Stores the feed's bars and refused frames in Postgres. Both wait while Postgres is unavailable."""
 
 import asyncio
 import time
@@ -21,13 +21,13 @@ EVERY_S: Final = 3.0
 _AFTER_MINUTE_S: Final = 0.05
 _PATIENCE_S: Final = 30.0
 _LAST_STORE_S: Final = 2.0
-_WAITING_FRAMES: Final = 1_000
-_FRAMES_A_ROUND: Final = 200
-_KEPT_BYTES: Final = 4_096
+_MAX_WAITING_FRAMES: Final = 1_000
+_FRAMES_PER_ROUND: Final = 200
+_MAX_STORED_BYTES: Final = 4_096
 
 
 class Keeper:
-    """Stores every few seconds and right after a minute's end; `venue` names the exchange in dead letters."""
+    """Stores every 3 s and right after a minute's end; `venue` names the exchange in dead letters."""
 
     def __init__(self, database_url: str, venue: str) -> None:
         self._session = Session(database_url, "feed", patience_s=_PATIENCE_S)
@@ -38,18 +38,18 @@ class Keeper:
         self.dead_dropped = 0
 
     def refuse(self, frame: bytes, refusal: Refusal) -> None:
-        """Keep a frame that was refused; only counted where too many wait already."""
-        if len(self._dead) >= _WAITING_FRAMES:
+        """Keep a refused frame; if too many wait already, only count it."""
+        if len(self._dead) >= _MAX_WAITING_FRAMES:
             self.dead_dropped += 1
             return
         reason = f"{refusal.code}: {refusal.detail}"
-        self._dead.append(DeadFrame(datetime.now(UTC), self._venue, reason, bytes(frame[:_KEPT_BYTES])))
+        self._dead.append(DeadFrame(datetime.now(UTC), self._venue, reason, bytes(frame[:_MAX_STORED_BYTES])))
 
     async def run(self) -> None:
-        """For ever; on the way out what is left is stored, if Postgres takes it at once."""
+        """Store until cancelled; then store the rest, if Postgres takes it within `_LAST_STORE_S`."""
         try:
             while True:
-                await asyncio.sleep(_until_next())
+                await asyncio.sleep(_next_round_s())
                 await self._store()
         finally:
             try:
@@ -67,21 +67,21 @@ class Keeper:
             log.warning("Postgres does not take bars", why=str(error).strip()[:200], parts=len(self.bars))
 
     async def _store_bars(self) -> None:
-        """Merge parts. Those whose commit is in doubt are repeated unchanged: the merge knows them again."""
+        """Merge parts. If a commit is in doubt, the same parts are repeated: the merge skips those it has."""
         parts = self._parts = self._parts or self.bars.take()
         if parts:
             await self._session.transaction(lambda connection: merge_bars(connection, parts))
         self._parts = []
 
     async def _store_dead_frames(self) -> None:
-        frames = [self._dead[i] for i in range(min(_FRAMES_A_ROUND, len(self._dead)))]
+        frames = [self._dead[i] for i in range(min(_FRAMES_PER_ROUND, len(self._dead)))]
         if frames:
             await self._session.transaction(lambda connection: store_dead_frames(connection, frames))
         for _ in frames:
             self._dead.popleft()
 
 
-def _until_next() -> float:
-    """Seconds to the next round: the end of the minute if that comes first."""
+def _next_round_s() -> float:
+    """Seconds to the next round, which is at the end of the minute at the latest."""
     now_us = time.time_ns() // 1000
     return min(EVERY_S, (MINUTE_US - now_us % MINUTE_US) / SECOND_US + _AFTER_MINUTE_S)

@@ -1,4 +1,4 @@
-"""The last price of each market, as the engine would accept it, and its way to Redis (`price:{symbol}`)."""
+"""Writes the last price of each market to Redis (`price:{symbol}`), by the engine's rules for prices."""
 
 import asyncio
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ EVERY_S: Final = 0.1
 
 
 class LastPrices:
-    """Remembers the newest usable price a symbol and writes those that changed, at most every 100 ms."""
+    """Keeps the newest usable price per symbol and writes those that changed, at most every 100 ms."""
 
     def __init__(self, client: Client) -> None:
         self._redis = client
@@ -26,7 +26,7 @@ class LastPrices:
         self._changed: dict[str, PriceUpdate] = {}
 
     async def recall(self, symbols: Iterable[str]) -> None:
-        """Take up the update ids where the feed before us left them; without Redis, from nothing."""
+        """Read the update ids that an earlier feed left in Redis; without Redis, start with none."""
         for symbol in symbols:
             try:
                 [known] = await self._redis.ask(("HGET", keys.price(symbol), "update_id"))
@@ -37,7 +37,7 @@ class LastPrices:
                 self._last_ids[symbol] = int(known)
 
     def take(self, update: PriceUpdate) -> bool:
-        """Remember a price; false where the engine will drop it."""
+        """Keep a price; false if the engine will drop it."""
         if not is_usable(update, self._last_ids.get(update.symbol, -1)):
             return False
         self._last_ids[update.symbol] = update.update_id
@@ -45,20 +45,20 @@ class LastPrices:
         return True
 
     async def run(self) -> None:
-        """For ever. What Redis did not take is written with the next round, by then newer."""
-        away = False
+        """Write until cancelled. Prices that Redis has not taken go with the next round, unless replaced."""
+        unavailable = False
         while True:
-            await asyncio.sleep(EVERY_S if not away else 1.0)
+            await asyncio.sleep(EVERY_S if not unavailable else 1.0)
             changed, self._changed = self._changed, {}
             try:
                 await self._write(changed.values())
             except AWAY as error:
                 self._changed = changed | self._changed
-                if not away:
+                if not unavailable:
                     log.warning("Redis does not take last prices", why=str(error))
-                away = True
+                unavailable = True
             else:
-                away = False
+                unavailable = False
 
     async def _write(self, updates: Iterable[PriceUpdate]) -> None:
         commands = [price_command(update) for update in updates]

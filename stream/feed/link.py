@@ -1,4 +1,4 @@
-"""The connection to the exchange: subscribe, listen, and come back whenever it breaks or falls silent."""
+"""The connection to the exchange: subscribe, listen, and reconnect when it breaks or becomes silent."""
 
 import asyncio
 import random
@@ -28,11 +28,11 @@ TakeFrame = Callable[[bytes], bool]
 
 
 class Silence(Exception):
-    """The exchange is connected and says nothing of use."""
+    """The exchange is connected but sends no usable frame."""
 
 
 class Closed(Exception):
-    """The connection ended, by the exchange's word or without one."""
+    """The connection has ended, closed by the exchange or broken."""
 
 
 def pause_s(attempt: int, draw: float) -> float:
@@ -42,7 +42,7 @@ def pause_s(attempt: int, draw: float) -> float:
 
 
 class Link:
-    """Hands each frame to `take`, which tells whether it was of use: only such frames break a silence."""
+    """Gives each frame to `take`, which returns whether it is usable: only usable frames end a silence."""
 
     def __init__(
         self, url: str, symbols: tuple[str, ...], silence_s: float, take: TakeFrame, stats: Stats
@@ -54,10 +54,10 @@ class Link:
         self._silence_s = silence_s
         self._take = take
         self._stats = stats
-        self._heard_s = 0.0
+        self._last_usable_s = 0.0
 
     async def run(self) -> None:
-        """For ever. The pause between attempts grows until a connection has held for `STABLE_S`."""
+        """Run until cancelled. The pause between attempts grows until a connection has lasted `STABLE_S`."""
         loop = asyncio.get_running_loop()
         attempt = 0
         while True:
@@ -74,66 +74,66 @@ class Link:
             await asyncio.sleep(wait_s)
 
     async def _session(self) -> None:
-        """One connection, until it breaks; never returns without an error."""
+        """One connection, until it breaks; ends only with an error."""
         async with _open(self._url) as socket:
             await socket.send_str(self._subscribe)
             self._stats.connected = True
             self._stats.connections += 1
-            self._heard_s = asyncio.get_running_loop().time()
+            self._last_usable_s = asyncio.get_running_loop().time()
             log.info("exchange connected", url=self._url, connection=self._stats.connections)
             await self._listen(socket)
 
     async def _listen(self, socket: ClientWebSocketResponse[bool]) -> None:
-        """Take frames. One timer a silence, not one a frame: when it ends, look who was heard meanwhile.
+        """Take frames. One timer per silence, not per frame: when it ends, check the time of the last frame.
 
-        `receive` waits only where none has arrived: frames that came in one read are taken in one turn of
+        `receive` waits only if no frame has arrived: frames that came in one read are taken in one turn of
         the event loop.
         """
         loop = asyncio.get_running_loop()
         while True:
             try:
-                async with asyncio.timeout_at(self._heard_s + self._silence_s):
+                async with asyncio.timeout_at(self._last_usable_s + self._silence_s):
                     while True:
                         message = await socket.receive()
                         if message.type not in _FRAMES:
-                            raise Closed(_farewell(*message))
+                            raise Closed(_close_reason(*message))
                         if self._take(message.data):
-                            self._heard_s = loop.time()
+                            self._last_usable_s = loop.time()
             except TimeoutError:
-                if loop.time() - self._heard_s >= self._silence_s:
+                if loop.time() - self._last_usable_s >= self._silence_s:
                     self._stats.silences += 1
                     raise Silence(f"no usable frame for {self._silence_s:g} s") from None
 
 
 @asynccontextmanager
 async def _open(url: str) -> AsyncIterator[ClientWebSocketResponse[bool]]:
-    """A WebSocket whose frames are bytes, text or not. It pings after `_PING_S` in which nothing came, and
-    gives up when nothing comes for half as long again."""
+    """A WebSocket whose frames are bytes, text or not. After `_PING_S` without data it sends a ping, and it
+    closes when no data comes for half that time after."""
     local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-    # By the names of HTTP, because aiohttp looks for the proxy of `wss` in `wss_proxy`, which nobody sets.
+    # With an HTTP scheme, because for `wss` aiohttp looks for the proxy in `wss_proxy`, which is never set.
     http_url = "http" + url.removeprefix("ws")
     session = ClientSession(trust_env=not local)
-    async with AsyncExitStack() as goodbyes:
-        goodbyes.push_async_callback(_in_time, session.close)
+    async with AsyncExitStack() as exits:
+        exits.push_async_callback(_close_in_time, session.close)
         async with asyncio.timeout(_OPEN_S):
             socket = await session.ws_connect(
                 http_url, heartbeat=_PING_S, max_msg_size=_MAX_MESSAGE, decode_text=False
             )
-        goodbyes.push_async_callback(_in_time, socket.close)
+        exits.push_async_callback(_close_in_time, socket.close)
         yield socket
 
 
-async def _in_time(close: Callable[[], Awaitable[object]]) -> None:
-    """aiohttp waits for the answer to a goodbye as long as frames come before it."""
+async def _close_in_time(close: Callable[[], Awaitable[object]]) -> None:
+    """Close within `_CLOSE_S`: aiohttp waits for the close frame's answer as long as other frames come."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_CLOSE_S):
             await close()
 
 
-def _farewell(kind: WSMsgType, said: object, reason: object) -> str:
-    """Why a connection ended, from the message that came in place of a frame."""
+def _close_reason(kind: WSMsgType, data: object, reason: object) -> str:
+    """Why a connection has ended, from the message that came instead of a frame."""
     if kind is WSMsgType.CLOSE:
-        return f"closed by the exchange: {said} {reason}".rstrip()
+        return f"closed by the exchange: {data} {reason}".rstrip()
     if kind is WSMsgType.ERROR:
-        return str(said)
-    return "the connection broke off"
+        return str(data)
+    return "the connection is broken"

@@ -1,7 +1,7 @@
-"""Prices to `engine.in`: small batches, each to every shard, stamped when they are written.
+"""Writes prices to `engine.in`: small batches, each to every shard, stamped when they are written.
 
-A batch leaves 5 ms after the one before, at once when the last is longer ago, earlier when 500 prices
-wait. Prices that the log does not take pile up in the bounded buffer, where the newest displace the rest.
+A batch is sent 5 ms after the one before; at once if that is longer ago; earlier if 500 prices wait. While
+the log takes no prices, they wait in the bounded buffer, where newer prices replace older ones.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _STOP_S: Final = 5.0
 
 
 class PriceLog:
-    """Drains the buffer into the log; `written` gets each batch as it was stamped."""
+    """Writes the buffer to the log; `written` gets each stamped batch."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class PriceLog:
             self._full.set()
 
     async def run(self) -> None:
-        """For ever: with a producer as long as it works, then with a new one."""
+        """Run until cancelled: with one producer as long as it works, then with a new one."""
         attempt = 0
         while True:
             producer = make_producer(self._brokers, "paceline-feed")
@@ -103,13 +103,13 @@ class PriceLog:
                 self._wake.clear()
 
     def _stamp(self, batch: list[PriceUpdate]) -> list[PriceUpdate]:
-        """The batch with our time on it, which never goes back while we live."""
+        """The batch with our time, which never goes back while this process runs."""
         self._last_us = max(self._last_us, time.time_ns() // 1000)
         return [replace(update, time=self._last_us) for update in batch]
 
     async def _send(self, producer: AIOKafkaProducer, batch: list[PriceUpdate]) -> None:
-        """Encode once, queue for all shards. aiokafka holds one batch a shard under way and one that fills;
-        it makes us wait beyond that."""
+        """Encode once, queue for all shards. aiokafka holds one batch per shard under way and one that fills;
+        beyond that, `send` waits."""
         value = encode_messages(batch)
         stamp_us = self._stats.sent_us = batch[0].time
         for shard in self._shards:
@@ -119,12 +119,12 @@ class PriceLog:
                 self._stats.prices_lost += len(batch)
                 log.warning("log does not take prices", shard=shard, lost=len(batch))
                 continue
-            sent.add_done_callback(partial(self._settled, stamp_us))
+            sent.add_done_callback(partial(self._on_sent, stamp_us))
         self._stats.prices_sent += len(batch)
         self._written(batch)
 
-    def _settled(self, stamp_us: int, sent: "asyncio.Future[Any]") -> None:
-        """A batch was acknowledged by its shard, or never will be: then the producer is done for."""
+    def _on_sent(self, stamp_us: int, sent: "asyncio.Future[Any]") -> None:
+        """The shard has acknowledged a batch, or sending failed for good: then the producer is replaced."""
         if sent.cancelled():
             return
         error = sent.exception()

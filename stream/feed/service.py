@@ -1,4 +1,4 @@
-"""The feed as a service of the Faust app: frames in, prices out to the log, to Redis and to bars."""
+"""The feed as a service of the Faust app: takes frames, writes prices to the log, Redis and bars."""
 
 import asyncio
 import time
@@ -23,8 +23,8 @@ _MS_US: Final = 1000
 
 
 class FeedService(Service):  # type: ignore[misc]
-    """One exchange to all shards of `topic`. A part that fails for good ends the process; parts that wait
-    for a server that is away do not."""
+    """Feeds one exchange to all shards of `topic`. A part that fails for good ends the process; a part that
+    waits for an unavailable server does not."""
 
     def __init__(self, settings: Settings, topic: str = ENGINE_IN) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class FeedService(Service):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def run(self) -> None:
-        """All parts side by side, until one fails or the service is stopped."""
+        """Run all parts at once, until one fails or the service is stopped."""
         await self._last_prices.recall(self._symbols)
         parts = [part.run() for part in (self._price_log, self._last_prices, self._keeper, self._link)]
         try:
@@ -73,7 +73,7 @@ class FeedService(Service):  # type: ignore[misc]
             await self._redis.aclose()
 
     def _take_frame(self, frame: bytes) -> bool:
-        """Decode a frame and queue its price; true if it held one."""
+        """Decode a frame and queue its price; true if it has one."""
         self.stats.frames += 1
         found = decode(frame, self._symbols)
         if isinstance(found, PriceUpdate):
@@ -88,7 +88,7 @@ class FeedService(Service):  # type: ignore[misc]
         return False
 
     def _written(self, batch: list[PriceUpdate]) -> None:
-        """What is on the log with its stamp becomes last price and bar, as far as the engine accepts it."""
+        """Use stamped prices of the log as last prices and for bars, if the engine accepts them."""
         for update in batch:
             if self._last_prices.take(update):
                 self.stats.last_usable_us = update.time

@@ -1,4 +1,4 @@
-"""What the feed knows about itself: counters, and the report that its heartbeat carries."""
+"""The feed's counters, and the report for its heartbeat."""
 
 import time
 from collections import Counter
@@ -32,12 +32,12 @@ class Stats:
         return max(self.connections - 1, 0)
 
     def log_answers(self, now_us: int) -> bool:
-        """Whether the log takes prices: open, and what it got last is acknowledged or still young."""
+        """Whether the log takes prices: it is open, and the last batch is acknowledged or recent."""
         answered = self.acknowledged_us >= self.sent_us or now_us - self.sent_us < LOG_PATIENCE_US
         return self.log_open and answered
 
     def trouble(self, now_us: int, silence_us: int) -> str:
-        """What is wrong, in words; empty when all is well."""
+        """The problem in words; empty if there is none."""
         if not self.connected:
             return "the exchange cannot be reached"
         if not self.log_answers(now_us):
@@ -45,7 +45,7 @@ class Stats:
         if now_us - self.last_price_us > silence_us:
             return "no price comes from the exchange"
         if now_us - self.last_usable_us > silence_us:
-            return "prices come, but none the engine would accept (old update ids, crossed books)"
+            return "prices come, but the engine accepts none of them (old update ids, crossed books)"
         return ""
 
     def report(

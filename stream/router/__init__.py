@@ -1,1 +1,1 @@
-"""The router: `engine.out` → Redis, for the API that waits and the screens that watch."""
+"""The router: `engine.out` → Redis, for requests that wait for answers and for live views."""

@@ -1,7 +1,7 @@
-"""Effects → Redis commands. Pure: a command is a tuple of its words, in the order they must happen.
+"""Effects → Redis commands, in the order in which they must run. Pure: a command is a tuple of its words.
 
-Of one message, balances, trades and orders come first and the reply last, so whoever has the reply
-reads their own write.
+For each message, balances, trades and orders come first and the reply last, so a client that has the reply
+reads its own write.
 """
 
 from typing import Any, Final
@@ -30,7 +30,7 @@ def _text(data: dict[str, Any]) -> str:
 
 
 def balance_command(update: BalanceUpdate, position: int, ordinal: int) -> Command:
-    """Sets what an account holds; the fence on the router's position keeps older ones out."""
+    """Sets the balance of an account; the fence on the router's position keeps older ones out."""
     data = output_to_json(update) | {"position": position, "ordinal": ordinal}
     return ("SET", keys.balance(update.account), _text(data))
 
@@ -54,7 +54,7 @@ def read_trade(text: bytes) -> OpenTrade:
 
 
 def order_command(message: PlaceOrder, order: str, opened_us: int, position: int) -> Command:
-    """Sets a resting order, with the one of price and distance that its type goes by."""
+    """Sets a resting order, with its price or its distance, depending on its type."""
     price = None if message.order_type == "trailing_stop" else message.price
     distance = message.distance if message.order_type == "trailing_stop" else None
     data = {
@@ -73,14 +73,14 @@ def order_command(message: PlaceOrder, order: str, opened_us: int, position: int
 
 
 def event_id(position: int, ordinal: int) -> str:
-    """Entry id of an output in its user's stream. Redis has no entry 0-0, so position 0 counts from 1."""
+    """Entry id of an output in its user's stream. Redis has no id 0-0, so position 0 counts from 1."""
     return f"{position}-{ordinal if position else ordinal + 1}"
 
 
 def told_commands(effect: Effect, first_kept: int) -> list[Command]:
-    """Appends the outputs to their users' streams, then publishes the answer to whoever expects it.
+    """Appends the outputs to their users' streams, then publishes the answer.
 
-    Entries of positions below `first_kept` may go.
+    Redis may delete entries of positions below `first_kept`.
     """
     found: list[Command] = []
     reply: list[Command] = []
@@ -96,12 +96,12 @@ def told_commands(effect: Effect, first_kept: int) -> list[Command]:
 
 
 def reply_command(text: str) -> Command:
-    """Tells everybody who listens of an answer, by its text."""
+    """Publishes an answer, given as JSON text, to all subscribers."""
     return ("PUBLISH", keys.REPLIES, text)
 
 
 def events_kept_commands(effects: list[Effect]) -> list[Command]:
-    """Lets the streams that these effects appended to live for as long as their entries are kept."""
+    """Sets the expiry of the streams that these effects appended to, so their entries are kept 24 h."""
     accounts = dict.fromkeys(output.account for effect in effects for output in effect.outputs)
     return [("EXPIRE", keys.events(account), _KEPT_S) for account in accounts]
 
@@ -118,14 +118,14 @@ def trades_wanted(effects: list[Effect]) -> set[tuple[str, str]]:
     return wanted
 
 
-def _did_something(response: OrderResponse) -> bool:
+def _was_carried_out(response: OrderResponse) -> bool:
     return response.status == "accepted" and not response.duplicate
 
 
 def state_commands(effect: Effect, trades: dict[str, OpenTrade]) -> list[Command]:
-    """Brings balances, trades and orders up to this effect.
+    """Update balances, trades and orders by this effect.
 
-    `trades` holds those that `trades_wanted` named, as they were before, and is moved on.
+    `trades` holds the trades that `trades_wanted` names, as they were before; it is updated.
     """
     found: list[Command] = []
     for ordinal, output in enumerate(effect.outputs):
@@ -133,7 +133,7 @@ def state_commands(effect: Effect, trades: dict[str, OpenTrade]) -> list[Command
             found.append(balance_command(output, effect.position, ordinal))
         elif type(output) is ClosedOrder:
             found.extend(_closed(effect, output, trades))
-        elif type(output) is OrderResponse and _did_something(output):
+        elif type(output) is OrderResponse and _was_carried_out(output):
             found.extend(_accepted(effect, output, trades))
     return found
 

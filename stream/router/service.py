@@ -1,7 +1,7 @@
-"""Batches of `engine.out` into Redis. Redis may lose everything at any time: then it is rebuilt.
+"""Writes batches of `engine.out` to Redis. Redis may lose its data at any time: then it is rebuilt.
 
-A rebuild takes the state from Postgres, where the writer stands, and goes on with the log from there;
-replies and events are repeated from where the router itself had come.
+A rebuild takes the state from Postgres at the writer's position and goes on with the log from there. Replies
+and events are repeated from the router's own position.
 """
 
 import asyncio
@@ -39,19 +39,19 @@ from stream.runtime.log_service import Reopen
 
 _log = structlog.get_logger()
 
-# Effects and outputs of one batch: about five hundred orders.
+# Effects and outputs of one batch: those of about 500 orders.
 _BATCH: Final = 2_000
-_NOTE_EVERY_S: Final = 1.0
+_STORE_POSITION_EVERY_S: Final = 1.0
 
 
 class RouterShard:
-    """Routes one shard's effects. Effects before `state_from` are in the rebuilt state already."""
+    """Routes one shard's effects. The rebuilt state contains effects before `state_from` already."""
 
     def __init__(
         self,
         shard: int,
         store: RouterStore,
-        notes: Session,
+        position_session: Session,
         standing: Standing,
         *,
         state_from: int,
@@ -59,13 +59,13 @@ class RouterShard:
     ) -> None:
         self._shard = shard
         self._store = store
-        self._notes = notes
+        self._position_sessions = position_session
         self._standing = standing
         self._state_from = state_from
-        self._ready_at: int | None = end
+        self._ready_at_offset: int | None = end
         self._marks: deque[tuple[int, int]] = deque()
-        self._noted_at = 0.0
-        self._noting: asyncio.Task[None] | None = None
+        self._stored_at = 0.0
+        self._storing_position: asyncio.Task[None] | None = None
 
     @property
     def next_offset(self) -> int:
@@ -102,7 +102,7 @@ class RouterShard:
         await self._store.apply(self._shard, self._standing, now, commands)
 
     def _retention(self, last: Effect) -> tuple[int, list[Command]]:
-        """The first position still kept, and the command that notes when this one was reached."""
+        """The first position still kept, and the commands that note the time of this position."""
         oldest_us = last.time - KEPT_US
         while len(self._marks) > 1 and self._marks[1][0] <= oldest_us:
             self._marks.popleft()
@@ -113,44 +113,44 @@ class RouterShard:
         return first_kept, mark_commands(self._shard, last.time, last.position, oldest_us - MINUTE_US)
 
     async def tick(self) -> None:
-        if self._ready_at is not None and self._standing.offset >= self._ready_at:
+        if self._ready_at_offset is not None and self._standing.offset >= self._ready_at_offset:
             await retrying(lambda: self._store.mark_ready(self._shard), on=AWAY, what="Redis for the router")
-            self._ready_at = None
-        if self._noting is None and time.monotonic() - self._noted_at >= _NOTE_EVERY_S:
-            self._noting = asyncio.create_task(self._note())
-        elif self._noting is not None and self._noting.done():
-            self._noting.result()
-            self._noting = None
+            self._ready_at_offset = None
+        if self._storing_position is None and time.monotonic() - self._stored_at >= _STORE_POSITION_EVERY_S:
+            self._storing_position = asyncio.create_task(self._store_position())
+        elif self._storing_position is not None and self._storing_position.done():
+            self._storing_position.result()
+            self._storing_position = None
 
-    async def _note(self) -> None:
-        """Tell Postgres how far replies have gone. Replies do not wait for that, nor fail without it."""
+    async def _store_position(self) -> None:
+        """Store in Postgres how far replies have gone. Replies do not wait for this, and do not need it."""
         now = self._standing
         try:
-            await self._notes.transaction(lambda c: readers.note(c, "router", self._shard, now))
+            await self._position_sessions.transaction(lambda c: readers.note(c, "router", self._shard, now))
         except POSTGRES_AWAY as error:
-            _log.warning("position not noted", shard=self._shard, error=str(error).strip()[:300])
-        self._noted_at = time.monotonic()
+            _log.warning("position not stored", shard=self._shard, error=str(error).strip()[:300])
+        self._stored_at = time.monotonic()
 
     async def close(self) -> None:
-        if self._noting is not None:
-            await self._noting
-        await self._note()
+        if self._storing_position is not None:
+            await self._storing_position
+        await self._store_position()
 
     def health(self) -> dict[str, Any]:
         return {
             "next_position": self._standing.position,
             "next_offset": self._standing.offset,
-            "ready": self._ready_at is None,
+            "ready": self._ready_at_offset is None,
         }
 
 
 class Router:
-    """Opens the router's shards: where Redis stands, or rebuilt where the writer stands."""
+    """Opens the router's shards: at the position in Redis, or rebuilt at the writer's position."""
 
     def __init__(self, database_url: str, cache_url: str, shards: int) -> None:
         self._session = Session(database_url, "paceline-router")
         self._database_url = database_url
-        self._notes: dict[int, Session] = {}
+        self._position_sessions: dict[int, Session] = {}
         self._client = connect(cache_url)
         self._store = RouterStore(self._client, shards)
         self._shards = shards
@@ -167,13 +167,18 @@ class Router:
 
     async def _open(self, shard: int, bounds: LogBounds) -> RouterShard:
         standing, state_from = await self._store.standing(shard) or await self._rebuild(shard)
-        notes = self._notes.setdefault(shard, Session(self._database_url, "paceline-router", patience_s=0.5))
-        opened = RouterShard(shard, self._store, notes, standing, state_from=state_from, end=bounds.end)
+        position_session = self._position_sessions.setdefault(
+            shard, Session(self._database_url, "paceline-router", patience_s=0.5)
+        )
+        opened = RouterShard(
+            shard, self._store, position_session, standing, state_from=state_from, end=bounds.end
+        )
         await opened.load_marks()
         return opened
 
     async def _rebuild(self, shard: int) -> tuple[Standing, int]:
-        """Bring the writer's state into Redis; where to go on, and from which position on state changes."""
+        """Write the state in Postgres to Redis. Returns where to go on, and the position from which effects
+        change the state."""
         for reader in ("router", "writer"):
             await self._session.transaction(lambda c, reader=reader: readers.load(c, reader, shard))  # type: ignore[misc]
         writer, own, commands = await self._session.transaction(lambda c: _read_state(c, shard))
@@ -184,13 +189,13 @@ class Router:
 
     async def stop(self) -> None:
         await self._session.close()
-        for session in self._notes.values():
+        for session in self._position_sessions.values():
             await session.close()
         await self._client.aclose()
 
 
 async def _read_state(connection: Connection, shard: int) -> tuple[Standing, Standing, list[Command]]:
-    """Standing of writer and router, and the commands for the state at the writer's, all of one moment."""
+    """How far writer and router have come, and the commands for the writer's state: one consistent read."""
     await connection.execute("set transaction isolation level repeatable read")
     own = await readers.read(connection, "router", shard)
     writer = await readers.read(connection, "writer", shard)

@@ -1,8 +1,8 @@
 """The Faust app of a worker: its services, their heartbeat, and how the process starts and ends.
 
-Faust gives the worker, its life cycle and the agents for what is derived. The log readers read with
-aiokafka from positions of their own, so the app itself only produces (`producer_only`): without an agent
-Faust's own consumer would have nothing to subscribe to and fail at start.
+Faust provides the worker and its life cycle. The log readers have their own consumers and start at offsets
+that they store themselves, so the app itself only produces (`producer_only`): without an agent Faust's own
+consumer would have nothing to subscribe to and fail at start.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from stream.writer.service import Writer
 _log = structlog.get_logger()
 
 
-# Nobody waits for the writer: a transaction for what came within some time costs everybody less than many.
+# No request waits for the writer: one transaction for all records of a short time costs less than many.
 _WRITER_MIN_BYTES: Final = 64 * 1024
 _WRITER_WAIT_MS: Final = 250
 
@@ -81,10 +81,12 @@ SERVICES: Final[Mapping[str, Callable[[Settings], Any]]] = {
 
 
 def check_names(names: Sequence[str]) -> None:
-    """`ValidationError` for a service that does not exist or is named twice, and for none."""
+    """`ValidationError` if a service does not exist or is named twice, or if none is named."""
     for name in names:
         if name not in SERVICES:
-            raise ValidationError(f"There is no stream service {name!r}; there are {', '.join(SERVICES)}.")
+            raise ValidationError(
+                f"There is no stream service {name!r}. The services are {', '.join(SERVICES)}."
+            )
     if not names or len(set(names)) != len(names):
         raise ValidationError("Name at least one stream service, and none twice.")
 
@@ -100,13 +102,13 @@ class PacelineApp(faust.App):  # type: ignore[misc]
 
 
 def build_app(names: Sequence[str], settings: Settings) -> PacelineApp:
-    """The app with these services and their heartbeat; nothing is connected yet."""
+    """The app with these services and their heartbeat, not connected yet."""
     check_names(names)
     app = PacelineApp(
         f"paceline-{'-'.join(names)}",
         broker=[f"kafka://{broker}" for broker in settings.brokers.split(",")],
         store="memory://",
-        datadir=str(settings.var_dir / "faust"),  # stays empty, but Faust makes it
+        datadir=str(settings.var_dir / "faust"),  # stays empty, but Faust creates it
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -119,9 +121,9 @@ def build_app(names: Sequence[str], settings: Settings) -> PacelineApp:
 
 
 def run(names: Sequence[str], settings: Settings) -> None:
-    """Run a worker until it is told to stop (returns) or a service fails for good (raises).
+    """Run a worker until a signal stops it (returns) or a service fails for good (raises).
 
-    SIGTERM and SIGINT stop it cleanly: shards store what is theirs and are given back.
+    SIGTERM and SIGINT stop it cleanly: shards store their state and are given back.
     """
     set_up_logs(",".join(names))
     (settings.var_dir / "faust").mkdir(parents=True, exist_ok=True)
@@ -132,11 +134,11 @@ def run(names: Sequence[str], settings: Settings) -> None:
     )
     worker.spinner = None
     gc.collect()
-    gc.freeze()  # what is imported stays: collections need not look at it
+    gc.freeze()  # imported objects stay: the garbage collector need not look at them
     try:
         worker.execute_from_commandline()
-    except SystemExit as end:
-        if end.code not in (0, None):
+    except SystemExit as exit_:
+        if exit_.code not in (0, None):
             raise
     except AppError as error:
         _log.critical("stopped", why=error.message, code=error.code)

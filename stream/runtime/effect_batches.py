@@ -1,4 +1,4 @@
-"""Effects of `engine.out`, each once: what makes repeats on the log harmless to its readers."""
+"""Effects of `engine.out`, each once: readers of the log do not see repeats."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from paceline.messages.outbound import Effect
 def effect_batches(
     records: list[Record], standing: Standing, most: int
 ) -> Iterator[tuple[list[Effect], Standing]]:
-    """Effects from `standing` on in batches of whole records, and where each batch ends.
+    """Effects from `standing` on, in batches of whole records, with the end of each batch.
 
     A batch has about `most` effects and outputs: one price may have closed thousands of trades.
 
-    Two owners of a shard may both have put an effect out: the second time is skipped. The last batch may
-    be empty; it still moves the offset.
+    If two owners of a shard have both written an effect, the second is skipped. The last batch may be empty;
+    it still moves the offset.
     """
     effects: list[Effect] = []
     size = 0

@@ -1,4 +1,4 @@
-"""Tells Redis every two seconds how each service of this process is doing."""
+"""Writes the state of each service of this process to Redis every two seconds."""
 
 import os
 import socket
@@ -17,17 +17,17 @@ _log = structlog.get_logger()
 
 class Healthy(Protocol):
     def health(self) -> dict[str, Any]:
-        """`state` and whatever else `paceline status` shows of the service."""
+        """`state` and all other fields that `paceline status` shows of the service."""
 
 
 class Heartbeat(Service):  # type: ignore[misc]
-    """While Redis is away nobody hears the heart, but it beats on."""
+    """Publishes the heartbeats; while Redis is unavailable it keeps trying."""
 
     def __init__(self, cache_url: str, services: Mapping[str, Healthy]) -> None:
         super().__init__()
         self._client = connect(cache_url)
         self._services = services
-        self._heard = True
+        self._is_stored = True
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
 
     @Service.task  # type: ignore[untyped-decorator]
@@ -38,11 +38,11 @@ class Heartbeat(Service):  # type: ignore[misc]
                     at_us = time.time_ns() // 1000
                     beat = {"service": name, "pid": os.getpid(), "at_us": at_us, **service.health()}
                     await health.publish(self._client, name, self._instance, beat)
-                self._heard = True
+                self._is_stored = True
             except AWAY as error:
-                if self._heard:
-                    _log.warning("heartbeat not heard", error=str(error)[:300])
-                self._heard = False
+                if self._is_stored:
+                    _log.warning("heartbeat not stored", error=str(error)[:300])
+                self._is_stored = False
             await self.sleep(health.EVERY_S)
 
     async def on_stop(self) -> None:

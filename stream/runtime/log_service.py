@@ -1,9 +1,9 @@
-"""A Faust service that reads a log: what engine, writer and router have in common.
+"""A Faust service that reads a log: the common part of engine, writer and router.
 
-The loop follows the shards that the consumer group gives to this process, opens each at the offset that
-the shard itself knows, hands it its records in order, and closes it when it goes elsewhere or the
-process stops. An error that a shard does not handle ends the process: the supervisor starts it anew, and
-the shards go on from what they stored.
+The loop follows the shards that the consumer group assigns to this process. It opens each at the offset that
+the shard itself has stored, gives it its records in order, and closes it when another process gets it or
+this one stops. An error that a shard does not handle ends the process: the supervisor restarts it, and the
+shards go on from their stored state.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from paceline.adapters.kafka.topics import check_partitions
 
 _log = structlog.get_logger()
 
-# With nothing to read a shard gets the word this often, for its snapshots and the like.
+# Without records `tick` of a shard is called this often, for example for its snapshots.
 _IDLE_MS: Final = 100
-# A round is short enough to be ended by a stop: a record may hold hundreds of messages.
+# Bounds a round, so a stop need not wait long: a record may hold hundreds of messages.
 _MAX_RECORDS: Final = 200
-# What comes sooner after a read is read together: a record on its own costs Kafka and us as much as ten.
+# Records that come sooner after a read are read together: one record alone costs Kafka and us as much as ten.
 _PACE_S: Final = 0.003
 _CLOSE_WITHIN_S: Final = 5
 _STOP_WITHIN_S: Final = 6
@@ -34,38 +34,38 @@ class Shard(Protocol):
 
     @property
     def next_offset(self) -> int:
-        """Offset of the record that the shard wants next."""
+        """Offset of the record that the shard needs next."""
 
     async def handle(self, records: list[Record]) -> None:
-        """Take the records from `next_offset` on and move it."""
+        """Process the records from `next_offset` on and move it."""
 
     async def tick(self) -> None:
-        """Called after each round, with or without records."""
+        """Called in each round, after any records."""
 
     async def close(self) -> None:
-        """Store what is to be stored and let go."""
+        """Store what is not stored yet, and release the shard."""
 
     def health(self) -> dict[str, Any]:
         """What `paceline status` shows of this shard."""
 
 
 class Reopen(Exception):
-    """A shard's memory of where it stands no longer holds: open it anew from what is stored."""
+    """A shard's state in memory is no longer valid: open the shard again from its stored state."""
 
 
 class ShardOpener(Protocol):
     async def start(self) -> None:
-        """Connect, and refuse what must be refused before the first shard is opened."""
+        """Connect and check the installation, before the first shard is opened."""
 
     async def open(self, shard: int, bounds: LogBounds) -> Shard:
-        """Load a shard's state; `bounds` are those of its log."""
+        """Load a shard's state; `bounds` are the offsets of its log."""
 
     async def stop(self) -> None:
         """Disconnect."""
 
 
 class LogService(Service):  # type: ignore[misc]
-    """Runs the shards of one reader. `name` is that of the service and of its consumer group."""
+    """Runs the shards of one reader. `name` names the service and its consumer group."""
 
     def __init__(self, name: str, reader: LogReader, opener: ShardOpener, topic: str, shards: int) -> None:
         super().__init__()
@@ -77,8 +77,8 @@ class LogService(Service):  # type: ignore[misc]
         self._shards: dict[int, Shard] = {}
         self._state = "starting"
         self._next_read_s = 0.0
-        self._ended = asyncio.Event()
-        self._ended.set()
+        self._loop_ended = asyncio.Event()
+        self._loop_ended.set()
 
     def _repr_info(self) -> str:
         return self.name
@@ -89,13 +89,13 @@ class LogService(Service):  # type: ignore[misc]
         check_partitions(self._topic, self._reader.partitions(), self._shard_count)
 
     async def on_stop(self) -> None:
-        """Mode calls this while the loop still runs: what the loop needs is let go after its end.
+        """Mode calls this while the loop still runs, so reader and opener are stopped after the loop's end.
 
-        A loop that waits for a server that is away is left; Mode cancels it.
+        A loop that waits for an unavailable server is not awaited; Mode cancels it.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_WITHIN_S):
-                await self._ended.wait()
+                await self._loop_ended.wait()
         await self._reader.stop()
         await self._opener.stop()
 
@@ -110,14 +110,14 @@ class LogService(Service):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def run(self) -> None:
-        self._ended.clear()
+        self._loop_ended.clear()
         try:
             while not self.should_stop:
                 await self._round()
             self._state = "stopping"
             await self._close_all()
         finally:
-            self._ended.set()
+            self._loop_ended.set()
 
     async def _close_all(self) -> None:
         try:
@@ -125,7 +125,9 @@ class LogService(Service):  # type: ignore[misc]
                 for shard in list(self._shards):
                     await self._close(shard)
         except TimeoutError:
-            _log.error("stopped before all was stored; the next start replays it", service=self.name)
+            _log.error(
+                "stopped before all state is stored; the next start replays the rest", service=self.name
+            )
 
     async def _round(self) -> None:
         if self._reader.assignment_changed():
@@ -134,11 +136,11 @@ class LogService(Service):  # type: ignore[misc]
         batches = await self._reader.read(_IDLE_MS, _MAX_RECORDS)
         self._next_read_s = time.monotonic() + _PACE_S
         for shard, records in batches.items():
-            await self._guarded(shard, records)
+            await self._process(shard, records)
         for shard in list(self._shards):
-            await self._guarded(shard, [])
+            await self._process(shard, [])
 
-    async def _guarded(self, shard: int, records: list[Record]) -> None:
+    async def _process(self, shard: int, records: list[Record]) -> None:
         opened = self._shards[shard]
         try:
             if records:
@@ -146,7 +148,7 @@ class LogService(Service):  # type: ignore[misc]
             else:
                 await opened.tick()
         except Reopen as why:
-            _log.warning("shard opened anew", service=self.name, shard=shard, why=str(why))
+            _log.warning("shard reopened", service=self.name, shard=shard, why=str(why))
             await self._open(shard)
 
     async def _follow_assignment(self) -> None:
@@ -158,7 +160,7 @@ class LogService(Service):  # type: ignore[misc]
                 await self._open(shard)
             elif shard in self._reader.assigned():
                 self._reader.seek(shard, self._shards[shard].next_offset)
-        # Without a shard too: a worker that stands by for the others is well.
+        # Without a shard too: a standby worker is healthy.
         self._state = "running"
 
     async def _open(self, shard: int) -> None:

@@ -1,1 +1,1 @@
-"""The watchdog: looks at the other services from outside and tells of what stands still."""
+"""The watchdog: checks the other services from outside and raises alerts for those that stand still."""

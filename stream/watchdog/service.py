@@ -1,7 +1,7 @@
-"""Looks every two seconds and keeps `ops.alerts` in step with what it sees.
+"""Checks every two seconds and updates `ops.alerts` with the result.
 
-It only tells, and a server that is away or refuses must not end it, for others run in its process. What must
-not go on ends by itself: a service whose ledger, log or send fails stops.
+It only raises alerts. An unavailable server must not end it, because other services run in its process. It
+need not stop any service: one whose ledger, log or send fails stops by itself.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 EVERY_S: Final = 2.0
 SOURCE: Final = "watchdog"
 _TOPIC: Final = {"engine": ENGINE_IN, "writer": ENGINE_OUT, "router": ENGINE_OUT}
-_STORE: Final = """
+_SNAPSHOT_AGES: Final = """
 select s.shard, extract(epoch from now() - max(x.created_at))::float8
 from generate_series(0, %s - 1) as s (shard)
 left join engine.snapshots as x on x.shard = s.shard and x.complete
@@ -70,7 +70,7 @@ class WatchdogService(Service):  # type: ignore[misc]
         await self._session.close()
 
     async def _round(self) -> None:
-        markets, snapshot_ages_s = await self._stored()
+        markets, snapshot_ages_s = await self._read_stored()
         sight = Sight(
             now_s=time.monotonic(),
             offsets=await self._offsets(),
@@ -79,27 +79,27 @@ class WatchdogService(Service):  # type: ignore[misc]
             snapshot_ages_s=snapshot_ages_s,
         )
         troubles, seen = self._watch.look(sight)
-        # What could not be looked at stays as it was.
+        # Troubles of kinds that could not be checked stay as they were.
         unseen = [trouble for trouble in self._troubles if trouble.key.partition(":")[0] not in seen]
         self._troubles = troubles + unseen
         try:
-            await self._session.transaction(lambda c: self._tell(c, troubles, seen))
+            await self._session.transaction(lambda c: self._update_alerts(c, troubles, seen))
         except psycopg.Error as error:
             _log.warning("alerts not stored", why=str(error).strip()[:300])
 
-    async def _tell(self, connection: Connection, troubles: list[Trouble], seen: set[str]) -> None:
+    async def _update_alerts(self, connection: Connection, troubles: list[Trouble], seen: set[str]) -> None:
         for trouble in troubles:
             if await _open(connection, trouble):
                 _log.error("alert", key=trouble.key, message=trouble.message)
-        gone = await alerts.open_keys(connection, SOURCE) - {trouble.key for trouble in troubles}
-        for key in gone:
+        ended = await alerts.open_keys(connection, SOURCE) - {trouble.key for trouble in troubles}
+        for key in ended:
             if key.partition(":")[0] in seen and await alerts.recover(connection, key):
                 _log.warning("recovered", key=key)
 
-    async def _stored(self) -> tuple[set[str] | None, dict[int, float | None] | None]:
+    async def _read_stored(self) -> tuple[set[str] | None, dict[int, float | None] | None]:
         async def work(connection: Connection) -> tuple[set[str], dict[int, float | None]]:
             markets = await (await connection.execute(_MARKETS)).fetchall()
-            ages = await (await connection.execute(_STORE, (self._shards,))).fetchall()
+            ages = await (await connection.execute(_SNAPSHOT_AGES, (self._shards,))).fetchall()
             return {row[0] for row in markets}, {row[0]: row[1] for row in ages}
 
         try:
@@ -108,7 +108,7 @@ class WatchdogService(Service):  # type: ignore[misc]
             return None, None
 
     async def _offsets(self) -> dict[str, dict[int, int]] | None:
-        """Where the readers say in their heartbeats that they stand; several workers share the shards."""
+        """The readers' next offsets, from their heartbeats; several workers share the shards."""
         found: dict[str, dict[int, int]] = {reader: {} for reader in READERS}
         try:
             for reader in READERS:
@@ -131,7 +131,7 @@ class WatchdogService(Service):  # type: ignore[misc]
         return {reader: ends[_TOPIC[reader]] for reader in READERS}
 
     async def _price_ages_s(self, markets: set[str] | None) -> dict[str, float | None] | None:
-        """Of the markets that are configured, not halted, and subscribed to."""
+        """Price ages of the markets that are configured, not halted, and subscribed to."""
         if markets is None:
             return None
         ages: dict[str, float | None] = {}

@@ -1,6 +1,6 @@
-"""Effects → rows of schema `engine`. Pure: what a row says follows from the effect and the trade's past.
+"""Effects → rows of the schema `engine`. Pure: a row depends only on the effect and the trade's past.
 
-A row is a line as COPY takes it; its columns stand in the order of `history.COLUMNS`.
+A row is a line for COPY; its columns are in the order of `history.COLUMNS`.
 """
 
 from collections import defaultdict
@@ -28,33 +28,33 @@ _CHANGES_TRADES: Final = (CreateTrade, AmendTrade)
 
 
 def trades_wanted(effects: Iterable[Effect]) -> set[str]:
-    """The trades whose past the rows of these effects need and that these effects do not open themselves.
+    """The trades whose past the rows of these effects need, without those that these effects open.
 
-    The end of a trade needs none: its closed order says all that there is to say.
+    The end of a trade needs no past: its closed order holds all of it.
     """
     wanted: set[str] = set()
-    born: set[str] = set()
+    opened_here: set[str] = set()
     for effect in effects:
         kind = type(effect.message)
         for output in effect.outputs:
             if type(output) is ClosedOrder:
                 if output.trade is not None and output.remaining:
                     wanted.add(output.trade)
-            elif kind in _CHANGES_TRADES and type(output) is OrderResponse and _did_something(output):
+            elif kind in _CHANGES_TRADES and type(output) is OrderResponse and _was_carried_out(output):
                 assert output.trade is not None
-                (born if kind is CreateTrade else wanted).add(output.trade)
-    return wanted - born
+                (opened_here if kind is CreateTrade else wanted).add(output.trade)
+    return wanted - opened_here
 
 
-def _did_something(response: OrderResponse) -> bool:
+def _was_carried_out(response: OrderResponse) -> bool:
     return response.status == "accepted" and not response.duplicate
 
 
 class RowMaker:
     """Collects the rows of one batch of a shard's effects.
 
-    `trades` holds open trades by id, those that `trades_wanted` names among them, the one changed last at its
-    end. It is moved on as the effects go by; who ends leaves it.
+    `trades` holds open trades by id, including those that `trades_wanted` names, the last changed one last.
+    Each effect updates it; a trade that ends is removed.
     """
 
     def __init__(self, shard: int, trades: dict[str, OpenTrade]) -> None:
@@ -73,7 +73,7 @@ class RowMaker:
                 self._closed_order(effect, ordinal, output)
             elif type(output) is BalanceUpdate:
                 self._balance(effect, ordinal, output)
-            elif type(output) is OrderResponse and _did_something(output):
+            elif type(output) is OrderResponse and _was_carried_out(output):
                 self._accepted(effect, output)
 
     def _market(self, effect: Effect, market: ConfigureMarket) -> None:
@@ -154,12 +154,12 @@ class RowMaker:
         self.trades.pop(trade.trade, None)
         self.trades[trade.trade] = trade
         price, quantity, margin, fee = amounts
-        gain = f"{_units(closed.profit)}\t{closed.reason}" if closed else f"{NULL}\t{NULL}"
+        result = f"{_units(closed.profit)}\t{closed.reason}" if closed else f"{NULL}\t{NULL}"
         self.rows["trade_changes"].append(
             f"{self._shard}\t{effect.position}\t{ordinal}\t{effect.time}\t{cell(trade.account)}\t"
             f"{cell(trade.trade)}\t{event}\t{cell(trade.symbol)}\t{trade.side}\t{trade.leverage}\t"
             f"{trade.entry}e-8\t{price}\t{quantity}\t{trade.quantity}e-8\t{margin}\t{trade.margin}e-8\t{fee}\t"
-            f"{gain}\t{_units(trade.stop_loss)}\t{_units(trade.take_profit)}\t{_units(trade.trailing_stop)}\t"
+            f"{result}\t{_units(trade.stop_loss)}\t{_units(trade.take_profit)}\t{_units(trade.trailing_stop)}\t"
             f"{_units(trade.liquidation)}\t{trade.opened}"
         )
 
@@ -174,7 +174,7 @@ class RowMaker:
 
 
 def _units(value: int | None) -> str:
-    """A scaled integer as text that Postgres reads as the exact number of units."""
+    """A scaled integer as text that Postgres reads as the exact amount in units."""
     return NULL if value is None else f"{value}e-8"
 
 

@@ -1,6 +1,6 @@
-"""Batches of `engine.out` into Postgres: rows and the reader's positions in one transaction.
+"""Writes batches of `engine.out` to Postgres: rows and the reader's position in one transaction.
 
-While Postgres stores a batch, the rows of the next one are made.
+While Postgres stores one batch, the rows of the next are made.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from stream.runtime.effect_batches import effect_batches
 from stream.writer.rows import RowMaker, trades_wanted
 from stream.writer.storage import BATCH, Batch, Storage
 
-# After so many outputs, about a millisecond of work, Postgres and all others get their turn.
+# After this many outputs (about 1 ms of work), Postgres and other tasks get their turn.
 _SLICE_OUTPUTS: Final = 100
-_TRADES_KEPT: Final = 50_000
+_MAX_TRADES: Final = 50_000
 
 
 class WriterShard:
     """Makes one shard's rows. They are stored at the end of a round, with those of the other shards.
 
-    `reads` is a connection beside that of the transactions. What it reads lies before all that is under way:
-    of that, `_trades` knows.
+    `reads` is a second connection, besides that of the transactions. It reads only what is stored; `_trades`
+    holds the changes that are still under way.
     """
 
     def __init__(self, shard: int, storage: Storage, reads: Session, standing: Standing) -> None:
@@ -34,7 +34,7 @@ class WriterShard:
         self._storage = storage
         self._reads = reads
         self._made = standing
-        # Open trades, those that changed last at its end.
+        # Open trades, the last changed ones last.
         self._trades: dict[str, OpenTrade] = {}
 
     @property
@@ -43,7 +43,7 @@ class WriterShard:
 
     async def handle(self, records: list[Record]) -> None:
         for effects, now in effect_batches(records, self._made, BATCH):
-            # Both are waited for whatever becomes of one: none may work on behind a shard that is given up.
+            # Both are awaited even if one fails: neither may go on after the shard is given up.
             made, stored = await asyncio.gather(
                 self._make(effects, now), self._storage.store_full(), return_exceptions=True
             )
@@ -70,12 +70,12 @@ class WriterShard:
                 size += outputs
                 outputs = 0
                 await asyncio.sleep(0)
-        while len(self._trades) > _TRADES_KEPT:
+        while len(self._trades) > _MAX_TRADES:
             del self._trades[next(iter(self._trades))]
         return Batch(self._shard, maker.rows, Move(was, now), size + outputs + len(effects))
 
     async def tick(self) -> None:
-        """The first of a round's ticks stores the round."""
+        """Store the round; the first tick of a round does it for all shards."""
         await self._storage.store()
         self._storage.check(self._shard)
 
@@ -88,7 +88,7 @@ class WriterShard:
 
 
 class Writer:
-    """Opens the writer's shards over one connection for transactions and one for what they need to know."""
+    """Opens the writer's shards, with one connection for transactions and one for reads."""
 
     def __init__(self, database_url: str, shards: int) -> None:
         self._session = Session(database_url, "paceline-writer", history.prepare)

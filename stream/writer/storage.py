@@ -1,4 +1,4 @@
-"""One transaction for the rows of all shards: four small ones would cost both sides four times as much."""
+"""Stores the rows of all shards in one transaction: four small ones would cost four times as much."""
 
 from collections import defaultdict
 from typing import Final
@@ -12,14 +12,14 @@ from paceline.adapters.postgres.trading import history
 from stream.runtime.log_service import Reopen
 from stream.writer.rows import Rows
 
-# A transaction writes about as many effects and outputs: large enough that its round trips do not count,
-# small enough that there is a next batch to make while Postgres has work.
+# A transaction writes about this many effects and outputs: large enough that its round trips do not count,
+# small enough that the next batch can be made while Postgres works.
 BATCH: Final = 10_000
 
 
 class Batch(Struct):
-    """The rows of some effects of a shard, where the reader stood before and stands after them, and about
-    how many effects and outputs they are."""
+    """The rows of some effects of a shard, the reader's move over them, and their size in effects and outputs
+    (about)."""
 
     shard: int
     rows: Rows
@@ -28,9 +28,9 @@ class Batch(Struct):
 
 
 class Storage:
-    """Holds what the shards have made until it is stored. Only what a transaction stored moves `standings`.
+    """Holds the shards' batches until they are stored. Only a stored batch moves `standings`.
 
-    Where somebody else moved the reader, nothing of the shard is stored and `check` says so.
+    If another process has moved a shard's reader, no row of the shard is stored and `check` raises.
     """
 
     def __init__(self, session: Session) -> None:
@@ -40,7 +40,7 @@ class Storage:
         self.standings: dict[int, Standing] = {}
 
     def begin(self, shard: int, standing: Standing) -> None:
-        """A shard is opened: what was left of it from before is void."""
+        """Begin a shard that is opened; batches that it left before are dropped."""
         self._held = [batch for batch in self._held if batch.shard != shard]
         self._lost.discard(shard)
         self.standings[shard] = standing
@@ -51,10 +51,10 @@ class Storage:
     def check(self, shard: int) -> None:
         if shard in self._lost:
             at = self.standings[shard].position
-            raise Reopen(f"writer of shard {shard} no longer stands at position {at}")
+            raise Reopen(f"the writer of shard {shard} is no longer at position {at}")
 
     async def store_full(self) -> None:
-        """Store what is held if it is worth a transaction of its own."""
+        """Store the held batches if they fill a transaction."""
         if sum(batch.size for batch in self._held) >= BATCH:
             await self.store()
 

@@ -1,4 +1,4 @@
-"""What is wrong, from what can be seen: pure, but for the memory of when something last moved."""
+"""Finds problems in observations. Pure, except that it remembers when each reader last moved."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -10,7 +10,7 @@ READERS: Final = ("engine", "writer", "router")
 
 
 class Trouble(Struct, frozen=True):
-    """`key` names the cause, beginning with its kind."""
+    """A problem. `key` names its cause and begins with its kind."""
 
     key: str
     severity: Literal["warning", "critical"]
@@ -24,11 +24,11 @@ class Limits(Struct, frozen=True):
 
 
 class Sight(Struct, frozen=True):
-    """What was seen at one moment; `None` where it could not be looked at.
+    """Values read at one moment; `None` for those that cannot be read.
 
-    `offsets`: reader → shard → offset of the record it wants next. `ends`: reader → shard → offset after the
-    last record of its log. `price_ages_s`: of the markets that should have prices, `None` for one that
-    never had any; likewise `snapshot_ages_s` of all shards.
+    `offsets`: reader → shard → offset of the record it needs next. `ends`: reader → shard → offset after the
+    last record of its log. `price_ages_s`: ages for all markets that should have prices, `None` for one that
+    never had any; likewise `snapshot_ages_s` for all shards.
     """
 
     now_s: float
@@ -39,15 +39,15 @@ class Sight(Struct, frozen=True):
 
 
 class Watch:
-    """Remembers since when a position has not moved, and when it began to look."""
+    """Remembers when each reader last moved, and when the watch began."""
 
     def __init__(self, limits: Limits, began_s: float) -> None:
         self._limits = limits
         self._began_s = began_s
-        self._moved: dict[tuple[str, int], tuple[int | None, float]] = {}
+        self._last_moves: dict[tuple[str, int], tuple[int | None, float]] = {}
 
     def look(self, sight: Sight) -> tuple[list[Trouble], set[str]]:
-        """All troubles there are, and the kinds that could be looked at: of others nothing is known."""
+        """All present troubles, and the kinds that could be checked; the state of the others is unknown."""
         troubles: list[Trouble] = []
         seen: set[str] = set()
         if sight.offsets is not None and sight.ends is not None:
@@ -68,11 +68,11 @@ class Watch:
         for reader in READERS:
             for shard, end in ends[reader].items():
                 offset = offsets.get(reader, {}).get(shard)
-                before = self._moved.get((reader, shard))
+                before = self._last_moves.get((reader, shard))
                 at_the_end = offset is not None and offset >= end
                 moved = before is not None and offset is not None and offset != before[0]
                 if before is None or moved or at_the_end:
-                    self._moved[reader, shard] = (offset, now_s)
+                    self._last_moves[reader, shard] = (offset, now_s)
                     continue
                 if now_s - before[1] >= self._limits.stuck_s:
                     troubles.append(_stuck(reader, shard, offset, end, now_s - before[1]))
@@ -86,7 +86,7 @@ class Watch:
             if age_s >= limit_s:
                 since = f"none for {age_s:.0f} s" if known_s is not None else "none yet"
                 text = (
-                    f"{symbol} has no prices ({since}): orders there are refused as stale. Is the feed well?"
+                    f"{symbol} has no prices ({since}): its orders are refused as stale. Is the feed healthy?"
                 )
                 troubles.append(Trouble(f"price:{symbol}", "critical", text))
         return troubles
@@ -97,17 +97,17 @@ class Watch:
             age_s = now_s - self._began_s if known_s is None else known_s
             if age_s >= self._limits.snapshot_s:
                 since = f"is {age_s:.0f} s old" if known_s is not None else "was never stored"
-                text = f"The snapshot of shard {shard} {since}: a restart will replay all that came after it."
+                text = f"The snapshot of shard {shard} {since}: a restart replays the log after it."
                 troubles.append(Trouble(f"snapshot:{shard}", "warning", text))
         return troubles
 
 
 def _stuck(reader: str, shard: int, offset: int | None, end: int, for_s: float) -> Trouble:
     if offset is None:
-        text = f"Nobody has read shard {shard} as {reader} for {for_s:.0f} s. Does its process run?"
+        text = f"No {reader} has read shard {shard} for {for_s:.0f} s. Does its process run?"
     else:
         text = (
-            f"The {reader} has stood at offset {offset} of shard {shard} for {for_s:.0f} s, "
+            f"The {reader} has been at offset {offset} of shard {shard} for {for_s:.0f} s, "
             f"with {end - offset} records to read."
         )
     return Trouble(f"position:{reader}:{shard}", "critical", text)

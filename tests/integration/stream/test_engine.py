@@ -245,8 +245,8 @@ async def test_another_number_of_shards_is_refused(bench: Bench, brokers: str) -
     ("bounds", "why"),
     [
         (LogBounds(1, 9), "begins at offset 1, not at 0"),
-        (LogBounds(12, 30), "was cut from the log"),
-        (LogBounds(0, 3), "the log lost records"),
+        (LogBounds(12, 30), "were cut from the log"),
+        (LogBounds(0, 3), "the log has lost records"),
     ],
     ids=["no snapshot", "cut", "shorter"],
 )

@@ -159,8 +159,7 @@ async def test_bad_frames_are_counted_and_kept_with_their_reason_and_prices_go_o
     assert len(rows) == 24
     assert {row[0] for row in rows} == {exchange_of(settings)}
     assert any(
-        reason == "unknown_symbol: s: 'DOGE_USDC_PERP' is not among the symbols we follow"
-        for _, reason, _ in rows
+        reason == "unknown_symbol: s: 'DOGE_USDC_PERP' is not a symbol of this feed" for _, reason, _ in rows
     )
     assert b"not json at all" in {bytes(raw) for *_, raw in rows}
     assert updates is not None

@@ -160,5 +160,5 @@ def test_a_log_that_does_not_reach_back_to_the_older_snapshot_is_refused(world: 
     asyncio.run(world.write(busy))
     asyncio.run(world.run(200, 300))
     assert asyncio.run(cut_before(world.brokers, 0, 201)) == 201
-    with pytest.raises(PermanentError, match=r"position 200 goes on at offset 200 .* begins at 201"):
+    with pytest.raises(PermanentError, match=r"position 200 continues at offset 200 .* begins at 201"):
         asyncio.run(world.run(400))

@@ -55,7 +55,7 @@ def test_pauses_double_with_jitter_and_are_bounded() -> None:
         ({"log_open": False}, "log (Kafka)"),
         ({"sent_us": 10_000_000 - LOG_PATIENCE_US, "acknowledged_us": 1}, "log (Kafka)"),
         ({"last_price_us": 0}, "no price comes"),
-        ({"last_usable_us": 0}, "none the engine would accept"),
+        ({"last_usable_us": 0}, "the engine accepts none of them"),
     ],
 )
 def test_trouble_is_told_in_words(changes: dict[str, int], says: str) -> None:
