@@ -103,8 +103,8 @@ def weighed(commands: list[str]) -> list[Found]:
 def main(arguments: list[str]) -> int:
     found = weighed(arguments or candidates())
     if not found:
-        who = f"{arguments[0]} is not" if arguments else "Nowhere on the path is"
-        print(f"{who} a Python 3.11, 3.12 or 3.13 with venv.", file=sys.stderr)
+        problem = f"{arguments[0]} is not a" if arguments else "The path has no"
+        print(f"{problem} Python 3.11, 3.12 or 3.13 with venv.", file=sys.stderr)
         return 1
     chosen = choose(found)
     if len(found) > 1:
