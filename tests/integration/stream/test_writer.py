@@ -252,7 +252,7 @@ async def test_a_log_that_does_not_reach_the_writer_is_refused(
 ) -> None:
     records = busy.records(20)
     await write(writer, records)
-    with pytest.raises(PermanentError, match="not of the same installation"):
+    with pytest.raises(PermanentError, match="of different installations"):
         await writer.open(0, bounds_of(records[:3]))
 
 
