@@ -1,4 +1,4 @@
-"""The REST API: `create_app()` puts it together; one folder a domain holds its routes and schemas."""
+"""The REST API. `create_app()` builds it; each domain has a folder with its routes and schemas."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ MAX_BODY_BYTES: Final = 16 * 1024
 
 
 def create_app(settings: Settings | None = None, platform: Platform | None = None) -> Flask:
-    """The WSGI application. Without arguments it takes the settings and the servers of this process."""
+    """The WSGI application. Without arguments it uses the settings and servers of this process."""
     settings = settings or settings_of_process()
     app = Flask("api")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, platform: Platform | None = Non
 
 
 def close(app: Flask) -> None:
-    """Let go of the servers that the application works with."""
+    """Close the connections of the application."""
     with app.app_context():
         limits.close()
         platform_of_app().close()

@@ -1,1 +1,1 @@
-"""Balances and what can be traded."""
+"""Balances and tradable assets."""

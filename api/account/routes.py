@@ -1,4 +1,4 @@
-"""Balances, as the engine said them last, and what can be traded."""
+"""The latest balances that the engine reported, and the tradable assets."""
 
 from flask import Blueprint
 
@@ -29,7 +29,7 @@ def balance(member: Member) -> Balance:
 @blueprint.get("/assets")
 @endpoint(
     Spec(
-        summary="What can be traded, with the last prices",
+        summary="Tradable assets, with their last prices",
         data=schemas.Assets,
         example=schemas.ASSETS_EXAMPLE,
         errors=(401, 503),

@@ -1,4 +1,4 @@
-"""Answers about accounts."""
+"""Responses about accounts."""
 
 from typing import Any, Final
 

@@ -1,1 +1,1 @@
-"""For operators: markets, halts, money in and out."""
+"""Routes for operators: markets, halts, deposits and withdrawals."""

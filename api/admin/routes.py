@@ -1,4 +1,4 @@
-"""What operators do. Every change is an instruction on the log; the process's log tells who gave it."""
+"""Operator routes. Each change is an instruction on the engine's log; the API's log names the operator."""
 
 import re
 from collections.abc import Callable
@@ -31,10 +31,10 @@ from paceline.usecases.trading import instructions as trading
 blueprint = Blueprint("admin", __name__)
 _log = structlog.get_logger()
 
-_NAME: Final = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
+_NAME_FORM: Final = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 
 
-def _reading(
+def _read_endpoint(
     summary: str, data: type[Struct], example: Any, **more: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     errors = (400, 401, 403, 404, 503) if more.pop("may_miss", False) else (400, 401, 403, 503)
@@ -42,7 +42,7 @@ def _reading(
 
 
 def _instruction(summary: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """The common spec of what goes to the engines of all shards."""
+    """The common spec of instructions to the engines of all shards."""
     errors = (*more.pop("errors", ()), 400, 401, 403, 404, 503, 504)
     spec: dict[str, Any] = {"data": Outcome, "example": schemas.DONE_EXAMPLE} | more
     return endpoint(
@@ -51,53 +51,53 @@ def _instruction(summary: str, **more: Any) -> Callable[[Callable[..., Any]], Ca
 
 
 @blueprint.get("/markets")
-@_reading("Markets as the engine has them, with halts", schemas.Markets, schemas.MARKETS_EXAMPLE)
+@_read_endpoint("Markets in the engine's state, with halts", schemas.Markets, schemas.MARKETS_EXAMPLE)
 def markets(member: Member) -> schemas.Markets:
     return schemas.Markets(platform().control.markets())
 
 
 @blueprint.post("/markets")
 @_instruction(
-    "Configure a market, new or anew",
-    description="All fields count from now on; the base of a known market cannot change.",
+    "Add a market or replace its configuration",
+    description="All fields take effect at once. The base of an existing market cannot change.",
     body=ConfigureMarket,
     body_example=schemas.CONFIGURE_EXAMPLE,
     errors=(409, 413, 415),
 )
 def configure(member: Member, body: ConfigureMarket) -> Response:
-    message = body.message(_id(), platform().desk.now_us())
-    _tell(member, message)
+    message = body.message(_new_id(), platform().desk.now_us())
+    _log_operator_act(member, message)
     outcome = operating.configure_market(platform().desk, platform().control, message)
     return _outcome(outcome, url_for("admin.markets"))
 
 
 @blueprint.post("/markets/<symbol>/halt")
-@_instruction("Halt a market: prices are taken, nothing opens, closes or fires")
+@_instruction("Halt a market: prices are still read, but nothing opens, closes or triggers")
 def halt_market(member: Member, symbol: str) -> Response:
     return _market(member, inbound.HaltMarket, symbol)
 
 
 @blueprint.post("/markets/<symbol>/resume")
-@_instruction("Resume a halted market: the next price decides what fires")
+@_instruction("Resume a halted market: the next price decides what triggers")
 def resume_market(member: Member, symbol: str) -> Response:
     return _market(member, inbound.ResumeMarket, symbol)
 
 
 @blueprint.get("/accounts")
-@_reading("Accounts, newest first, in pages", schemas.Accounts, schemas.ACCOUNTS_EXAMPLE, query=Paging)
+@_read_endpoint("Accounts, newest first, in pages", schemas.Accounts, schemas.ACCOUNTS_EXAMPLE, query=Paging)
 def accounts(member: Member, query: Paging) -> schemas.Accounts:
     page = platform().control.accounts(offset=query.offset, limit=query.per_page)
     return schemas.Accounts(page.items, pagination(query, page.total))
 
 
 @blueprint.get("/accounts/<account>")
-@_reading("An account", AccountControl, schemas.ACCOUNT_EXAMPLE, may_miss=True)
+@_read_endpoint("An account", AccountControl, schemas.ACCOUNT_EXAMPLE, may_miss=True)
 def account(member: Member, account: str) -> AccountControl:
-    return operating.known_account(platform().control, _name(account))
+    return operating.known_account(platform().control, _name_in_url(account))
 
 
 @blueprint.post("/accounts/<account>/halt")
-@_instruction("Halt an account: it may close, amend and cancel, but open nothing")
+@_instruction("Halt an account: it can close, amend and cancel, but not open")
 def halt_account(member: Member, account: str) -> Response:
     return _account(member, inbound.HaltAccount, account)
 
@@ -118,20 +118,20 @@ _TRANSFER: Final[dict[str, Any]] = {
 
 
 @blueprint.post("/accounts/<account>/deposit")
-@_instruction("Pay USD into an account", **_TRANSFER)
+@_instruction("Deposit USD into an account", **_TRANSFER)
 def deposit(member: Member, account: str, body: Transfer) -> Response:
     return _transfer(member, inbound.Deposit, account, body)
 
 
 @blueprint.post("/accounts/<account>/withdraw")
-@_instruction("Pay USD out of an account's cash", **_TRANSFER)
+@_instruction("Withdraw USD from an account's cash", **_TRANSFER)
 def withdraw(member: Member, account: str, body: Transfer) -> Response:
     return _transfer(member, inbound.Withdraw, account, body)
 
 
 @blueprint.get("/accounts/<account>/instructions/<path:instruction>")
-@_reading(
-    "The answer to an earlier deposit or withdrawal, refusals too",
+@_read_endpoint(
+    "The answer to an earlier deposit or withdrawal, also a refusal",
     StoredAnswer,
     examples.REFUSED,
     pending=True,
@@ -139,7 +139,7 @@ def withdraw(member: Member, account: str, body: Transfer) -> Response:
 )
 def instruction(member: Member, account: str, instruction: str) -> Response:
     key = valid_key(instruction.removeprefix(OPERATOR))
-    found = trading.find(platform().desk, _name(account), OPERATOR + key)
+    found = trading.find(platform().desk, _name_in_url(account), OPERATOR + key)
     if found is None:
         return _pending(account, OPERATOR + key)
     return success(stored(found))
@@ -149,8 +149,8 @@ def _market(
     member: Member, kind: type[inbound.HaltMarket] | type[inbound.ResumeMarket], symbol: str
 ) -> Response:
     control = platform().control
-    message = kind(_id(), platform().desk.now_us(), operating.known_market(control, _name(symbol)))
-    _tell(member, message)
+    message = kind(_new_id(), platform().desk.now_us(), operating.known_market(control, _name_in_url(symbol)))
+    _log_operator_act(member, message)
     return _outcome(operating.instruct(platform().desk, control, message), url_for("admin.markets"))
 
 
@@ -158,9 +158,9 @@ def _account(
     member: Member, kind: type[inbound.HaltAccount] | type[inbound.ResumeAccount], account: str
 ) -> Response:
     control = platform().control
-    known = operating.known_account(control, _name(account)).account
-    message = kind(_id(), platform().desk.now_us(), known)
-    _tell(member, message)
+    known = operating.known_account(control, _name_in_url(account)).account
+    message = kind(_new_id(), platform().desk.now_us(), known)
+    _log_operator_act(member, message)
     outcome = operating.instruct(platform().desk, control, message)
     return _outcome(outcome, url_for("admin.account", account=known))
 
@@ -168,34 +168,36 @@ def _account(
 def _transfer(
     member: Member, kind: type[inbound.Deposit] | type[inbound.Withdraw], account: str, body: Transfer
 ) -> Response:
-    message = kind(_id(), platform().desk.now_us(), _name(account), body.scaled)
-    _tell(member, message)
+    message = kind(_new_id(), platform().desk.now_us(), _name_in_url(account), body.scaled)
+    _log_operator_act(member, message)
     answer = operating.transfer(platform().desk, platform().control, message)
     return _pending(account, message.id) if answer is None else answered(answer, message.id)
 
 
-def _outcome(outcome: Outcome, place: str) -> Response:
+def _outcome(outcome: Outcome, location: str) -> Response:
     if outcome.status == "done":
         return success(outcome)
-    return success(outcome, 202, {"Location": place})
+    return success(outcome, 202, {"Location": location})
 
 
 def _pending(account: str, instruction: str) -> Response:
-    place = url_for("admin.instruction", account=account, instruction="-")[:-1] + quote(instruction, safe="")
-    return success(Pending(instruction=instruction), 202, {"Location": place})
+    location = url_for("admin.instruction", account=account, instruction="-")[:-1] + quote(
+        instruction, safe=""
+    )
+    return success(Pending(instruction=instruction), 202, {"Location": location})
 
 
-def _id() -> str:
+def _new_id() -> str:
     return OPERATOR + request_key()
 
 
-def _name(text: str) -> str:
-    """A symbol or an account as it stands in the address; what cannot be one is not found."""
-    if _NAME.fullmatch(text) is None:
-        raise NotFoundError("There is nothing of that name.")
+def _name_in_url(text: str) -> str:
+    """A symbol or an account from the URL. `NotFoundError` if it cannot be one."""
+    if _NAME_FORM.fullmatch(text) is None:
+        raise NotFoundError("No market or account has this name.")
     return text
 
 
-def _tell(member: Member, message: inbound.Admin | inbound.User) -> None:
-    about = getattr(message, "symbol", None) or getattr(message, "account", None)
-    _log.warning("operator_acts", operator=member.email, act=inbound.KINDS[type(message)], about=about)
+def _log_operator_act(member: Member, message: inbound.Admin | inbound.User) -> None:
+    target = getattr(message, "symbol", None) or getattr(message, "account", None)
+    _log.warning("operator_acts", operator=member.email, act=inbound.KINDS[type(message)], about=target)

@@ -1,4 +1,4 @@
-"""Bodies and answers of operating, in the words of the engine."""
+"""Bodies and responses of the operator routes, with the engine's field names."""
 
 from typing import Annotated, Any, Final
 
@@ -22,7 +22,7 @@ Asset = Annotated[
 PriceAgeUs = Annotated[
     int,
     takes(
-        "Age in microseconds at which a price is too old to trade at.",
+        "Age in microseconds at which a price is too old for trading.",
         "be a whole number of microseconds between 1000 and 86400000000",
         ge=1_000,
         le=86_400_000_000,
@@ -31,7 +31,7 @@ PriceAgeUs = Annotated[
 
 
 class ConfigureMarket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A market, new or anew. All of it counts from now on, for open trades too."""
+    """A new market or a new configuration. All fields take effect at once, for open trades too."""
 
     symbol: Symbol
     base: Asset
@@ -45,7 +45,7 @@ class ConfigureMarket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         if self.base == "USD":
-            raise ValueError("base: must not be USD, which balances are counted in")
+            raise ValueError("base: must not be USD, the currency of balances")
         if parse_decimal(self.quantity_step) == 0:
             raise ValueError("quantity_step: must be above 0")
 
@@ -66,7 +66,7 @@ class ConfigureMarket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Transfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """USD to move between the account and the outside."""
+    """USD to deposit or withdraw."""
 
     amount: Decimal
 

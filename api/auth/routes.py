@@ -1,4 +1,4 @@
-"""Signing in by a mailed link, and out."""
+"""Sign-in by a mailed link, and sign-out."""
 
 import structlog
 from flask import Blueprint, Response, g, make_response, render_template, request
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 @endpoint(
     Spec(
         summary="Send a sign-in link by mail",
-        description="The answer is the same whether or not somebody has signed up with this address.",
+        description="The answer is the same for known and unknown addresses.",
         body=schemas.AskForLink,
         body_example=schemas.ASK_EXAMPLE,
         data=schemas.LinkSent,
@@ -51,7 +51,7 @@ def ask(body: schemas.AskForLink) -> schemas.LinkSent:
     Spec(
         summary="Use a sign-in link",
         description="With `Accept: application/json` this starts the session. A browser gets a page "
-        "whose button does it, so that programs which look at links in mails do not use them up.",
+        "with a button that does it, so that mail scanners that open links do not use them up.",
         query=schemas.UseLink,
         data=schemas.Session,
         example=schemas.SESSION_EXAMPLE,
@@ -61,7 +61,7 @@ def ask(body: schemas.AskForLink) -> schemas.LinkSent:
 )
 def look(query: schemas.UseLink) -> Response:
     if _wants_json():
-        return _begin(query.token)
+        return _start_session(query.token)
     return make_response(render_template("verify.html", token=query.token))
 
 
@@ -80,14 +80,16 @@ def look(query: schemas.UseLink) -> Response:
 )
 def verify(body: schemas.UseLink) -> Response:
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
-        raise AuthorizationError("Another site cannot sign you in.", code="CROSS_SITE")
-    return _begin(body.token)
+        raise AuthorizationError(
+            "Another site cannot sign you in. Open the link from the mail yourself.", code="CROSS_SITE"
+        )
+    return _start_session(body.token)
 
 
 @blueprint.delete("/logout")
 @endpoint(
     Spec(
-        summary="End the session for good",
+        summary="End the session",
         data=schemas.SignedOut,
         example={"signed_out": True},
         errors=(401, 403, 503),
@@ -98,7 +100,7 @@ def logout(member: Member) -> Response:
     return session.end(success(schemas.SignedOut()))
 
 
-def _begin(token: str) -> Response:
+def _start_session(token: str) -> Response:
     member, session_id = sign_in.redeem(platform().members, token, session.lifetime_s(settings()))
     _open_account(member)
     signed, csrf = session.token_of(member, session_id)
@@ -119,7 +121,7 @@ def _begin(token: str) -> Response:
 
 
 def _open_account(member: Member) -> None:
-    """Open the engine account of a newcomer. If it cannot be done now, their first request does it."""
+    """Open the engine account of a new member. If that fails now, their first request does it."""
     try:
         if not accounts.is_open(platform().sight, member.account):
             trading.open_account(platform().desk, member.account)
@@ -128,5 +130,5 @@ def _open_account(member: Member) -> None:
 
 
 def _wants_json() -> bool:
-    """Only who says so gets JSON: `*/*` may be a program that follows every link in a mail."""
+    """JSON only if the client asks for it: `*/*` may be a program that opens every link in a mail."""
     return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"

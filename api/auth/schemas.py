@@ -1,4 +1,4 @@
-"""Bodies and answers of signing in."""
+"""Bodies and responses of sign-in."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -9,7 +9,7 @@ from api.http.fields import takes
 Email = Annotated[
     str,
     takes(
-        "Where the sign-in link goes.",
+        "Address that gets the sign-in link.",
         "be an e-mail address such as name@example.com",
         pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,186}[A-Za-z0-9])?$",
         max_length=254,
@@ -18,7 +18,7 @@ Email = Annotated[
 DisplayName = Annotated[
     str,
     takes(
-        "What a newcomer is called on the leaderboard; a member keeps the name they have.",
+        "Name of a new member on the leaderboard. An existing member keeps their name.",
         "have 1 to 40 characters, no < or >, and no space at either end",
         pattern=r"^[^\s<>]([^<>]{0,38}[^\s<>])?$",
     ),
@@ -43,7 +43,7 @@ class UseLink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """The session's cookies come with this answer; `csrf_token` goes into the header X-CSRF-TOKEN."""
+    """The response sets the session's cookies. Send `csrf_token` in the header X-CSRF-TOKEN."""
 
     account: str
     email: str

@@ -1,1 +1,1 @@
-"""Whether the API lives and can work."""
+"""Health checks and metrics."""

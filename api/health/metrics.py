@@ -1,4 +1,4 @@
-"""What the services say of themselves as Prometheus metrics. Pure: heartbeats and alerts in, text out."""
+"""Prometheus metrics from the heartbeats of the services. Pure: heartbeats and alerts in, text out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -11,23 +11,23 @@ from paceline.ports.operations import Alert
 
 Beats = Mapping[str, Sequence[Mapping[str, Any]]]
 
-_GOOD: Final = ("ok", "running")
+_HEALTHY_STATES: Final = ("ok", "running")
 _SHARD_GAUGES: Final = {
-    "next_offset": ("paceline_next_offset", "Offset of the record that a reader wants next"),
-    "lag": ("paceline_lag_records", "Records on a shard's log that its reader has not taken yet"),
+    "next_offset": ("paceline_next_offset", "Offset of the next record of a reader"),
+    "lag": ("paceline_lag_records", "Records on a shard's log that its reader has not read yet"),
     "snapshot_age_s": ("paceline_snapshot_age_seconds", "Age of a shard's newest stored snapshot"),
 }
 _FEED_COUNTERS: Final = {
-    "frames": ("paceline_feed_frames", "Frames that the exchange sent"),
-    "bad_frames": ("paceline_feed_bad_frames", "Frames that were refused and kept as dead letters"),
+    "frames": ("paceline_feed_frames", "Frames received from the exchange"),
+    "bad_frames": ("paceline_feed_bad_frames", "Frames refused and stored as dead letters"),
     "prices_sent": ("paceline_feed_prices_sent", "Prices written to the log"),
-    "prices_dropped": ("paceline_feed_prices_dropped", "Prices displaced while the log took none"),
-    "reconnects": ("paceline_feed_reconnects", "Times the exchange was connected again"),
+    "prices_dropped": ("paceline_feed_prices_dropped", "Prices dropped while the log could not be written"),
+    "reconnects": ("paceline_feed_reconnects", "Reconnections to the exchange"),
 }
 
 
 class _Collected:
-    """What a registry is to `generate_latest`: something that collects."""
+    """A registry for `generate_latest`, which needs only `collect`."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
@@ -38,20 +38,20 @@ class _Collected:
 
 def text_of(beats: Beats, alerts: Sequence[Alert], dependencies: Mapping[str, bool], now_us: int) -> bytes:
     """The metrics in Prometheus' text format."""
-    found = [_dependencies(dependencies), _alerts(alerts), _services(beats), *_shards(beats)]
-    found += _feed(beats.get("feed", ()), now_us)
-    return bytes(generate_latest(_Collected(found)))
+    metrics = [_dependencies(dependencies), _alerts(alerts), _services(beats), *_shards(beats)]
+    metrics += _feed(beats.get("feed", ()), now_us)
+    return bytes(generate_latest(_Collected(metrics)))
 
 
 def _dependencies(dependencies: Mapping[str, bool]) -> Metric:
-    gauge = GaugeMetricFamily("paceline_dependency_up", "1 if the API reaches it", labels=["dependency"])
+    gauge = GaugeMetricFamily("paceline_dependency_up", "1 if the API can reach it", labels=["dependency"])
     for name, up in dependencies.items():
         gauge.add_metric([name], up)
     return gauge
 
 
 def _alerts(alerts: Sequence[Alert]) -> Metric:
-    text = "Alerts that are open, by the time in seconds since the epoch when they were opened"
+    text = "When an open alert was opened, in seconds since the epoch"
     gauge = GaugeMetricFamily("paceline_alert_open_since_seconds", text, labels=["key", "severity"])
     for alert in alerts:
         gauge.add_metric([alert.key, alert.severity], alert.since / 1e6)
@@ -59,11 +59,11 @@ def _alerts(alerts: Sequence[Alert]) -> Metric:
 
 
 def _services(beats: Beats) -> Metric:
-    text = "1 if a worker of the service says that it is well; none for one that says nothing"
+    text = "1 if a worker of the service reports that it is healthy; no sample if it reports nothing"
     gauge = GaugeMetricFamily("paceline_service_up", text, labels=["service", "pid"])
     for service, instances in beats.items():
         for beat in instances:
-            gauge.add_metric([service, str(beat.get("pid"))], beat.get("state") in _GOOD)
+            gauge.add_metric([service, str(beat.get("pid"))], beat.get("state") in _HEALTHY_STATES)
     return gauge
 
 
@@ -78,7 +78,9 @@ def _shards(beats: Beats) -> Iterable[Metric]:
 
 
 def _feed(instances: Sequence[Mapping[str, Any]], now_us: int) -> Iterable[Metric]:
-    age = GaugeMetricFamily("paceline_price_age_seconds", "Time since the exchange sent a price of use")
+    age = GaugeMetricFamily(
+        "paceline_price_age_seconds", "Time since the last usable price from the exchange"
+    )
     counters = {field: CounterMetricFamily(*named) for field, named in _FEED_COUNTERS.items()}
     for beat in instances:
         if beat.get("last_price_us"):

@@ -1,4 +1,4 @@
-"""Whether the API lives, and whether what it depends on can be reached."""
+"""Liveness of the API, and readiness of its dependencies."""
 
 import time
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from paceline.ports.operations import Alert
 
 blueprint = Blueprint("health", __name__)
 
-# Without these nothing can be asked or answered; without Redis everything can, only slower.
-_NEEDED: Final = ("postgres", "kafka")
+# Without these no request can be answered. Without Redis requests are answered, but slower.
+_REQUIRED: Final = ("postgres", "kafka")
 _ALERTS_SHOWN: Final = 50
 
 
@@ -32,7 +32,7 @@ class Live(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """`degraded`: requests are answered, but something that makes them quick is away, or an alert is open."""
+    """`degraded`: requests are answered, but slower because Redis is unavailable, or an alert is open."""
 
     live: bool
     ready: bool
@@ -81,43 +81,43 @@ def live() -> Live:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Prometheus' text, not JSON: no envelope, and no part of the OpenAPI document."""
-    up = {name: _look(name, ping).state == "up" for name, ping in platform().pings.items()}
+    """Prometheus' text format, not JSON: it has no envelope and is not in the OpenAPI document."""
+    up = {name: _check(name, ping).state == "up" for name, ping in platform().pings.items()}
     try:
         beats = platform().heartbeats()
     except TransientError:
-        beats = {}  # without Redis nobody is heard, which `paceline_dependency_up` tells
+        beats = {}  # no heartbeats without Redis; `paceline_dependency_up` reports that
     text = text_of(beats, _alerts(), up, platform().desk.now_us())
     return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _health() -> Health:
-    found = {name: _look(name, ping) for name, ping in platform().pings.items()}
-    missing = [name for name, dependency in found.items() if dependency.state == "down"]
-    if any(found[name].needed for name in missing):
+    dependencies = {name: _check(name, ping) for name, ping in platform().pings.items()}
+    missing = [name for name, dependency in dependencies.items() if dependency.state == "down"]
+    if any(dependencies[name].needed for name in missing):
         raise TransientError(
-            f"Not ready: {', '.join(missing)} cannot be reached.",
+            f"The API is not ready: {', '.join(missing)} cannot be reached. Try again later.",
             code="NOT_READY",
-            details={"live": True, "ready": False, "status": "unavailable", "dependencies": found},
+            details={"live": True, "ready": False, "status": "unavailable", "dependencies": dependencies},
             retry_after_s=5,
         )
     alerts = _alerts()
     status: Literal["ok", "degraded"] = "degraded" if missing or alerts else "ok"
-    return Health(live=True, ready=True, status=status, dependencies=found, alerts=alerts)
+    return Health(live=True, ready=True, status=status, dependencies=dependencies, alerts=alerts)
 
 
 def _alerts() -> list[Alert]:
     try:
         return platform().control.open_alerts(_ALERTS_SHOWN)
     except TransientError:
-        return []  # Postgres went away after it was looked at: the next question tells
+        return []  # Postgres failed after its check: the next check reports it
 
 
-def _look(name: str, ping: Callable[[], None]) -> Dependency:
+def _check(name: str, ping: Callable[[], None]) -> Dependency:
     began_s = time.perf_counter()
     try:
         ping()
         state: Literal["up", "down"] = "up"
     except TransientError:
         state = "down"
-    return Dependency(state, name in _NEEDED, round((time.perf_counter() - began_s) * 1000, 1))
+    return Dependency(state, name in _REQUIRED, round((time.perf_counter() - began_s) * 1000, 1))

@@ -1,7 +1,7 @@
-"""Flask on one event loop: a request waits for servers without a thread of its own.
+"""Flask on one event loop: a request waits for servers without its own thread.
 
-The application stays WSGI. Each request runs as a greenlet, and where it waits (`awaiting.wait_for`) the
-loop turns to the others. ASGI is how uvicorn hands requests to an application on its event loop.
+The application is WSGI. Each request runs as a greenlet. While it waits (`awaiting.wait_for`), the event
+loop runs other requests. uvicorn passes requests to the application by ASGI.
 """
 
 import sys
@@ -18,7 +18,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-_SAME: Final[dict[str, Any]] = {
+_CONSTANT_ENVIRON: Final[dict[str, Any]] = {
     "SCRIPT_NAME": "",
     "wsgi.version": (1, 0),
     "wsgi.errors": sys.stderr,
@@ -27,63 +27,63 @@ _SAME: Final[dict[str, Any]] = {
     "wsgi.multiprocess": False,
     "wsgi.run_once": False,
 }
-# The body is whole when it gets here, however it came.
-_LEFT_OUT: Final = (b"content-length", b"transfer-encoding")
-_names: Final[dict[bytes, str]] = {b"content-type": "CONTENT_TYPE"}
-_NAMES_REMEMBERED: Final = 256
-# Of a body that is too long so much is read and dropped: who sends it still hears the answer. A connection
-# closed on unread bytes is reset.
-_DROPPED: Final = 1 << 20
+# The body is complete here, so these headers no longer apply.
+_IGNORED_HEADERS: Final = (b"content-length", b"transfer-encoding")
+_environ_names: Final[dict[bytes, str]] = {b"content-type": "CONTENT_TYPE"}
+_MAX_CACHED_NAMES: Final = 256
+# Up to this many bytes of a body that is too long are read and dropped, so that the client gets the answer.
+# A connection that is closed with unread bytes is reset.
+_MAX_DROPPED_BYTES: Final = 1 << 20
 
 
 class OnLoop:
-    """The ASGI application around the WSGI application `inside`; `close` is called when the server stops."""
+    """An ASGI application that runs the WSGI application `app`. `close` is called when the server stops."""
 
-    def __init__(self, inside: "WSGIApplication", longest_body: int, close: Callable[[], None]) -> None:
-        self._inside = inside
-        self._longest_body = longest_body
+    def __init__(self, app: "WSGIApplication", max_body: int, close: Callable[[], None]) -> None:
+        self._app = app
+        self._max_body = max_body
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
             return
-        body = await self._body(receive)
+        body = await self._read_body(receive)
         if body is None:
-            return  # whoever asked has gone
+            return  # the client has disconnected
         environ = environ_of(scope, body)
-        status, headers, answer = await greenback.with_portal_run_sync(called, self._inside, environ)
-        if len(body) > self._longest_body:
+        status, headers, answer = await greenback.with_portal_run_sync(called, self._app, environ)
+        if len(body) > self._max_body:
             headers.append(("Connection", "close"))
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": pairs})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await greenback.with_portal_run_sync(self._close)
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _body(self, receive: Receive) -> bytes | None:
-        """At most one byte more than may be: enough to be refused by whoever looks at its length."""
+    async def _read_body(self, receive: Receive) -> bytes | None:
+        """The body, `None` after a disconnect. One byte over the limit is kept, so that Flask refuses it."""
         body, length, more = b"", 0, True
-        while more and length <= _DROPPED:
+        while more and length <= _MAX_DROPPED_BYTES:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             chunk, more = message["body"], message["more_body"]
             length += len(chunk)
-            if len(body) <= self._longest_body:
+            if len(body) <= self._max_body:
                 body += chunk
-        return body[: self._longest_body + 1]
+        return body[: self._max_body + 1]
 
 
 def environ_of(scope: Scope, body: bytes) -> "WSGIEnvironment":
-    """What PEP 3333 calls the environment. Its texts hold bytes as latin-1; headers sent twice are joined."""
+    """The WSGI environment (PEP 3333). Strings hold bytes as latin-1; repeated headers are joined."""
     host, port = scope["server"]
-    environ = _SAME | {
+    environ = _CONSTANT_ENVIRON | {
         "REQUEST_METHOD": scope["method"],
         "PATH_INFO": scope["path"].encode().decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
@@ -96,9 +96,9 @@ def environ_of(scope: Scope, body: bytes) -> "WSGIEnvironment":
         "wsgi.input": BytesIO(body),
     }
     for name, value in scope["headers"]:
-        if b"_" in name or name in _LEFT_OUT:  # with an underscore it would pass for another
+        if b"_" in name or name in _IGNORED_HEADERS:  # with an underscore it could pose as another header
             continue
-        key, text = _names.get(name) or _name(name), value.decode("latin-1")
+        key, text = _environ_names.get(name) or _environ_name(name), value.decode("latin-1")
         if key in environ:
             environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + text
         else:
@@ -106,22 +106,22 @@ def environ_of(scope: Scope, body: bytes) -> "WSGIEnvironment":
     return environ
 
 
-def _name(header: bytes) -> str:
+def _environ_name(header: bytes) -> str:
     name = "HTTP_" + header.decode("latin-1").upper().replace("-", "_")
-    if len(_names) < _NAMES_REMEMBERED:
-        _names[header] = name
+    if len(_environ_names) < _MAX_CACHED_NAMES:
+        _environ_names[header] = name
     return name
 
 
-def called(inside: "WSGIApplication", environ: "WSGIEnvironment") -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers and all of the body that a WSGI application answers."""
+def called(app: "WSGIApplication", environ: "WSGIEnvironment") -> tuple[int, list[tuple[str, str]], bytes]:
+    """Status, headers and complete body of the response of a WSGI application."""
     status, headers = 500, []
 
-    def start(line: str, given: list[tuple[str, str]], _failed: Any = None, /) -> Any:
+    def start(line: str, given_headers: list[tuple[str, str]], _failed: Any = None, /) -> Any:
         nonlocal status, headers
-        status, headers = int(line[:3]), given
+        status, headers = int(line[:3]), given_headers
 
-    parts: Iterable[bytes] = inside(environ, start)
+    parts: Iterable[bytes] = app(environ, start)
     try:
         return status, headers, b"".join(parts)
     finally:

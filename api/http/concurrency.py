@@ -1,6 +1,6 @@
-"""How many requests are in the house at once: beyond, the answer is a quick "not now" instead of a queue.
+"""Limits the number of concurrent requests: above it the response is 503 at once instead of a queue.
 
-A queue that grows faster than it is served answers everybody too late; who is told at once can come back.
+A queue that grows faster than it is served answers every client too late. A client that gets 503 can retry.
 """
 
 import threading
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _RETRY_AFTER_S: Final = 1
-_BUSY: Final = Problem("BUSY", "Too many requests are under way, and nothing was done. Try again.", {})
-# Whether we live must be told however busy we are: who asks would start us again.
-_ALWAYS: Final = ("/health", "/metrics")
+_BUSY: Final = Problem("BUSY", "The API is busy, and this request is not executed. Try again.", {})
+# Health checks must be answered at any load: a supervisor restarts an API that does not answer them.
+_ALWAYS_ANSWERED: Final = ("/health", "/metrics")
 
 
 class Bound:
-    """The application `inside` for at most `at_once` requests; the others are answered 503."""
+    """Runs at most `max_requests` requests of `app` at a time; the others get 503."""
 
-    def __init__(self, inside: "WSGIApplication", at_once: int) -> None:
-        self._inside = inside
-        self._free = threading.BoundedSemaphore(at_once)
+    def __init__(self, app: "WSGIApplication", max_requests: int) -> None:
+        self._app = app
+        self._free_slots = threading.BoundedSemaphore(max_requests)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["PATH_INFO"].startswith(_ALWAYS):
-            return self._inside(environ, start_response)
-        if not self._free.acquire(blocking=False):
-            return _busy(environ, start_response)
+        if environ["PATH_INFO"].startswith(_ALWAYS_ANSWERED):
+            return self._app(environ, start_response)
+        if not self._free_slots.acquire(blocking=False):
+            return _busy_response(environ, start_response)
         try:
-            return self._inside(environ, start_response)
+            return self._app(environ, start_response)
         finally:
-            self._free.release()
+            self._free_slots.release()
 
 
-def _busy(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+def _busy_response(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
     body = failure_body(_BUSY, environ)
     headers = [
         ("Content-Type", "application/json"),

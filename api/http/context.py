@@ -1,4 +1,4 @@
-"""What a request can reach: the platform and the settings that the application was made with."""
+"""What a request can use: the platform and the settings of the application."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""What every route has in common: authenticate, validate, call, serialise — and say so in the document."""
+"""The common part of all routes: authenticate, validate, call, serialise. OpenAPI uses the same specs."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,10 +16,10 @@ SPEC: Final = "__endpoint__"
 
 
 class Spec(Struct, frozen=True, kw_only=True):
-    """What the OpenAPI document says about a route. `data` is the type of the envelope's data.
+    """The specification of a route, as in the OpenAPI document. `data` is the type of the envelope's data.
 
-    `operator` routes are for members with that role, `keyed` ones take an Idempotency-Key, `form` ones a
-    form's fields too, `pending` ones may answer 202.
+    `operator` routes need that role, `keyed` routes accept an Idempotency-Key, `form` routes also accept form
+    fields, `pending` routes may answer 202.
     """
 
     summary: str
@@ -38,23 +38,23 @@ class Spec(Struct, frozen=True, kw_only=True):
 
 
 def endpoint(spec: Spec) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """Give a view `member`, `body` and `query` as its spec says, and put its answer in the envelope."""
+    """Pass `member`, `body` and `query` to a view as its spec says, and wrap its result in the envelope."""
 
-    def around(view: Callable[..., Any]) -> Callable[..., Response]:
+    def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
         @wraps(view)
-        def handle(**given: Any) -> Response:
+        def handle(**arguments: Any) -> Response:
             if spec.signed_in:
-                given["member"] = authenticate()
-            if spec.operator and given["member"].role != "operator":
-                raise AuthorizationError("This is for operators of the community only.")
+                arguments["member"] = authenticate()
+            if spec.operator and arguments["member"].role != "operator":
+                raise AuthorizationError("This route is for operators only.")
             if spec.body is not None:
-                given["body"] = read_body(spec.body, form=spec.form)
+                arguments["body"] = read_body(spec.body, form=spec.form)
             if spec.query is not None:
-                given["query"] = read_query(spec.query)
-            answer = view(**given)
+                arguments["query"] = read_query(spec.query)
+            answer = view(**arguments)
             return answer if isinstance(answer, Response) else success(answer)
 
         setattr(handle, SPEC, spec)
         return handle
 
-    return around
+    return decorate

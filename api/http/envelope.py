@@ -1,4 +1,4 @@
-"""The one form of every JSON answer.
+"""The form of every JSON response.
 
 `{"success": true, "data": …, "meta": {"timestamp", "requestId"}}` or
 `{"success": false, "error": {"code", "message", "details"}, "meta": …}`.
@@ -15,14 +15,14 @@ from api.http.middleware import REQUEST_ID
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """When the answer was made (UTC, ISO 8601) and under which id the request is in our logs."""
+    """Time of the response (UTC, ISO 8601), and the id of the request in the logs."""
 
     timestamp: str
     request_id: str = msgspec.field(name="requestId")
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """`code` is for machines, `message` for people; `details` maps field to what is wrong, if one is."""
+    """`code` is for programs, `message` for people; `details` maps each wrong field to its problem."""
 
     code: str
     message: str

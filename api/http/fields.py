@@ -1,4 +1,4 @@
-"""Reading what a request says: every field checked, every problem told, nothing guessed."""
+"""Reads the fields of a request: every field is checked, every problem is reported, nothing is guessed."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,7 +17,7 @@ S = TypeVar("S", bound=Struct)
 
 
 def takes(description: str, must: str, **bounds: Any) -> Meta:
-    """What a field takes, within `bounds`; what it does not take is told as "must" and `must`."""
+    """Describes a field and its `bounds`. A wrong value is reported as "must" followed by `must`."""
     return Meta(description=description, extra={"must": f"must {must}"}, **bounds)
 
 
@@ -67,14 +67,14 @@ Bps = Annotated[
 def read_body(cls: type[S], *, form: bool = False) -> S:
     """The JSON object of the request's body; `ValidationError` names every bad field.
 
-    With `form` the fields of an HTML form are taken too.
+    With `form` the fields of an HTML form are accepted too.
     """
     if form and request.mimetype == "application/x-www-form-urlencoded":
         return _checked(cls, request.form.to_dict(), strict=False)
     if request.mimetype != "application/json":
         raise UnsupportedMediaType
     raw = request.get_data()
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # what is wrong is told below
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # reported below
         body: S = _decoder(cls).decode(raw)
         if _printable(body):
             return body
@@ -88,16 +88,16 @@ def read_body(cls: type[S], *, form: bool = False) -> S:
 
 
 def read_query(cls: type[S]) -> S:
-    """The query of the request's address, in which numbers are text."""
-    repeated = {name: "is given more than once" for name, all_ in request.args.lists() if len(all_) > 1}
+    """The query parameters of the URL, in which numbers are text."""
+    repeated = {name: "is given more than once" for name, values in request.args.lists() if len(values) > 1}
     if repeated:
-        raise _wrong(repeated)
+        raise _invalid(repeated)
     return _checked(cls, request.args.to_dict(), strict=False)
 
 
 def _checked(cls: type[S], data: dict[str, Any], *, strict: bool) -> S:
     fields = _fields(cls)
-    problems = {name[:64]: "there is no such field" for name in data if name not in fields}
+    problems = {name[:64]: "is not a known field" for name in data if name not in fields}
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in data:
@@ -105,19 +105,19 @@ def _checked(cls: type[S], data: dict[str, Any], *, strict: bool) -> S:
                 problems[name] = "is required"
             continue
         if isinstance(data[name], str) and not data[name].isprintable():
-            problems[name] = "holds a character that cannot be printed"
+            problems[name] = "has a character that is not printable"
             continue
         try:
             values[field.name] = msgspec.convert(data[name], field.type, strict=strict)
         except msgspec.ValidationError as error:
-            problems[name] = _must(field.type) or _told(error)
+            problems[name] = _must_sentence(field.type) or _readable(error)
     if problems:
-        raise _wrong(problems)
+        raise _invalid(problems)
     try:
         return cls(**values)
-    except ValueError as error:  # what a schema checks over several fields: "field: what is wrong"
+    except ValueError as error:  # from a check over several fields, in the form "field: problem"
         name, _, problem = str(error).partition(": ")
-        raise _wrong({name: problem}) from error
+        raise _invalid({name: problem}) from error
 
 
 @cache
@@ -132,25 +132,25 @@ def _printable(body: Struct) -> bool:
 
 @cache
 def _fields(cls: type[Struct]) -> Mapping[str, FieldInfo]:
-    """A schema's fields by the name they are sent under: working these out costs more than checking them."""
+    """A schema's fields by their names in requests. Cached: finding them costs more than checking values."""
     return {field.encode_name: field for field in msgspec.structs.fields(cls)}
 
 
-def _wrong(problems: dict[str, str]) -> ValidationError:
+def _invalid(problems: dict[str, str]) -> ValidationError:
     first = next(f"{name} {problem}" for name, problem in problems.items())
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return ValidationError(f"The request is not valid: {first}{more}.", details=problems)
 
 
-def _must(annotation: Any) -> str | None:
-    """The sentence that a type brings along for what it does not take."""
+def _must_sentence(annotation: Any) -> str | None:
+    """The sentence of a type for a wrong value, `None` if it has none."""
     if get_origin(annotation) is Annotated:
         for meta in annotation.__metadata__:
             if isinstance(meta, Meta) and meta.extra and "must" in meta.extra:
                 return str(meta.extra["must"])
-    return next((found for part in get_args(annotation) if (found := _must(part))), None)
+    return next((found for part in get_args(annotation) if (found := _must_sentence(part))), None)
 
 
-def _told(error: msgspec.ValidationError) -> str:
+def _readable(error: msgspec.ValidationError) -> str:
     text = str(error).replace("`", "")
     return text[0].lower() + text[1:]

@@ -1,4 +1,4 @@
-"""The id of an instruction, as the sender of a request may choose it."""
+"""The id of an instruction, which the client can choose."""
 
 import re
 from secrets import token_hex
@@ -15,7 +15,7 @@ _KEY_FORM: Final = re.compile(r"(?!\.{1,2}$)[\x21-\x7e]{1,64}", re.ASCII)
 
 
 def request_key() -> str:
-    """The request's Idempotency-Key, made if absent."""
+    """The request's Idempotency-Key, generated if absent."""
     given = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     return token_hex(16) if given is None else valid_key(given)
 
@@ -23,11 +23,12 @@ def request_key() -> str:
 def valid_key(key: str) -> str:
     if _KEY_FORM.fullmatch(key) is None:
         raise ValidationError(
-            f"{KEY} must be 1 to 64 visible ASCII characters.", details={KEY: "1 to 64 visible characters"}
+            f"{KEY} must have 1 to 64 visible ASCII characters.", details={KEY: "1 to 64 visible characters"}
         )
     for prefix in (OPENING, OPERATOR):
         if key.startswith(prefix):
             raise ValidationError(
-                f"{KEY} must not begin with {prefix!r}: such ids are ours.", details={KEY: "is reserved"}
+                f"{KEY} must not begin with {prefix!r}, which is reserved. Choose another key.",
+                details={KEY: "is reserved"},
             )
     return key

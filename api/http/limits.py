@@ -1,4 +1,4 @@
-"""How often a sign-in link may be asked for. Counted in Redis; in this process while Redis is away."""
+"""Rate limits of sign-in links. Counted in Redis, or in this process while Redis is unavailable."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _EXTENSION: Final = "paceline.limits"
 class Limits:
     def __init__(self, cache_url: str) -> None:
         self._connections = ConnectionPool.from_url(cache_url, socket_connect_timeout=1, socket_timeout=1)
-        # The pool is taken, though the hint is narrower.
+        # The pool is accepted, though the type hint is narrower.
         shared = RedisStorage(
             cache_url,
             wrap_exceptions=True,
@@ -32,14 +32,14 @@ class Limits:
             connection_pool=self._connections,  # type: ignore[arg-type]
         )
         self._shared = FixedWindowRateLimiter(shared)
-        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._local = FixedWindowRateLimiter(MemoryStorage())
 
     def spend(self, limit: RateLimitItem, *whose: str) -> None:
-        """Use up one of what somebody may do; `TooManyRequests` when nothing is left."""
+        """Count one request against a limit of `whose`. `TooManyRequests` if the limit is exceeded."""
         try:
             wait_s = wait_for(_spend(self._shared, limit, whose))
         except StorageError:
-            wait_s = wait_for(_spend(self._own, limit, whose))
+            wait_s = wait_for(_spend(self._local, limit, whose))
         if wait_s:
             raise TooManyRequests(retry_after=wait_s)
 
@@ -48,7 +48,7 @@ class Limits:
 
 
 async def _spend(limiter: FixedWindowRateLimiter, limit: RateLimitItem, whose: tuple[str, ...]) -> int:
-    """Seconds until there is room again, 0 if there was."""
+    """Count one request. Seconds until the next one is allowed, 0 if this one is."""
     if await limiter.hit(limit, *whose):
         return 0
     window = await limiter.get_window_stats(limit, *whose)
@@ -60,7 +60,7 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def close() -> None:
-    """Let go of the connections of the application at hand."""
+    """Close the connections of the current application."""
     _limits().close()
 
 
@@ -69,7 +69,7 @@ def _limits() -> Limits:
 
 
 def per_address(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A view that one network address may ask for so often a minute, in whatever form."""
+    """Limits how many requests a minute one network address may send to a view, valid or not."""
 
     @wraps(view)
     def limited(**given: Any) -> Any:
@@ -81,5 +81,5 @@ def per_address(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def spend_mail(email: str) -> None:
-    """Use up one of the mails that an address gets, however it is spelled."""
+    """Count one mail against the limit of its address. Upper and lower case are the same."""
     _limits().spend(_PER_EMAIL, "mail", email.lower())

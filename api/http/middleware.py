@@ -1,6 +1,6 @@
-"""What stands around every request: an id, headers that keep browsers safe, a line in the log.
+"""Adds to every request an id, security headers and a log line.
 
-It is WSGI, outside Flask: its hooks and header objects would cost more than all the rest of this.
+It is WSGI middleware, because Flask's hooks and header objects would cost more than all the rest.
 """
 
 import re
@@ -14,18 +14,18 @@ import structlog
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# What the inside finds and leaves in the environment of a request.
+# Keys in the WSGI environment, for the application.
 REQUEST_ID: Final = "paceline.request_id"
 ACCOUNT: Final = "paceline.account"
 
 _HEADER: Final = "X-Request-ID"
-_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-# Swagger UI sets inline styles; scripts come from here only.
+_REQUEST_ID_FORM: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+# Swagger UI sets inline styles; scripts come from this host only.
 _CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_SAFE: Final = (
+_SECURITY_HEADERS: Final = (
     ("Content-Security-Policy", _CONTENT_POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
@@ -33,45 +33,45 @@ _SAFE: Final = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-_FRESH: Final = ("Cache-Control", "no-store")
-_ALWAYS_TLS: Final = ("Strict-Transport-Security", "max-age=31536000")
+_NO_STORE: Final = ("Cache-Control", "no-store")
+_HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")
 _log = structlog.get_logger()
 
 
 class Front:
-    """The application `inside` with all that around it. Its answers are in memory, as a whole."""
+    """Middleware around `app`. The complete response is in memory."""
 
-    def __init__(self, inside: "WSGIApplication") -> None:
-        self._inside = inside
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         began_s = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if _GIVEN_ID.fullmatch(given) else token_hex(16)
+        request_id = given if _REQUEST_ID_FORM.fullmatch(given) else token_hex(16)
         environ[REQUEST_ID] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        status, headers, body = _whole(self._inside, environ)
-        headers.extend(_SAFE)
+        status, headers, body = _response(self._app, environ)
+        headers.extend(_SECURITY_HEADERS)
         headers.append((_HEADER, request_id))
-        if not any(name == _FRESH[0] for name, _ in headers):
-            headers.append(_FRESH)
+        if not any(name == _NO_STORE[0] for name, _ in headers):
+            headers.append(_NO_STORE)
         if environ["wsgi.url_scheme"] == "https":
-            headers.append(_ALWAYS_TLS)
+            headers.append(_HSTS)
         start_response(status, headers)
-        _tell(environ, int(status[:3]), began_s)
+        _log_request(environ, int(status[:3]), began_s)
         return [body]
 
 
-def _whole(inside: "WSGIApplication", environ: "WSGIEnvironment") -> tuple[str, list[tuple[str, str]], bytes]:
-    """Status, headers and all of the body."""
+def _response(app: "WSGIApplication", environ: "WSGIEnvironment") -> tuple[str, list[tuple[str, str]], bytes]:
+    """Status, headers and complete body."""
     started: Any = None
 
     def start(status: str, headers: list[tuple[str, str]], _failed: Any = None, /) -> Any:
         nonlocal started
         started = status, headers
 
-    parts = inside(environ, start)
+    parts = app(environ, start)
     try:
         body = b"".join(parts)
     finally:
@@ -80,7 +80,7 @@ def _whole(inside: "WSGIApplication", environ: "WSGIEnvironment") -> tuple[str, 
     return *started, body
 
 
-def _tell(environ: "WSGIEnvironment", status: int, began_s: float) -> None:
+def _log_request(environ: "WSGIEnvironment", status: int, began_s: float) -> None:
     path: str = environ["PATH_INFO"]
     line = {
         "method": environ["REQUEST_METHOD"],

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the routes and of the very types that check requests."""
+"""The OpenAPI 3.1 document, made from the routes and from the types that check requests."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,22 +13,22 @@ from api.http.endpoint import SPEC, Spec
 from api.http.envelope import Failure, Meta
 
 _REF: Final = "#/components/schemas/{name}"
-_MEANINGS: Final = {
-    400: "The input is malformed: `details` maps field to what is wrong.",
-    401: "Nobody is signed in, or the session has ended.",
-    403: "Not allowed: the CSRF header is missing, or the role.",
-    404: "There is no such thing of yours.",
-    409: "The state of things does not allow it.",
+_DESCRIPTIONS: Final = {
+    400: "The input is malformed. `details` maps each wrong field to its problem.",
+    401: "You are not signed in, or the session has ended.",
+    403: "The CSRF header or the role is missing.",
+    404: "The object does not exist or is not yours.",
+    409: "The current state does not allow this.",
     413: "The body is larger than 16 KiB.",
     415: "The body is not JSON.",
-    422: "The engine refused: `code` is the engine's, `message` says it in words.",
-    429: "Too many requests of this kind; `Retry-After` says when to try again.",
-    502: "A service beside us refused.",
-    503: "What is needed cannot be reached, or too many ask at once; nothing was done. `Retry-After` "
-    "says when to try again.",
-    504: "It may have been done in part. Sending it again does no harm.",
+    422: "The engine refuses the instruction. `code` is the engine's code, `message` the reason.",
+    429: "The rate limit is exceeded. `Retry-After` says when to try again.",
+    502: "An outside service refuses the request.",
+    503: "A required service cannot be reached, or the API is busy. Nothing is done. `Retry-After` says "
+    "when to try again.",
+    504: "The result is unknown; the request may be done in part. Sending it again is safe.",
 }
-_CODES: Final = {
+_EXAMPLE_CODES: Final = {
     400: "VALIDATION_ERROR",
     401: "UNAUTHENTICATED",
     403: "CSRF_FAILED",
@@ -46,16 +46,16 @@ _META_EXAMPLE: Final = {
     "timestamp": "2025-09-06T07:13:18.738Z",
     "requestId": "0f8fad5bd9cb469fa16570867728950e",
 }
-_KEY: Final = {
+_IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Id of the instruction, made if absent. Within a day a repeat is answered, not executed.",
+    "description": "Id of the instruction, generated if absent. A repeat within a day is not executed again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 64},
 }
 
 
 def install(app: Flask, base: str) -> None:
-    """Serve the document of all routes that are there by now."""
+    """Serve the document of all routes registered so far."""
     text = msgspec.json.encode(document(app))
     app.add_url_rule(
         f"{base}/openapi.json",
@@ -112,7 +112,7 @@ def _operation(rule: Rule, spec: Spec, method: str) -> dict[str, Any]:
         "parameters": [
             *_path_parameters(rule),
             *_query_parameters(spec.query),
-            *([_KEY] if spec.keyed else []),
+            *([_IDEMPOTENCY_KEY] if spec.keyed else []),
         ],
         "responses": _responses(spec),
     }
@@ -129,8 +129,8 @@ def _operation(rule: Rule, spec: Spec, method: str) -> dict[str, Any]:
 
 
 def _responses(spec: Spec) -> dict[str, Any]:
-    done = {"success": True, "data": spec.example, "meta": _META_EXAMPLE}
-    answers = {"200": _answer("Done.", _envelope(_ref(spec.data)), done)}
+    body = {"success": True, "data": spec.example, "meta": _META_EXAMPLE}
+    answers = {"200": _response("The result.", _envelope(_ref(spec.data)), body)}
     if spec.pending:
         pending = {
             "success": True,
@@ -142,18 +142,18 @@ def _responses(spec: Spec) -> dict[str, Any]:
             "properties": {"instruction": {"type": "string"}, "status": {"const": "pending"}},
             "required": ["instruction", "status"],
         }
-        answers["202"] = _answer("The engine has not answered yet.", _envelope(schema), pending)
+        answers["202"] = _response("The engine has not answered yet.", _envelope(schema), pending)
         answers["202"]["headers"] = {
             "Location": {"description": "Where the answer will be.", "schema": {"type": "string"}}
         }
     for status in spec.errors:
-        problem = {"code": _CODES[status], "message": _MEANINGS[status], "details": {}}
+        problem = {"code": _EXAMPLE_CODES[status], "message": _DESCRIPTIONS[status], "details": {}}
         failed = {"success": False, "error": problem, "meta": _META_EXAMPLE}
-        answers[str(status)] = _answer(_MEANINGS[status], _ref(Failure), failed)
+        answers[str(status)] = _response(_DESCRIPTIONS[status], _ref(Failure), failed)
     return answers
 
 
-def _answer(description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
+def _response(description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
     return {
         "description": description,
         "content": {"application/json": {"schema": schema, "example": example}},

@@ -1,4 +1,4 @@
-"""Long lists come in pages."""
+"""Page numbers and page sizes of lists."""
 
 from typing import Annotated
 
@@ -8,8 +8,8 @@ from api.http.fields import takes
 
 
 class Paging(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    page: Annotated[int, takes("Which page, from 1.", "lie between 1 and 10000", ge=1, le=10_000)] = 1
-    per_page: Annotated[int, takes("Entries on a page.", "lie between 1 and 100", ge=1, le=100)] = 20
+    page: Annotated[int, takes("Number of the page, from 1.", "lie between 1 and 10000", ge=1, le=10_000)] = 1
+    per_page: Annotated[int, takes("Entries per page.", "lie between 1 and 100", ge=1, le=100)] = 20
 
     @property
     def offset(self) -> int:

@@ -1,4 +1,4 @@
-"""Who is asking: a signed cookie, whose `jti` is a row in Postgres that is looked at with every request."""
+"""Sessions: a signed cookie whose `jti` names a row in Postgres, which is read with every request."""
 
 import hmac
 import re
@@ -30,10 +30,10 @@ from paceline.ports.identity import Member
 from paceline.settings import Settings
 
 _SECRET_LENGTH: Final = 32
-_TOKENS_REMEMBERED: Final = 4096
+_MAX_CACHED_TOKENS: Final = 4096
 _COOKIE: Final = "access_token_cookie"
-# A token has no character that would have to be quoted.
-_TOKEN: Final = re.compile(rf"(?:^|;)\s*{_COOKIE}=([A-Za-z0-9_.-]*)", re.ASCII)
+# A token has no characters that need quoting.
+_TOKEN_COOKIE: Final = re.compile(rf"(?:^|;)\s*{_COOKIE}=([A-Za-z0-9_.-]*)", re.ASCII)
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 
@@ -46,7 +46,7 @@ class _Claims(Struct, frozen=True):
 def install(app: Flask, settings: Settings) -> None:
     if len(settings.jwt_secret) < _SECRET_LENGTH:
         raise ValidationError(
-            f"PACELINE_JWT_SECRET must have at least {_SECRET_LENGTH} characters; `paceline up` makes one."
+            f"PACELINE_JWT_SECRET must have at least {_SECRET_LENGTH} characters. Let `paceline up` set it."
         )
     app.config.update(
         JWT_SECRET_KEY=settings.jwt_secret,
@@ -62,7 +62,7 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL stays on this machine, where there is no TLS to insist on."""
+    """Whether the URL is on this machine, where TLS is not required."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True
@@ -77,19 +77,21 @@ def lifetime_s(settings: Settings) -> int:
 
 
 def authenticate() -> Member:
-    """The member who asks; 401 without a living session, 403 without its CSRF token."""
+    """The member of this request. 401 without a valid session, 403 without its CSRF token."""
     environ = request.environ
-    found = _TOKEN.search(environ.get("HTTP_COOKIE", ""))
+    found = _TOKEN_COOKIE.search(environ.get("HTTP_COOKIE", ""))
     try:
         claims = _claims(found[1] if found else "", settings().jwt_secret)
     except (JWTExtendedException, PyJWTError, ValueError) as error:
-        raise AuthenticationError("Sign in first.") from error
+        raise AuthenticationError("You are not signed in. Sign in first.") from error
     if claims.ends_s <= time.time():
-        raise AuthenticationError("Sign in first.")
+        raise AuthenticationError("You are not signed in. Sign in first.")
     csrf = environ.get("HTTP_X_CSRF_TOKEN", "")
     if request.method not in _SAFE_METHODS and not hmac.compare_digest(csrf.encode(), claims.csrf.encode()):
         raise AuthorizationError(
-            "Send the value of the cookie csrf_access_token in the header X-CSRF-TOKEN.", code="CSRF_FAILED"
+            "The CSRF token is missing or wrong. Send the value of the cookie csrf_access_token "
+            "in the header X-CSRF-TOKEN.",
+            code="CSRF_FAILED",
         )
     member = platform().members.of_session(claims.session)
     if member is None:
@@ -99,29 +101,29 @@ def authenticate() -> Member:
     return member
 
 
-@lru_cache(maxsize=_TOKENS_REMEMBERED)
+@lru_cache(maxsize=_MAX_CACHED_TOKENS)
 def _claims(token: str, _secret: str) -> _Claims:
-    """What a token says, if it is ours. Verifying one costs more than the rest of a request, so it is done
-    once for each; whether it still holds is for the caller and the session's row to say."""
+    """The claims of a token with our signature. Verifying costs more than the rest of a request, so the
+    result is cached. The caller checks the expiry and the session's row."""
     claims = decode_token(token)
     if claims["type"] != "access":
-        raise WrongTokenError("not a session's token")
+        raise WrongTokenError("this is not a session token")
     return _Claims(UUID(claims["jti"]), claims["exp"], claims["csrf"])
 
 
 def start(response: Response, member: Member, token: str) -> Response:
-    """Put the session's cookies on the answer."""
+    """Set the session's cookies on the response."""
     set_access_cookies(response, token, max_age=lifetime_s(settings()))
     return response
 
 
 def token_of(member: Member, session: UUID) -> tuple[str, str]:
-    """The signed token of a session, and its CSRF token."""
+    """The signed token of a session and its CSRF token."""
     token = create_access_token(str(member.id), additional_claims={"jti": str(session)})
     return token, get_csrf_token(token)
 
 
 def end(response: Response) -> Response:
-    """Take the session off the browser; its row must have been ended before."""
+    """Remove the session's cookies from the browser. The caller ends its row first."""
     unset_jwt_cookies(response)
     return response

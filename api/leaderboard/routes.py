@@ -1,4 +1,4 @@
-"""The leaderboard that passed its gates last."""
+"""The last published leaderboard."""
 
 from flask import Blueprint
 
@@ -14,7 +14,7 @@ blueprint = Blueprint("leaderboard", __name__)
 @endpoint(
     Spec(
         summary="The published leaderboard, best first, in pages",
-        description="Before the first publication it is empty and `reason` says so.",
+        description="Before the first publication it is empty, and `reason` says why.",
         query=LeaderboardQuery,
         data=LeaderboardPage,
         example=EXAMPLE,

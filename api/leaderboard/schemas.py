@@ -1,4 +1,4 @@
-"""The leaderboard's query and answer."""
+"""Query and response of the leaderboard."""
 
 from typing import Annotated, Any, Final
 
@@ -14,7 +14,7 @@ class LeaderboardQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class LeaderboardPage(Struct, frozen=True, kw_only=True):
-    """`provisional`: the day is still running. `reason`: why nothing is there before the first one."""
+    """`provisional`: the day is not over. `reason`: why the page is empty before the first publication."""
 
     period: Period
     as_of_day: str | None

@@ -1,1 +1,1 @@
-"""Pages for people: the way in, the documentation."""
+"""HTML pages: home and the API documentation."""

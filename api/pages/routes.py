@@ -1,4 +1,4 @@
-"""Pages for people: the way in and the documentation. All files come from here, nothing from a CDN."""
+"""HTML pages: home and the API documentation. All files come from this server, none from a CDN."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ _SWAGGER_FILES: Final = {
 
 
 def swagger_folder() -> Path:
-    """Swagger UI's files in the wheel that carries them; the package itself is not imported."""
+    """Folder of Swagger UI's files in an installed package, which is not imported."""
     spec = find_spec("flask_openapi3_swagger")
     if spec is None or spec.origin is None:
         raise NotFound
@@ -28,13 +28,13 @@ def swagger_folder() -> Path:
 @blueprint.get("/")
 def home() -> str:
     found = settings()
-    places = [("API documentation", "/api/v1/docs", "every endpoint, to try out")]
+    places = [("API documentation", "/api/v1/docs", "every endpoint, with a form to try it")]
     if not found.resend_url:
-        places.append(("Mailbox", f"http://127.0.0.1:{found.mailbox_port}/", "where sign-in links arrive"))
+        places.append(("Mailbox", f"http://127.0.0.1:{found.mailbox_port}/", "receives the sign-in links"))
     places += [
         ("Airflow", f"http://127.0.0.1:{found.airflow_port}/", "the nightly run"),
         ("dbt docs", f"http://127.0.0.1:{found.docs_port}/", "every table and metric"),
-        ("Health", "/health", "is everything there?"),
+        ("Health", "/health", "state of the API and its dependencies"),
     ]
     return render_template("home.html", places=places)
 

@@ -1,4 +1,4 @@
-// Shows the OpenAPI document, and sends the CSRF token along when an endpoint is tried out.
+// Shows the OpenAPI document. Requests from "Try it out" carry the CSRF token.
 const place = document.getElementById("swagger-ui");
 
 function csrfToken() {

@@ -1,1 +1,1 @@
-"""Trades and orders."""
+"""Routes for trades and orders."""

@@ -1,4 +1,4 @@
-"""Examples in the documentation; a test holds them against the schemas."""
+"""Examples for the documentation. A test checks them against the schemas."""
 
 from typing import Any, Final
 

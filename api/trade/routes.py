@@ -1,4 +1,4 @@
-"""Trades and orders: an instruction goes to the engine, its answer comes back."""
+"""Trades and orders: sends an instruction to the engine and returns its answer."""
 
 from typing import Any
 from urllib.parse import quote
@@ -72,18 +72,22 @@ _instruction(
     summary="Open a trade",
     description="Without `expected_price` and `max_slippage_bps` the last price and the default bound apply.",
 )
+_instruction("close", CloseTrade, examples.CLOSE, examples.CLOSED, summary="Close a trade, whole or in part")
 _instruction(
-    "close", CloseTrade, examples.CLOSE, examples.CLOSED, summary="Close a trade, all of it or a part"
+    "amend",
+    AmendTrade,
+    examples.AMEND,
+    examples.AMENDED,
+    summary="Change the stop and profit levels of a trade",
 )
-_instruction("amend", AmendTrade, examples.AMEND, examples.AMENDED, summary="Change the levels of a trade")
 _instruction(
     "order",
     PlaceOrder,
     examples.ORDER,
     examples.FILLED,
     summary="Buy or sell an asset",
-    description="A market order without `expected_price` and `max_slippage_bps` gets the last price, "
-    "the default bound.",
+    description="A market order without `expected_price` and `max_slippage_bps` uses the last price and "
+    "the default slippage bound.",
 )
 _instruction("cancel", CancelOrder, examples.CANCEL, examples.CANCELLED, summary="Cancel a resting order")
 
@@ -91,7 +95,7 @@ _instruction("cancel", CancelOrder, examples.CANCEL, examples.CANCELLED, summary
 @blueprint.get("/instructions/<path:instruction>")
 @endpoint(
     Spec(
-        summary="The answer to an earlier instruction, refusals too",
+        summary="The answer to an earlier instruction, also a refusal",
         data=StoredAnswer,
         example=examples.REFUSED,
         pending=True,
@@ -107,7 +111,7 @@ def instruction(member: Member, instruction: str) -> Response:
 @endpoint(
     Spec(
         summary="Open trades with their profit at the last price",
-        description="`unrealised_profit` is before the fee of closing; null while no price is known.",
+        description="`unrealised_profit` is before the closing fee; null while no price is known.",
         data=Positions,
         example=examples.POSITIONS,
         errors=(401, 503),
@@ -146,7 +150,7 @@ def history(member: Member, query: HistoryQuery) -> History:
 
 
 def answered(answer: Answer, instruction: str) -> Response:
-    """The engine's answer; a refusal is an error, told in words."""
+    """The response for the engine's answer. `TradingError` with a sentence for a refusal."""
     if answer.status == "rejected":
         raise TradingError(
             sentence_of(answer.code),
@@ -162,5 +166,5 @@ def stored(answer: Answer) -> StoredAnswer:
 
 
 def _pending(instruction: str) -> Response:
-    place = url_for("trade.instruction", instruction="-")[:-1] + quote(instruction, safe="")
-    return success(Pending(instruction=instruction), 202, {"Location": place})
+    location = url_for("trade.instruction", instruction="-")[:-1] + quote(instruction, safe="")
+    return success(Pending(instruction=instruction), 202, {"Location": location})

@@ -1,4 +1,4 @@
-"""Bodies and answers of trading, in the words of the engine."""
+"""Bodies and responses of trading, with the engine's field names."""
 
 from typing import Annotated, Literal
 
@@ -25,12 +25,15 @@ Side = Annotated[Literal["long", "short"], takes("Direction.", "be long or short
 OrderSide = Annotated[Literal["buy", "sell"], takes("Direction.", "be buy or sell")]
 OrderType = Annotated[
     inbound.OrderType,
-    takes("When it fills.", "be market, limit, stop, take_profit or trailing_stop"),
+    takes(
+        "Type of the order, which decides when it fills.",
+        "be market, limit, stop, take_profit or trailing_stop",
+    ),
 ]
 
 
 class CreateTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Open a leveraged trade with isolated margin, at the market."""
+    """Open a leveraged trade with isolated margin at the market price."""
 
     symbol: Symbol
     side: Side
@@ -60,7 +63,7 @@ class CreateTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class CloseTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Close a trade, or the part `quantity` of it, at the market."""
+    """Close a trade, or `quantity` of it, at the market price."""
 
     trade: OutputId
     quantity: Decimal | None = None
@@ -72,7 +75,7 @@ class CloseTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AmendTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Set or (with null) remove levels of an open trade; a level that is not named stays."""
+    """Set levels of an open trade, or remove them with null. A level that is absent stays."""
 
     trade: OutputId
     stop_loss: Decimal | UnsetType | None = UNSET
@@ -81,7 +84,7 @@ class AmendTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.stop_loss is self.take_profit is self.trailing_stop is UNSET:
-            raise ValueError("stop_loss: name at least one of stop_loss, take_profit and trailing_stop")
+            raise ValueError("stop_loss: is required if take_profit and trailing_stop are absent")
 
     def message(self, id: str, time: int, account: str) -> inbound.AmendTrade:
         levels = {
@@ -121,7 +124,7 @@ class PlaceOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if name == needed and not given:
                 raise ValueError(f"{name}: is required for a {self.order_type} order")
             if name != needed and given:
-                raise ValueError(f"{name}: has no meaning for a {self.order_type} order")
+                raise ValueError(f"{name}: is not allowed for a {self.order_type} order")
 
     def message(self, id: str, time: int, account: str) -> inbound.PlaceOrder:
         return inbound.PlaceOrder(
@@ -141,7 +144,7 @@ class PlaceOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CancelOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Take back a resting order."""
+    """Cancel a resting order."""
 
     order: OutputId
 
@@ -153,14 +156,14 @@ Body = CreateTrade | CloseTrade | AmendTrade | PlaceOrder | CancelOrder
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """The engine has not answered yet; `Location` says where the answer will be."""
+    """The engine has not answered yet. The header `Location` has the URL of the answer."""
 
     instruction: str
     status: Literal["pending"] = "pending"
 
 
 class StoredAnswer(Answer, frozen=True, kw_only=True):
-    """An answer read later; `message` says in words why an instruction was refused."""
+    """A stored answer. `message` is the reason of a refusal."""
 
     message: str | None = None
 
@@ -176,7 +179,7 @@ class Orders(Struct, frozen=True):
 class HistoryQuery(
     Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_us": "from", "to_us": "to"}
 ):
-    """`from` is included, `to` is not; both are times of closing."""
+    """`from` is inclusive, `to` is exclusive; both are closing times."""
 
     symbol: Symbol | None = None
     from_us: TimeUs | None = None

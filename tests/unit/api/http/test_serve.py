@@ -58,7 +58,7 @@ def test_a_head_without_end_is_refused() -> None:
     assert asyncio.run(heard(HEAD, *[filler] * 3, b"\r\n")).count(b"200 OK") == 1
     said = asyncio.run(heard(HEAD, *[filler] * 9))
     assert said.startswith(b"HTTP/1.1 400 ")
-    assert b"head may have 65536 bytes" in said
+    assert b"head of a request is limited to 65536 bytes" in said
     assert said.endswith(b"(closed)")
 
 
@@ -71,11 +71,11 @@ def test_a_body_may_be_longer_than_a_head() -> None:
 def test_who_does_not_finish_a_request_in_time_is_disconnected(
     sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "_ARRIVES_WITHIN_S", 0.1)
+    monkeypatch.setattr(serve, "_RECEIVE_TIMEOUT_S", 0.1)
     assert asyncio.run(heard(sent)) == b"(closed)"
 
 
 def test_who_has_asked_in_time_may_wait_for_the_answer_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "_ARRIVES_WITHIN_S", 0.1)
+    monkeypatch.setattr(serve, "_RECEIVE_TIMEOUT_S", 0.1)
     said = asyncio.run(heard(HEAD + b"\r\n", HEAD + b"\r\n", pause_s=0.3))
     assert said.count(b"200 OK") == 2
