@@ -1,1 +1,1 @@
-"""Stand-ins for outside services that speak their real protocol, for the demo and the tests."""
+"""Stand-ins for outside services, for the demo and the tests. They speak the real protocols."""

@@ -1,5 +1,5 @@
-"""The demo's impatient operator: starts Airflow's nightly DAG for the running day, so that a leaderboard
-appears within minutes. It goes in through Airflow's REST API, as a person at the UI would.
+"""Triggers Airflow's nightly DAG for the current day in the demo, so that a leaderboard appears within
+minutes. It uses Airflow's REST API.
 """
 
 import random
@@ -15,15 +15,15 @@ import psycopg
 DAG: Final = "nightly_metrics"
 FIRST_AFTER_TRADES: Final = 20
 EVERY_S: Final = 600.0
-_ASK_S: Final = 5.0
+_POLL_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 60.0
 _TIMEOUT_S: Final = 15.0
-_ENDED: Final = frozenset({"success", "failed"})
+_FINAL_STATES: Final = frozenset({"success", "failed"})
 
 
 def pause_s(failures: int, jitter: float) -> float:
-    """How long to wait after so many failures in a row; `jitter` lies between 0 and 1."""
-    return float(min(_ASK_S * 2 ** min(failures, 10), _LONGEST_PAUSE_S) * (0.5 + jitter / 2))
+    """The pause after this many failures in a row. `jitter` is between 0 and 1."""
+    return float(min(_POLL_S * 2 ** min(failures, 10), _LONGEST_PAUSE_S) * (0.5 + jitter / 2))
 
 
 def conf_for(day: datetime) -> dict[str, Any]:
@@ -32,14 +32,14 @@ def conf_for(day: datetime) -> dict[str, Any]:
 
 @dataclass
 class Airflow:
-    """`password` is read at each sign-in, because Airflow makes it at its first start."""
+    """`password` is read at each sign-in, because Airflow generates it at its first start."""
 
     url: str
     user: str
     password: Callable[[], str | None]
 
     def _client(self) -> httpx.Client:
-        """A client that is signed in."""
+        """A signed-in client."""
         answer = httpx.post(
             f"{self.url}/auth/token",
             json={"username": self.user, "password": self.password() or ""},
@@ -51,7 +51,7 @@ class Airflow:
         return httpx.Client(base_url=self.url, headers=bearer, timeout=_TIMEOUT_S, trust_env=False)
 
     def trigger(self, conf: dict[str, Any]) -> str:
-        """Starts a run and returns its id."""
+        """Start a run and return its id."""
         with self._client() as client:
             answer = client.post(f"/api/v2/dags/{DAG}/dagRuns", json={"logical_date": None, "conf": conf})
             answer.raise_for_status()
@@ -65,7 +65,7 @@ class Airflow:
 
 
 def closed_trades(database_url: str) -> int:
-    """How many trades were closed, at most as many as matter."""
+    """The number of closed trades, counted up to `FIRST_AFTER_TRADES`."""
     query = "select count(*) from (select from engine.closed_orders where profit is not null limit %s) as few"
     with psycopg.connect(database_url, connect_timeout=5) as connection:
         row = connection.execute(query, (FIRST_AFTER_TRADES,)).fetchone()
@@ -73,7 +73,7 @@ def closed_trades(database_url: str) -> int:
 
 
 def run(airflow: Airflow, database_url: str) -> None:
-    """For ever: a run after the first trades, then one every ten minutes, one at a time."""
+    """Forever: one run after the first trades, then one every ten minutes, one at a time."""
     failures = 0
     while True:
         try:
@@ -83,7 +83,7 @@ def run(airflow: Airflow, database_url: str) -> None:
             failures = 0
         except (httpx.HTTPError, psycopg.Error) as error:
             failures += 1
-            print(f"not possible now: {error}", flush=True)
+            print(f"Airflow or Postgres cannot be reached: {error}", flush=True)
         time.sleep(pause_s(failures, random.random()))
 
 
@@ -91,7 +91,7 @@ def _one_run(airflow: Airflow) -> None:
     begun = time.monotonic()
     conf = conf_for(datetime.now(UTC))
     run_id = airflow.trigger(conf)
-    print(f"{DAG} for {conf['day']}: run {run_id} begins", flush=True)
-    while (state := airflow.state(run_id)) not in _ENDED and time.monotonic() - begun < EVERY_S:
-        time.sleep(_ASK_S)
+    print(f"{DAG} for {conf['day']}: run {run_id} started", flush=True)
+    while (state := airflow.state(run_id)) not in _FINAL_STATES and time.monotonic() - begun < EVERY_S:
+        time.sleep(_POLL_S)
     print(f"{DAG} for {conf['day']}: {state} after {time.monotonic() - begun:.0f} s", flush=True)

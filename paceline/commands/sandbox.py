@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sandbox.exchange.mischief import Order
+    from sandbox.exchange.mischief import FaultRequest
 
 app = typer.Typer(no_args_is_help=True, help="Stand-ins for outside services, for the demo and for tests.")
 
@@ -142,12 +142,12 @@ def _pair(text: str) -> tuple[str, str]:
     return name, market
 
 
-def _order(text: str) -> "Order":
-    from sandbox.exchange.mischief import parse_order
+def _order(text: str) -> "FaultRequest":
+    from sandbox.exchange.mischief import parse_fault_request
 
     what, _, count = text.partition(":")
     fields = {"what": what} | ({"seconds" if what == "stall" else "count": count} if count else {})
-    return parse_order(fields)
+    return parse_fault_request(fields)
 
 
 async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:

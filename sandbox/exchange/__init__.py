@@ -1,5 +1,5 @@
-"""A stand-in for the Backpack exchange: its WebSocket protocol, with prices that are walked or recorded.
+"""A stand-in for the Backpack exchange: its WebSocket protocol, with generated or recorded prices.
 
-`protocol` is the wire form, `walk` and `recorded` make quotes, `mischief` spoils them on demand,
-`memory` keeps prices and update ids over restarts, `player` sets the pace, `server` is the socket.
+`protocol` has the message formats, `walk` and `recorded` make quotes, `mischief` injects faults on request,
+`memory` keeps prices and update ids across restarts, `player` sends quotes on time, `server` is the socket.
 """

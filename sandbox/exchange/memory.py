@@ -1,4 +1,4 @@
-"""What the exchange remembers over restarts: last prices and the last update id."""
+"""State that the exchange keeps across restarts: the last prices and the last update id."""
 
 import os
 from pathlib import Path
@@ -11,14 +11,14 @@ class Memory(msgspec.Struct):
     prices: dict[str, float] = msgspec.field(default_factory=dict)
 
     def next_update_id(self, now_us: int) -> int:
-        """The wall clock's `now_us`, but always above the last one: also over restarts and loops."""
+        """`now_us`, or the last id + 1 if that is higher: ids always rise, also across restarts."""
         following = self.last_update_id + 1
         self.last_update_id = following if following > now_us else now_us
         return self.last_update_id
 
 
 def load(path: Path | None) -> Memory:
-    """The memory at `path`; a new one where there is none or where it cannot be read."""
+    """The state at `path`; a new one if the file is missing or cannot be read."""
     if path is None or not path.is_file():
         return Memory()
     try:

@@ -1,12 +1,12 @@
-"""Misbehaviour on demand: what an exchange does on a bad day, in doses.
+"""Fault injection: the faults that a real exchange can have, on request.
 
-`garbage`, `duplicates`, `old_ids` and `string_ids` spoil the next `count` frames; `stall` sends nothing
-for `seconds`; `disconnect` cuts every client off, now and after its next subscription, `count` times in all.
+`garbage`, `duplicates`, `old_ids` and `string_ids` affect the next `count` frames. `stall` sends nothing for
+`seconds`. `disconnect` drops all clients now, then a client after a subscription, `count` times in all.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count as counting
+from itertools import count as count_up
 from typing import Final
 
 from sandbox.exchange.protocol import Quote, frame
@@ -14,9 +14,9 @@ from sandbox.exchange.protocol import Quote, frame
 KINDS: Final = ("disconnect", "stall", "garbage", "duplicates", "old_ids", "string_ids")
 MAX_COUNT: Final = 1_000_000
 MAX_SECONDS: Final = 3_600.0
-_OLD_BY: Final = 1_000_000_000
+_OLD_ID_OFFSET: Final = 1_000_000_000
 
-GARBAGE: Final[tuple[str | bytes, ...]] = (
+GARBAGE_FRAMES: Final[tuple[str | bytes, ...]] = (
     "not json at all",
     "",
     "null",
@@ -36,19 +36,19 @@ GARBAGE: Final[tuple[str | bytes, ...]] = (
 
 
 @dataclass(frozen=True)
-class Order:
-    """One request to misbehave; `count` and `seconds` as the kind needs them."""
+class FaultRequest:
+    """A request to inject a fault. `stall` uses `seconds`, the other kinds use `count`."""
 
     what: str
     count: int = 1
     seconds: float = 1.0
 
 
-def parse_order(fields: Mapping[str, str]) -> Order:
-    """The order in `what`, `count` and `seconds`; `ValueError` says what is wrong with it."""
+def parse_fault_request(fields: Mapping[str, str]) -> FaultRequest:
+    """The request from the fields `what`, `count` and `seconds`. `ValueError` if one is invalid."""
     unknown = set(fields) - {"what", "count", "seconds"}
     if unknown:
-        raise ValueError(f"unknown field {min(unknown)!r}: there are what, count and seconds")
+        raise ValueError(f"unknown field {min(unknown)!r}: must be one of what, count, seconds")
     what = fields.get("what", "")
     if what not in KINDS:
         raise ValueError(f"what: must be one of {', '.join(KINDS)}, not {what[:40]!r}")
@@ -58,48 +58,48 @@ def parse_order(fields: Mapping[str, str]) -> Order:
     except ValueError:
         raise ValueError("count: must be an integer; seconds: must be a number") from None
     if not 1 <= count <= MAX_COUNT:
-        raise ValueError(f"count: must lie between 1 and {MAX_COUNT}")
+        raise ValueError(f"count: must be between 1 and {MAX_COUNT}")
     if not 0 < seconds <= MAX_SECONDS:
         raise ValueError(f"seconds: must be above 0 and at most {MAX_SECONDS:.0f}")
-    return Order(what, count, seconds)
+    return FaultRequest(what, count, seconds)
 
 
 @dataclass
-class Mischief:
-    """What is still to be spoilt: `left` holds no zeros, so that an exchange that behaves sees at one look
-    that it may."""
+class Faults:
+    """Faults that are still due. `remaining` holds no zeros, so that it is empty (a fast check) when no fault
+    is due."""
 
-    left: dict[str, int] = field(default_factory=dict)
+    remaining: dict[str, int] = field(default_factory=dict)
     stalled_until_s: float = 0.0
-    _garbage: Iterator[int] = field(default_factory=counting)
+    _garbage: Iterator[int] = field(default_factory=count_up)
 
-    def add(self, order: Order, now_s: float) -> None:
-        """Take an order; `now_s` is the monotonic time from which a stall counts."""
-        if order.what == "stall":
-            self.stalled_until_s = max(self.stalled_until_s, now_s + order.seconds)
+    def add(self, request: FaultRequest, now_s: float) -> None:
+        """Add a request. `now_s` is monotonic time, the start of a stall."""
+        if request.what == "stall":
+            self.stalled_until_s = max(self.stalled_until_s, now_s + request.seconds)
         else:
-            self.left[order.what] = min(self.left.get(order.what, 0) + order.count, MAX_COUNT)
+            self.remaining[request.what] = min(self.remaining.get(request.what, 0) + request.count, MAX_COUNT)
 
-    def stalls(self, now_s: float) -> bool:
+    def is_stalled(self, now_s: float) -> bool:
         return now_s < self.stalled_until_s
 
-    def takes(self, what: str) -> bool:
-        """Whether one more of this kind is due; counts it."""
-        left = self.left.pop(what, 0)
-        if left > 1:
-            self.left[what] = left - 1
-        return left > 0
+    def consume(self, what: str) -> bool:
+        """Whether a fault of this kind is due. Counts it as done."""
+        due = self.remaining.pop(what, 0)
+        if due > 1:
+            self.remaining[what] = due - 1
+        return due > 0
 
     def frames(self, quote: Quote, update_id: int, now_us: int) -> list[str | bytes]:
-        """What goes out for a quote: normally its frame."""
-        if not self.left:
+        """The messages to send for a quote: without faults, one."""
+        if not self.remaining:
             return [frame(quote, update_id, now_us)]
-        good = frame(quote, update_id, now_us, string_id=self.takes("string_ids"))
-        out: list[str | bytes] = [good]
-        if self.takes("duplicates"):
-            out.append(good)
-        if self.takes("old_ids"):
-            out.append(frame(quote, update_id - _OLD_BY, now_us))
-        if self.takes("garbage"):
-            out.append(GARBAGE[next(self._garbage) % len(GARBAGE)])
-        return out
+        good = frame(quote, update_id, now_us, string_id=self.consume("string_ids"))
+        messages: list[str | bytes] = [good]
+        if self.consume("duplicates"):
+            messages.append(good)
+        if self.consume("old_ids"):
+            messages.append(frame(quote, update_id - _OLD_ID_OFFSET, now_us))
+        if self.consume("garbage"):
+            messages.append(GARBAGE_FRAMES[next(self._garbage) % len(GARBAGE_FRAMES)])
+        return messages

@@ -1,6 +1,6 @@
-"""The pace: quotes of the walk at a rate, quotes of recordings at a speed, to `publish` when they are due.
+"""Sends quotes to `publish` when they are due: those of walks at a rate, those of recordings at a speed.
 
-A recording begins again at its end. A market that a recording holds is left out of the walk.
+A recording starts again at its end. A market in a recording has no walk.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from sandbox.exchange.walk import Walk
 Publish = Callable[[Sequence[Quote]], None]
 Ready = Callable[[], Awaitable[None]]
 
-_TURN_S: Final = 0.002  # finest step of the clock: at a high rate several quotes go out a turn
-_BEHIND_S: Final = 1.0  # further behind than this the schedule starts anew instead of catching up
-_BURST: Final = 64  # quotes between two looks at slow clients when playing as fast as possible
-_LONGEST_PAUSE_S: Final = 5.0  # a longer gap in a recording is shortened to this
+_TIMER_STEP_S: Final = 0.002  # timer resolution: at a high rate several quotes are sent per turn
+_MAX_DELAY_S: Final = 1.0  # if later than this, the schedule restarts at now instead of catching up
+_CHECK_EVERY_QUOTES: Final = 64  # quotes between two checks for slow clients at speed 0
+_LONGEST_PAUSE_S: Final = 5.0  # longer gaps in a recording are shortened to this
 
 
 async def play_walks(walks: Mapping[str, Walk], rate_hz: float, publish: Publish) -> None:
-    """Quotes of all walks in turn, `rate_hz` a second in all; for ever. The walk itself knows no clock."""
+    """Publish quotes of all walks in turn, `rate_hz` per second in total, forever. A walk reads no clock."""
     turn = list(walks.values())
     if not turn:
         return
@@ -35,21 +35,21 @@ async def play_walks(walks: Mapping[str, Walk], rate_hz: float, publish: Publish
     def play() -> float:
         nonlocal due_s
         now_s = loop.time()
-        if now_s - due_s > _BEHIND_S:
+        if now_s - due_s > _MAX_DELAY_S:
             due_s = now_s
         quotes = []
         while due_s <= now_s:
             quotes.append(next(steps)(elapsed_s))
             due_s += gap_s
         publish(quotes)
-        return max(due_s - loop.time(), _TURN_S)
+        return max(due_s - loop.time(), _TIMER_STEP_S)
 
-    await _again_and_again(play)
+    await _call_repeatedly(play)
 
 
-async def _again_and_again(play: Callable[[], float]) -> None:
-    """Call `play`, each time after the seconds that it returned, until it fails. By a timer of the loop: to
-    wake a task up hundreds of times a second costs more than what it plays."""
+async def _call_repeatedly(play: Callable[[], float]) -> None:
+    """Call `play` repeatedly until it fails, each time after the number of seconds that it returned. It uses
+    a loop timer, because waking a task hundreds of times a second costs more than `play` itself."""
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
     timer: asyncio.Handle
@@ -77,9 +77,9 @@ async def play_recording(
     publish: Publish,
     ready: Ready,
 ) -> None:
-    """The quotes of `markets` of a recording, again and again.
+    """Publish the quotes of `markets` in a recording, again and again.
 
-    `speed` 1 is real time; 0 is as fast as `ready` allows, which waits for clients that lag.
+    `speed` 1 is real time. 0 is as fast as the clients read: `ready` waits for slow ones.
     """
     while True:
         count = 0
@@ -90,23 +90,23 @@ async def play_recording(
                 continue
             first_us = item.at_us if first_us is None else first_us
             if speed > 0:
-                start_s = await _wait(start_s, (item.at_us - first_us) / 1e6 / speed)
-            elif count % _BURST == 0:
+                start_s = await _sleep_until(start_s, (item.at_us - first_us) / 1e6 / speed)
+            elif count % _CHECK_EVERY_QUOTES == 0:
                 await ready()
             count += 1
             publish((item.quote,))
-        await asyncio.sleep(_TURN_S)
+        await asyncio.sleep(_TIMER_STEP_S)
 
 
-async def _wait(start_s: float, offset_s: float) -> float:
-    """Sleep until `offset_s` after the start; the start, moved where a gap was cut or we fell behind."""
+async def _sleep_until(start_s: float, offset_s: float) -> float:
+    """Sleep until `offset_s` after the start. Returns the start, moved after a long gap or a delay."""
     loop = asyncio.get_running_loop()
     pause_s = start_s + offset_s - loop.time()
     if pause_s > _LONGEST_PAUSE_S:
         start_s -= pause_s - _LONGEST_PAUSE_S
         pause_s = _LONGEST_PAUSE_S
-    if pause_s > _TURN_S:
+    if pause_s > _TIMER_STEP_S:
         await asyncio.sleep(pause_s)
-    elif pause_s < -_BEHIND_S:
+    elif pause_s < -_MAX_DELAY_S:
         start_s -= pause_s
     return start_s

@@ -1,7 +1,7 @@
-"""Backpack's wire form: what a client may say, and the frames it gets.
+"""Backpack's message formats: the commands of clients and the messages they get.
 
 Source: the exchange's public documentation (docs.backpack.exchange, "Streams"); error replies have the
-form `{"id":null,"error":{"code":4006,"message":"Invalid stream"}}`. A good command is not answered.
+form `{"id":null,"error":{"code":4006,"message":"Invalid stream"}}`. A valid command gets no reply.
 """
 
 from functools import lru_cache
@@ -33,14 +33,14 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Subscription(NamedTuple):
-    """A checked command: which markets to add or to remove."""
+    """A validated command: the markets to add or remove."""
 
     action: Literal["SUBSCRIBE", "UNSUBSCRIBE"]
     symbols: tuple[str, ...]
 
 
 class ProtocolError(ValueError):
-    """The client said something the exchange does not understand; `reply` is what it is told."""
+    """A command is invalid. `reply` is the error message for the client."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ _commands = msgspec.json.Decoder(Command)
 
 
 def parse_command(text: str | bytes, known: frozenset[str]) -> Subscription:
-    """The subscription a client asks for; `ProtocolError` tells it what is wrong."""
+    """The subscription in a command. `ProtocolError` if it is invalid."""
     try:
         command = _commands.decode(text)
     except (msgspec.MsgspecError, ValueError) as error:
@@ -71,9 +71,9 @@ def parse_command(text: str | bytes, known: frozenset[str]) -> Subscription:
 
 
 def frame(quote: Quote, update_id: int, now_us: int, *, string_id: bool = False) -> str:
-    """A `bookTicker` frame. Backpack documents `u` as a string and sends an integer: it can be either.
+    """A `bookTicker` message. Backpack documents `u` as a string but sends an integer; both are supported.
 
-    Written by hand, for there are thousands a second, and only the market's name could need escapes.
+    Formatted without an encoder for speed (thousands a second): only the market's name can need escapes.
     """
     symbol, stream = _names(quote.symbol)
     written_id = f'"{update_id}"' if string_id else update_id
@@ -86,5 +86,5 @@ def frame(quote: Quote, update_id: int, now_us: int, *, string_id: bool = False)
 
 @lru_cache(maxsize=MAX_STREAMS)
 def _names(symbol: str) -> tuple[str, str]:
-    """A market and its stream in JSON."""
+    """The names of a market and its stream as JSON strings."""
     return msgspec.json.encode(symbol).decode(), msgspec.json.encode(STREAM_PREFIX + symbol).decode()

@@ -1,8 +1,7 @@
-"""Recorded `bookTicker` frames as quotes: Binance's and Backpack's, plain or gzipped, read line by line.
+"""Quotes from recorded `bookTicker` frames of Binance or Backpack, plain or gzipped, read line by line.
 
-A line is `<receive ns> <JSON>`, or the JSON alone: then its event time sets the pauses. Other frames
-(trades, depth) and lines that cannot be read are skipped: a recording is what a venue said, not what we
-wish it had.
+A line is `<receive ns> <JSON>`, or JSON only: then the event time sets the pauses. Other frames (trades,
+depth) and unreadable lines are skipped, because a recording holds all that the exchange sent.
 """
 
 import gzip
@@ -15,27 +14,27 @@ from paceline.core.money import format_decimal
 from paceline.usecases.replay.recorded_frames import FrameError, price_of_frame
 from sandbox.exchange.protocol import Quote
 
-SCAN_LINES: Final = 10_000
-MAX_LINE: Final = 1 << 20
-_MICROSECONDS_FROM: Final = 10**14  # a time below this is Binance's event time, in ms
+SCANNED_QUOTES: Final = 10_000
+MAX_LINE_BYTES: Final = 1 << 20
+_MIN_MICROSECONDS: Final = 10**14  # a time below this is Binance's event time, in ms
 
 
-class Recorded(NamedTuple):
+class RecordedQuote(NamedTuple):
     at_us: int
     quote: Quote
 
 
-def read(path: Path, symbols: Mapping[str, str]) -> Iterator[Recorded]:
-    """The quotes of a recording in its order; `symbols` renames (`BTCUSDT` → `BTC_USDC_PERP`)."""
+def read(path: Path, symbols: Mapping[str, str]) -> Iterator[RecordedQuote]:
+    """The quotes of a recording in order. `symbols` maps to market names (`BTCUSDT` → `BTC_USDC_PERP`)."""
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-        while line := lines.readline(MAX_LINE):
-            found = parse(line, symbols)
-            if found is not None:
-                yield found
+        while line := lines.readline(MAX_LINE_BYTES):
+            quote = parse_line(line, symbols)
+            if quote is not None:
+                yield quote
 
 
-def parse(line: bytes, symbols: Mapping[str, str]) -> Recorded | None:
-    """The quote of a line, `None` if it holds none. Numbers come out without Binance's padding zeros."""
+def parse_line(line: bytes, symbols: Mapping[str, str]) -> RecordedQuote | None:
+    """The quote of a line, `None` if it has none. Numbers have no trailing zeros, which Binance adds."""
     if b"bookTicker" not in line:
         return None
     try:
@@ -51,11 +50,11 @@ def parse(line: bytes, symbols: Mapping[str, str]) -> Recorded | None:
         format_decimal(price.ask),
         format_decimal(price.ask_quantity),
     )
-    return Recorded(price.time if price.time > _MICROSECONDS_FROM else price.time * 1000, quote)
+    return RecordedQuote(price.time if price.time > _MIN_MICROSECONDS else price.time * 1000, quote)
 
 
 def market_of(symbol: str, symbols: Mapping[str, str]) -> str:
-    """Our market of a recorded symbol: as renamed, else `XUSDT` and `X_USDC` become `X_USDC_PERP`."""
+    """The market of a recorded symbol: from `symbols`, else `XUSDT` and `X_USDC` become `X_USDC_PERP`."""
     if symbol in symbols:
         return symbols[symbol]
     if symbol.endswith("USDT") and "_" not in symbol:
@@ -66,8 +65,8 @@ def market_of(symbol: str, symbols: Mapping[str, str]) -> str:
 
 
 def symbols_in(path: Path, symbols: Mapping[str, str]) -> frozenset[str]:
-    """The markets a recording holds, by its first quotes; `ValueError` when it holds none."""
-    found = frozenset(item.quote.symbol for item in islice(read(path, symbols), SCAN_LINES))
+    """The markets in the first quotes of a recording. `ValueError` if there are none."""
+    found = frozenset(item.quote.symbol for item in islice(read(path, symbols), SCANNED_QUOTES))
     if not found:
-        raise ValueError(f"{path.name}: holds no bookTicker frame of Binance or Backpack")
+        raise ValueError(f"{path.name}: has no bookTicker frame of Binance or Backpack")
     return found

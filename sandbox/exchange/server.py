@@ -1,8 +1,8 @@
-"""The exchange's socket: WebSocket clients, and over plain HTTP `GET /health` and `POST /misbehave`.
+"""The exchange's server: WebSocket clients, and `GET /health` and `POST /misbehave` over plain HTTP.
 
-`POST /misbehave?what=garbage&count=5` (no body) orders misbehaviour (see `mischief`). The server pings
-every `ping_interval_s` and drops a client it has not heard of for `silence_s`. A client that does not
-read is dropped once `MAX_UNSENT` bytes wait for it.
+`POST /misbehave?what=garbage&count=5` (no body) injects faults (see `mischief`). The server pings every
+`ping_interval_s` and disconnects a client that sent nothing for `silence_s`. A client that does not read is
+disconnected once `MAX_UNSENT` bytes wait for it.
 """
 
 import asyncio
@@ -19,22 +19,22 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from sandbox.exchange import memory as memories
 from sandbox.exchange import recorded
 from sandbox.exchange.clients import Client, framed
-from sandbox.exchange.mischief import Mischief, Order, parse_order
+from sandbox.exchange.mischief import FaultRequest, Faults, parse_fault_request
 from sandbox.exchange.player import play_recording, play_walks
 from sandbox.exchange.protocol import ProtocolError, Quote, parse_command
 from sandbox.exchange.walk import MARKETS, Walk
 
 log = structlog.get_logger("exchange")
 
-_BUSY_UNSENT: Final = 256 << 10  # as fast as possible means: as long as less than this waits to be sent
+_SLOW_CLIENT_BYTES: Final = 256 << 10  # at speed 0 a recording waits while a client has so many unsent bytes
 _MAX_CLIENTS: Final = 256
-_MAX_COMMAND: Final = 64 << 10
+_MAX_COMMAND_BYTES: Final = 64 << 10
 _SAVE_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How the exchange plays. `speed` 0 plays recordings as fast as the clients read."""
+    """Options of the exchange. `speed` 0 plays recordings as fast as the clients read."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -46,33 +46,33 @@ class Options:
     memory_path: Path | None = None
     ping_interval_s: float = 60.0
     silence_s: float = 120.0
-    misbehave: tuple[Order, ...] = ()
+    misbehave: tuple[FaultRequest, ...] = ()
 
 
 class Exchange:
-    """One exchange. `async with Exchange(options) as exchange:` serves until the block ends."""
+    """An exchange. `async with Exchange(options) as exchange:` serves until the block ends."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._memory = memories.load(options.memory_path)
-        self._mischief = Mischief()
+        self._faults = Faults()
         self._clients: set[Client] = set()
         self._flush_is_due = False
         self._frames = 0
-        self._feeds = _claims(options.feeds, options.renamed)
-        claimed = frozenset().union(*self._feeds.values()) if self._feeds else frozenset()
+        self._recordings = _markets_by_recording(options.feeds, options.renamed)
+        recorded_markets = frozenset().union(*self._recordings.values()) if self._recordings else frozenset()
         self._walks = {
             market.symbol: Walk(market, options.seed, self._memory.prices.get(market.symbol))
             for market in MARKETS
-            if market.symbol not in claimed
+            if market.symbol not in recorded_markets
         }
-        self._symbols = claimed | frozenset(self._walks)
+        self._symbols = recorded_markets | frozenset(self._walks)
         self._tasks: list[asyncio.Task[None]] = []
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=1)
 
     @property
     def port(self) -> int:
-        """The port it listens on, also where 0 was asked for."""
+        """The port it listens on, also if the option was 0."""
         return int(self._runner.addresses[0][1])
 
     @property
@@ -83,10 +83,10 @@ class Exchange:
         options = self._options
         await self._runner.setup()
         await web.TCPSite(self._runner, options.host, options.port).start()
-        for order in options.misbehave:
-            self.misbehave(order)
-        self._tasks = [asyncio.create_task(work) for work in self._works()]
-        log.info("exchange open", url=self.url, seed=options.seed, symbols=sorted(self._symbols))
+        for request in options.misbehave:
+            self.misbehave(request)
+        self._tasks = [asyncio.create_task(work) for work in self._players()]
+        log.info("exchange started", url=self.url, seed=options.seed, symbols=sorted(self._symbols))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,47 +95,47 @@ class Exchange:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(client.close(WSCloseCode.GOING_AWAY, "") for client in self._clients))
         await self._runner.cleanup()
-        self._remember()
+        self._save_memory()
 
     async def run(self) -> None:
-        """Until a player fails or the task is cancelled."""
+        """Wait until a player fails or the task is cancelled."""
         await asyncio.gather(*self._tasks)
 
-    def _works(self) -> Iterator[Coroutine[object, object, None]]:
+    def _players(self) -> Iterator[Coroutine[object, object, None]]:
         options = self._options
         yield play_walks(self._walks, options.rate_hz, self._publish)
-        for path, markets in self._feeds.items():
+        for path, markets in self._recordings.items():
             yield play_recording(
                 path,
                 renamed=options.renamed,
                 markets=markets,
                 speed=options.speed,
                 publish=self._publish,
-                ready=self._ready,
+                ready=self._clients_ready,
             )
         yield self._keep_memory()
 
-    def misbehave(self, order: Order) -> None:
-        """Take an order to misbehave; a disconnection happens at once if somebody is there."""
-        log.warning("misbehaving", what=order.what, count=order.count, seconds=order.seconds)
-        self._mischief.add(order, time.monotonic())
-        if order.what == "disconnect" and self._clients and self._mischief.takes("disconnect"):
+    def misbehave(self, request: FaultRequest) -> None:
+        """Inject a fault. A disconnection happens at once if a client is connected."""
+        log.warning("fault injected", what=request.what, count=request.count, seconds=request.seconds)
+        self._faults.add(request, time.monotonic())
+        if request.what == "disconnect" and self._clients and self._faults.consume("disconnect"):
             for client in self._clients:
                 client.cut()
 
     def _publish(self, quotes: Sequence[Quote]) -> None:
-        """Queue quotes for whoever subscribed to their markets. What is due in one turn of the event loop
-        leaves together at its end."""
+        """Queue quotes for the clients that subscribed to their markets. All quotes of one turn of the event
+        loop are sent together at its end."""
         now_us = time.time_ns() // 1000
-        stalls = self._mischief.stalls(time.monotonic())
+        stalled = self._faults.is_stalled(time.monotonic())
         for quote in quotes:
             update_id = self._memory.next_update_id(now_us)
-            if stalls:
+            if stalled:
                 continue
             listeners = [client for client in self._clients if quote.symbol in client.symbols]
             if not listeners:
                 continue
-            for message in self._mischief.frames(quote, update_id, now_us):
+            for message in self._faults.frames(quote, update_id, now_us):
                 self._frames += 1
                 frame = framed(message)
                 for client in listeners:
@@ -149,12 +149,12 @@ class Exchange:
         for client in self._clients:
             client.flush()
 
-    async def _ready(self) -> None:
-        """Wait until somebody listens and nobody lags: the pace of a recording played without pauses."""
+    async def _clients_ready(self) -> None:
+        """Wait until a client is subscribed and none is slow. It sets the pace of a recording at speed 0."""
         while True:
             await asyncio.sleep(0)
             unsent = [client.unsent for client in self._clients if client.symbols]
-            if unsent and max(unsent) < _BUSY_UNSENT:
+            if unsent and max(unsent) < _SLOW_CLIENT_BYTES:
                 return
             await asyncio.sleep(0.001)
 
@@ -164,14 +164,14 @@ class Exchange:
             [
                 web.get("/", self._serve_client),
                 web.get("/health", self._serve_health),
-                web.post("/misbehave", self._serve_misbehaviour),
+                web.post("/misbehave", self._serve_misbehave),
             ]
         )
         return app
 
     async def _serve_client(self, request: web.Request) -> web.WebSocketResponse[bool]:
-        # Pings and pongs are ours to see, for they tell that the client is there.
-        socket = web.WebSocketResponse[bool](autoping=False, compress=False, max_msg_size=_MAX_COMMAND)
+        # Pings and pongs are handled here, because they show that the client is alive.
+        socket = web.WebSocketResponse[bool](autoping=False, compress=False, max_msg_size=_MAX_COMMAND_BYTES)
         await socket.prepare(request)
         if len(self._clients) >= _MAX_CLIENTS:
             await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many clients")
@@ -185,17 +185,17 @@ class Exchange:
             async for message in socket:
                 client.heard_s = asyncio.get_running_loop().time()
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    await self._command(client, message.data)
+                    await self._handle_command(client, message.data)
                 elif message.type is WSMsgType.PING:
                     await socket.pong(message.data)
         except ConnectionError:
-            pass  # however a client leaves, it is gone
+            pass  # a client may leave without a closing handshake
         finally:
             self._clients.discard(client)
             pings.cancel()
         return socket
 
-    async def _command(self, client: Client, text: str | bytes) -> None:
+    async def _handle_command(self, client: Client, text: str | bytes) -> None:
         try:
             subscription = parse_command(text, self._symbols)
         except ProtocolError as error:
@@ -205,19 +205,19 @@ class Exchange:
             client.symbols.difference_update(subscription.symbols)
             return
         client.symbols.update(subscription.symbols)
-        if self._mischief.takes("disconnect"):
+        if self._faults.consume("disconnect"):
             client.cut()
 
     async def _serve_health(self, _: web.Request) -> web.Response:
         return _json(200, self._health())
 
-    async def _serve_misbehaviour(self, request: web.Request) -> web.Response:
+    async def _serve_misbehave(self, request: web.Request) -> web.Response:
         try:
-            order = parse_order(dict(request.query))
+            fault = parse_fault_request(dict(request.query))
         except ValueError as error:
             return _json(400, {"error": str(error)})
-        self.misbehave(order)
-        return _json(200, asdict(order))
+        self.misbehave(fault)
+        return _json(200, asdict(fault))
 
     def _health(self) -> dict[str, object]:
         return {
@@ -225,33 +225,33 @@ class Exchange:
             "clients": len(self._clients),
             "frames": self._frames,
             "symbols": sorted(self._symbols),
-            "recorded": [path.name for path in self._feeds],
-            "misbehaving": {what: left for what, left in self._mischief.left.items() if left},
+            "recorded": [path.name for path in self._recordings],
+            "misbehaving": dict(self._faults.remaining),
         }
 
     async def _keep_memory(self) -> None:
         while True:
             await asyncio.sleep(_SAVE_EVERY_S)
-            self._remember()
+            self._save_memory()
 
-    def _remember(self) -> None:
+    def _save_memory(self) -> None:
         self._memory.prices |= {symbol: walk.price for symbol, walk in self._walks.items()}
         memories.save(self._options.memory_path, self._memory)
 
 
-def _claims(feeds: tuple[Path, ...], renamed: Mapping[str, str]) -> dict[Path, frozenset[str]]:
-    """The markets of each recording; `ValueError` where two recordings hold the same one."""
-    claims: dict[Path, frozenset[str]] = {}
+def _markets_by_recording(feeds: tuple[Path, ...], renamed: Mapping[str, str]) -> dict[Path, frozenset[str]]:
+    """The markets of each recording. `ValueError` if two recordings have the same market."""
+    found: dict[Path, frozenset[str]] = {}
     for path in feeds:
         markets = recorded.symbols_in(path, renamed)
-        for other, taken in claims.items():
-            if markets & taken:
-                both = ", ".join(sorted(markets & taken))
+        for other, other_markets in found.items():
+            if markets & other_markets:
+                common = ", ".join(sorted(markets & other_markets))
                 raise ValueError(
-                    f"{other.name} and {path.name} both hold {both}: play one of them, or rename by --symbol"
+                    f"{other.name} and {path.name} both have {common}: play only one, or rename with --symbol"
                 )
-        claims[path] = markets
-    return claims
+        found[path] = markets
+    return found
 
 
 def _json(status: int, body: object) -> web.Response:

@@ -1,1 +1,1 @@
-"""A mailbox for the demo: it speaks Resend's API and shows on a page what was sent."""
+"""A mailbox for the demo. It implements Resend's API and shows the sent mails on a page."""

@@ -1,4 +1,4 @@
-"""The mailbox's HTTP side: Resend's API for programs, a page for people."""
+"""The mailbox's HTTP server: Resend's API for programs and a page for people."""
 
 from typing import Any, Final
 
@@ -10,12 +10,12 @@ from sandbox.mailbox.requests import Refusal, limit_of, refusal_of_mail
 from sandbox.mailbox.store import KeyReused, Mailbox
 
 _MAX_BODY_BYTES: Final = 1024 * 1024
-_NOT_LISTED: Final = ("object", "html", "text")
+_HIDDEN_IN_LIST: Final = ("object", "html", "text")
 _SHOWN_MAILS: Final = 100
 
 
 def create_app(mailbox: Mailbox | None = None) -> Flask:
-    """A Flask application around one mailbox."""
+    """A Flask application with one mailbox."""
     app = Flask("sandbox.mailbox")
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
     box = mailbox or Mailbox()
@@ -35,18 +35,18 @@ def create_app(mailbox: Mailbox | None = None) -> Flask:
             return _refused(Refusal(409, "invalid_idempotent_request", message))
 
     @app.get("/emails")
-    def listed() -> Response:
-        """Resend's list, newest first; `to` is ours, for programs that wait for one person's mail."""
+    def list_mails() -> Response:
+        """Resend's list, newest first. The parameter `to` (an extension) selects one address."""
         limit = limit_of(request.args.get("limit"))
         refusal = _unauthorised() or (limit if isinstance(limit, Refusal) else None)
         if refusal is not None or isinstance(limit, Refusal):
             return _refused(refusal or Refusal(422, "validation_error", "Invalid list."))
         mails = _page(box.newest_first(request.args.get("to")))
-        kept = [{name: mail[name] for name in mail if name not in _NOT_LISTED} for mail in mails[:limit]]
-        return _json({"object": "list", "has_more": len(mails) > limit, "data": kept})
+        shown = [{name: mail[name] for name in mail if name not in _HIDDEN_IN_LIST} for mail in mails[:limit]]
+        return _json({"object": "list", "has_more": len(mails) > limit, "data": shown})
 
     @app.get("/emails/<id>")
-    def one(id: str) -> Response:
+    def get_mail(id: str) -> Response:
         mail = box.get(id)
         refusal = _unauthorised() or (None if mail else Refusal(404, "not_found", "Email not found"))
         return _refused(refusal) if refusal else _json(mail)
@@ -60,12 +60,12 @@ def create_app(mailbox: Mailbox | None = None) -> Flask:
         mails = box.newest_first(request.args.get("to"))[:_SHOWN_MAILS]
         return render_template("mailbox.html", mails=mails, with_links=with_links)
 
-    app.after_request(_protect)
+    app.after_request(_add_security_headers)
     return app
 
 
 def _page(mails: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What follows the mail `after`, or comes before the mail `before`, in the list's order."""
+    """The mails after the mail `after`, or before the mail `before`, in the order of the list."""
     ids = [mail["id"] for mail in mails]
     after, before = request.args.get("after"), request.args.get("before")
     if after in ids:
@@ -76,7 +76,7 @@ def _page(mails: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _unauthorised() -> Refusal | None:
-    """The sandbox takes any key, but like Resend it wants one."""
+    """A refusal without an API key. Any key is accepted."""
     kind, _, key = request.headers.get("Authorization", "").partition(" ")
     if kind == "Bearer" and key.strip():
         return None
@@ -91,7 +91,7 @@ def _json(data: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(data), status, mimetype="application/json")
 
 
-def _protect(response: Response) -> Response:
+def _add_security_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"

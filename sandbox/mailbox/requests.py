@@ -1,4 +1,4 @@
-"""What Resend accepts, and how it refuses the rest: `{"statusCode", "name", "message"}`."""
+"""The mails that Resend accepts, and its refusals of others: `{"statusCode", "name", "message"}`."""
 
 import re
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from msgspec import Struct
 
 _ADDRESS: Final = re.compile(r"(?:[^<>@]*<)?[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+>?")
 _TEXTS: Final = ("subject", "html", "text")
-_PEOPLE: Final = ("to", "cc", "bcc", "reply_to")
+_ADDRESSEES: Final = ("to", "cc", "bcc", "reply_to")
 _FIELDS: Final = frozenset(
-    ("from", "headers", "scheduled_at", "attachments", "tags", "template", "topic_id", *_TEXTS, *_PEOPLE)
+    ("from", "headers", "scheduled_at", "attachments", "tags", "template", "topic_id", *_TEXTS, *_ADDRESSEES)
 )
 _MAX_RECIPIENTS: Final = 50
 _MAX_PAGE: Final = 100
@@ -23,7 +23,7 @@ class Refusal(Struct, frozen=True, rename={"status": "statusCode"}):
 
 
 def refusal_of_mail(body: Any) -> Refusal | None:
-    """Why Resend would not take this as a mail, or `None`."""
+    """The refusal of this mail as Resend gives it, `None` if the mail is valid."""
     if not isinstance(body, dict):
         return Refusal(400, "validation_error", "The request body must be a JSON object.")
     return next(_refusals_of(body), None)
@@ -40,7 +40,7 @@ def _refusals_of(mail: dict[str, Any]) -> Iterator[Refusal]:
     if not _is_address(mail["from"]):
         form = "`email@example.com` or `Name <email@example.com>`"
         yield Refusal(422, "invalid_from_address", f"Invalid `from` field. The form is {form}.")
-    for name in _PEOPLE:
+    for name in _ADDRESSEES:
         if name in mail and not _are_addresses(mail[name]):
             yield Refusal(
                 422, "validation_error", f"Invalid `{name}` field: 1 to {_MAX_RECIPIENTS} addresses."
@@ -51,7 +51,7 @@ def _refusals_of(mail: dict[str, Any]) -> Iterator[Refusal]:
 
 
 def limit_of(text: str | None) -> int | Refusal:
-    """How many mails a list may hold: 1 to 100, 20 if not said."""
+    """The number of mails in a list: 1 to 100, 20 by default."""
     if text is None:
         return 20
     if text.isascii() and text.isdecimal() and 1 <= int(text) <= _MAX_PAGE:

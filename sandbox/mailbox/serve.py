@@ -1,4 +1,4 @@
-"""Serves the mailbox, on loopback only: whoever reads it can sign in as anybody of the demo."""
+"""Serves the mailbox on loopback only, because its reader can sign in as any member of the demo."""
 
 import signal
 import threading

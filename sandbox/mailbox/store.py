@@ -1,4 +1,4 @@
-"""The mails, newest last; the oldest are forgotten."""
+"""The mails, oldest first. The oldest are deleted at `LIMIT`."""
 
 import threading
 from collections import OrderedDict
@@ -10,11 +10,11 @@ LIMIT: Final = 1_000
 
 
 class KeyReused(Exception):
-    """An idempotency key came with another mail than before."""
+    """An idempotency key is used again with a different mail."""
 
 
 class Mailbox:
-    """Mails as Resend shows them (`GET /emails/{id}`). Safe for threads; nothing is kept on disk."""
+    """Mails as Resend shows them (`GET /emails/{id}`). Thread-safe; nothing is stored on disk."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
@@ -23,7 +23,7 @@ class Mailbox:
         self._keys: OrderedDict[str, tuple[str, dict[str, Any]]] = OrderedDict()
 
     def add(self, sent: dict[str, Any], key: str | None) -> str:
-        """Keep a mail and return its id; a repeated `key` returns the first one's."""
+        """Store a mail and return its id. A repeated `key` returns the id of the first mail."""
         with self._lock:
             if key is not None and key in self._keys:
                 id, first = self._keys[key]
@@ -31,12 +31,12 @@ class Mailbox:
                     raise KeyReused
                 return id
             id = str(uuid4())
-            self._mails[id] = _as_resend_shows(id, sent)
+            self._mails[id] = _resend_form(id, sent)
             if key is not None:
                 self._keys[key] = (id, sent)
-            for kept in (self._mails, self._keys):
-                while len(kept) > self._limit:
-                    kept.popitem(last=False)
+            for bounded in (self._mails, self._keys):
+                while len(bounded) > self._limit:
+                    bounded.popitem(last=False)
             return id
 
     def get(self, id: str) -> dict[str, Any] | None:
@@ -50,8 +50,8 @@ class Mailbox:
         return [mail for mail in mails if to is None or to.lower() in (one.lower() for one in mail["to"])]
 
 
-def _as_resend_shows(id: str, sent: dict[str, Any]) -> dict[str, Any]:
-    def listed(name: str) -> list[str]:
+def _resend_form(id: str, sent: dict[str, Any]) -> dict[str, Any]:
+    def as_list(name: str) -> list[str]:
         value = sent.get(name) or []
         return [value] if isinstance(value, str) else list(value)
 
@@ -59,14 +59,14 @@ def _as_resend_shows(id: str, sent: dict[str, Any]) -> dict[str, Any]:
         "object": "email",
         "id": id,
         "message_id": f"<{id}@mailbox.sandbox>",
-        "to": listed("to"),
+        "to": as_list("to"),
         "from": sent["from"],
         "created_at": datetime.now(UTC).isoformat(sep=" ").replace("+00:00", "+00"),
         "subject": sent["subject"],
         "html": sent.get("html"),
         "text": sent.get("text"),
-        "bcc": listed("bcc"),
-        "cc": listed("cc"),
-        "reply_to": listed("reply_to"),
+        "bcc": as_list("bcc"),
+        "cc": as_list("cc"),
+        "reply_to": as_list("reply_to"),
         "last_event": "delivered",
     }

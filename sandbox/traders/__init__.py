@@ -1,5 +1,5 @@
-"""Simulated traders of different skill, who use the public API like anybody else.
+"""Simulated traders of different skill, which use the public API like any member.
 
-`styles` decides (pure), `api` is one member's session, `market` watches prices, `trader` acts,
-`crowd` brings them together.
+`styles` decides (pure), `api` is one member's session, `market` polls prices, `trader` trades, `crowd` runs
+all traders.
 """

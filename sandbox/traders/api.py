@@ -1,4 +1,4 @@
-"""One member's way through the public API: signing in by mailed link, calls, and what can come back."""
+"""A client of the public API for one member: sign-in by mailed link, calls and their errors."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ _LONGEST_WAIT_S: Final = 60.0
 
 
 class Away(Exception):
-    """The API, or something behind it, cannot be reached now; `after_s` is when it asks to come back."""
+    """The API or a server behind it is unavailable. `after_s` is the time to wait before a retry."""
 
     def __init__(self, why: str, after_s: float = 1.0) -> None:
         super().__init__(why)
@@ -25,7 +25,7 @@ class Away(Exception):
 
 
 class Refused(Exception):
-    """The API understood and said no."""
+    """The API refuses the request."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -35,14 +35,14 @@ class Refused(Exception):
 
 @dataclass
 class Session:
-    """What is kept between runs: cookies, and the token that goes with everything that changes something."""
+    """Cookies, and the CSRF token that every change needs. Kept between runs."""
 
     cookies: dict[str, str] = field(default_factory=dict)
     csrf_token: str = ""
 
 
 class Member:
-    """Calls for one e-mail address. Signs in when there is no session or it has ended."""
+    """Calls for one e-mail address. It signs in if there is no session or the session has ended."""
 
     def __init__(
         self, api_url: str, mailbox_url: str, email: str, display_name: str, session: Session | None
@@ -64,26 +64,26 @@ class Member:
         await self._client.aclose()
 
     async def get(self, path: str) -> Any:
-        return await self._signed_in("GET", path, None)
+        return await self._call_signed_in("GET", path, None)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send an instruction and return the engine's answer, also when it comes late.
+        """Send an instruction and return the engine's answer. It polls if the answer is late.
 
-        The same key goes with every attempt, so that an attempt whose answer was lost is not done twice.
+        Every attempt has the same key, so that a retry after a lost answer is not executed twice.
         """
-        data = await self._signed_in("POST", path, body, {"Idempotency-Key": f"demo-{uuid4().hex}"})
+        data = await self._call_signed_in("POST", path, body, {"Idempotency-Key": f"demo-{uuid4().hex}"})
         if data.get("status") != "pending":
             return dict(data)
         for wait_s in _PENDING_WAITS_S:
             await asyncio.sleep(wait_s)
-            answer = await self._signed_in("GET", f"/trade/instructions/{data['instruction']}", None)
+            answer = await self._call_signed_in("GET", f"/trade/instructions/{data['instruction']}", None)
             if answer.get("status") == "rejected":
                 raise Refused(422, str(answer.get("code")), str(answer.get("message")))
             if answer.get("status") == "accepted":
                 return dict(answer)
         raise Away("the engine does not answer")
 
-    async def _signed_in(
+    async def _call_signed_in(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
     ) -> Any:
         session = self.session
@@ -95,7 +95,7 @@ class Member:
             if refused.status not in (401, 403):
                 raise
         except httpx.TransportError:
-            await asyncio.sleep(1)  # the answer was lost on its way: ask again under the same key
+            await asyncio.sleep(1)  # the answer was lost: ask again with the same key
             return await self._call(method, path, body, headers)
         await self._sign_in(session)
         return await self._call(method, path, body, headers)
@@ -103,7 +103,7 @@ class Member:
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
     ) -> Any:
-        """The `data` of a good answer; `Refused` and `Away` for the others."""
+        """The `data` of a successful response. Raises `Refused` or `Away` otherwise."""
         with_token = {"X-CSRF-TOKEN": self.session.csrf_token, **(headers or {})}
         answer = await self._client.request(method, path, json=body, headers=with_token)
         if answer.is_success:
@@ -118,7 +118,7 @@ class Member:
             raise Away(f"{path}: {answer.status_code} without a reason") from None
 
     async def _sign_in(self, ended: Session) -> Session:
-        """Ask for a link, find it in the mailbox, use it; unless another call has just replaced `ended`."""
+        """Request a link, find it in the mailbox, use it. Skipped if another call has replaced `ended`."""
         async with self._signing_in:
             if self.session is not ended:
                 return self.session
@@ -134,12 +134,12 @@ class Member:
         for wait_s in _MAIL_WAITS_S:
             for mail in await self._mails():
                 if mail["id"] not in known:
-                    whole = await self._mailbox(f"/emails/{mail['id']}")
-                    found = _TOKEN.search(f"{whole.get('text')} {whole.get('html')}")
+                    full_mail = await self._mailbox(f"/emails/{mail['id']}")
+                    found = _TOKEN.search(f"{full_mail.get('text')} {full_mail.get('html')}")
                     if found is not None:
                         return found[1]
             await asyncio.sleep(wait_s)
-        raise Away("no sign-in mail came")
+        raise Away("the sign-in mail has not arrived")
 
     async def _mails(self) -> list[dict[str, Any]]:
         return list((await self._mailbox("/emails", to=self.email))["data"])

@@ -1,4 +1,4 @@
-"""All traders of the demo in one process, and their sessions on disk."""
+"""Runs all traders of the demo in one process and stores their sessions on disk."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ _SAVE_EVERY_S: Final = 5.0
 
 
 def load_sessions(path: Path) -> dict[str, Session]:
-    """Sessions by e-mail address; none where the file is missing or spoilt."""
+    """Sessions by e-mail address; empty if the file is missing or invalid."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Session])
     except (OSError, msgspec.MsgspecError):
@@ -28,7 +28,7 @@ def load_sessions(path: Path) -> dict[str, Session]:
 
 
 def save_sessions(path: Path, sessions: dict[str, Session]) -> None:
-    """For its owner's eyes only: whoever has a session is that member."""
+    """Store sessions in a file that only its owner can read, because a session gives access to its member."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
@@ -38,20 +38,20 @@ def save_sessions(path: Path, sessions: dict[str, Session]) -> None:
 
 
 async def run(count: int, seed: int, api_url: str, mailbox_url: str, sessions_path: Path) -> None:
-    """Let `count` traders trade until cancelled."""
-    kept = load_sessions(sessions_path)
-    names = {f"trader-{number + 1:03d}@demo.paceline.example": number for number in range(count)}
+    """Run `count` traders until cancelled."""
+    sessions = load_sessions(sessions_path)
+    numbers = {f"trader-{number + 1:03d}@demo.paceline.example": number for number in range(count)}
     members = {
-        email: Member(api_url, mailbox_url, email, display_name(number), kept.get(email))
-        for email, number in names.items()
+        email: Member(api_url, mailbox_url, email, display_name(number), sessions.get(email))
+        for email, number in numbers.items()
     }
     market = Market()
-    log.info("traders begin", count=count, seed=seed, sessions=len(kept))
+    log.info("traders started", count=count, seed=seed, sessions=len(sessions))
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(market.watch(next(iter(members.values()))))
-            group.create_task(_keep_sessions(sessions_path, members))
-            for email, number in names.items():
+            group.create_task(_save_repeatedly(sessions_path, members))
+            for email, number in numbers.items():
                 trader = Trader(display_name(number), style_of(number), members[email], market, seed)
                 group.create_task(trader.run())
                 await asyncio.sleep(_STAGGER_S)
@@ -61,7 +61,7 @@ async def run(count: int, seed: int, api_url: str, mailbox_url: str, sessions_pa
         _save(sessions_path, members)
 
 
-async def _keep_sessions(path: Path, members: dict[str, Member]) -> None:
+async def _save_repeatedly(path: Path, members: dict[str, Member]) -> None:
     while True:
         await asyncio.sleep(_SAVE_EVERY_S)
         _save(path, members)

@@ -1,4 +1,4 @@
-"""What everybody sees: the last prices of all markets, watched through the public API for all traders."""
+"""The last prices of all markets, polled from the public API once for all traders."""
 
 import asyncio
 from collections import deque
@@ -13,35 +13,35 @@ from sandbox.traders.styles import Tick
 
 log = structlog.get_logger("traders")
 
-_EVERY_S: Final = 1.0
-_KEPT_TICKS: Final = 120
+_POLL_S: Final = 1.0
+_MAX_TICKS: Final = 120
 
 
 class Market:
-    """`ticks` by symbol, oldest first, about the last two minutes; `assets` as the API describes them."""
+    """`ticks` by symbol, oldest first, for about the last two minutes; `assets` as the API returns them."""
 
     def __init__(self) -> None:
         self.ticks: dict[str, deque[Tick]] = {}
         self.assets: dict[str, dict[str, Any]] = {}
 
     def take(self, assets: list[dict[str, Any]], now_s: float) -> None:
-        """Add what `GET /account/assets` says; a market without a price, or with an old one, gets no tick."""
+        """Add the data of `GET /account/assets`. A market without a new price gets no tick."""
         for asset in assets:
             symbol = asset["symbol"]
             before = self.assets.get(symbol)
             self.assets[symbol] = asset
             if asset["bid"] is None or (before and before["price_time"] == asset["price_time"]):
                 continue
-            ticks = self.ticks.setdefault(symbol, deque(maxlen=_KEPT_TICKS))
+            ticks = self.ticks.setdefault(symbol, deque(maxlen=_MAX_TICKS))
             ticks.append(Tick(now_s, Decimal(asset["bid"]), Decimal(asset["ask"])))
 
     async def watch(self, member: Member) -> None:
-        """For ever, once a second, in the name of one member."""
+        """Poll forever, once a second, as one member."""
         while True:
             try:
                 data = await member.get("/account/assets")
                 self.take(data["assets"], asyncio.get_running_loop().time())
-                await asyncio.sleep(_EVERY_S)
+                await asyncio.sleep(_POLL_S)
             except (Away, Refused, httpx.HTTPError) as error:
-                log.warning("prices cannot be seen", why=str(error) or type(error).__name__)
+                log.warning("prices cannot be read", why=str(error) or type(error).__name__)
                 await asyncio.sleep(getattr(error, "after_s", 5.0))

@@ -1,4 +1,4 @@
-"""How traders decide: pure functions of recent prices and a seeded random source."""
+"""The decisions of traders: pure functions of recent prices and a seeded random generator."""
 
 import random
 from collections.abc import Sequence
@@ -7,13 +7,12 @@ from typing import Final, Literal, NamedTuple
 
 Side = Literal["long", "short"]
 _BPS: Final = Decimal(10_000)
-_SIGNAL_BPS: Final = 3  # a smaller move is no trend
+_SIGNAL_BPS: Final = 3  # a smaller move is not a trend
 
 
 class Style(NamedTuple):
-    """`follow` 1 goes with the trend, -1 against it; `skill` is how often that is asked, and not a coin.
-
-    `stop_bps` and `target_bps` are distances from the entry, 0 for none.
+    """`follow` 1 trades with the trend, -1 against it. `skill` is the share of decisions that use the trend;
+    the others are random. `stop_bps` and `target_bps` are distances from the entry, 0 for none.
     """
 
     name: str
@@ -40,7 +39,7 @@ _FIRST_NAMES: Final = ("Ada", "Bela", "Cato", "Dana", "Emil", "Fay", "Gus", "Han
 
 
 class Tick(NamedTuple):
-    """A market's prices at a moment (monotonic seconds)."""
+    """A market's prices at one time (monotonic seconds)."""
 
     at_s: float
     bid: Decimal
@@ -48,7 +47,7 @@ class Tick(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A trade to open; `None` levels are not set."""
+    """A trade to open. A level that is `None` is not set."""
 
     side: Side
     leverage: int
@@ -63,19 +62,19 @@ def style_of(number: int) -> Style:
 
 
 def display_name(number: int) -> str:
-    """Readable and different for every trader: `Trend Ada`, …"""
-    again = number // (len(STYLES) * len(_FIRST_NAMES))
+    """A readable name, different for every trader: `Trend Ada`, …"""
+    round_number = number // (len(STYLES) * len(_FIRST_NAMES))
     name = f"{style_of(number).name} {_FIRST_NAMES[(number // len(STYLES)) % len(_FIRST_NAMES)]}"
-    return f"{name} {again + 1}" if again else name
+    return f"{name} {round_number + 1}" if round_number else name
 
 
 def plan(
-    style: Style, ticks: Sequence[Tick], cash: Decimal, max_leverage: int, draw: random.Random
+    style: Style, ticks: Sequence[Tick], cash: Decimal, max_leverage: int, rng: random.Random
 ) -> Plan | None:
-    """What this style does now with `ticks` (oldest first) and this much cash; `None` to wait."""
+    """The trade that this style opens now, from `ticks` (oldest first) and its cash; `None` to wait."""
     if not ticks:
         return None
-    side = _side(style, ticks, draw)
+    side = _side(style, ticks, rng)
     margin = (cash * style.margin_share).quantize(Decimal("0.01"), ROUND_DOWN)
     if side is None or margin <= 0:
         return None
@@ -85,14 +84,14 @@ def plan(
     below = _level(last.bid, -down) if down else None
     stop_loss, take_profit = (below, above) if side == "long" else (above, below)
     return Plan(
-        side, min(style.leverage, max_leverage), margin, stop_loss, take_profit, draw.uniform(*style.hold_s)
+        side, min(style.leverage, max_leverage), margin, stop_loss, take_profit, rng.uniform(*style.hold_s)
     )
 
 
-def _side(style: Style, ticks: Sequence[Tick], draw: random.Random) -> Side | None:
-    """The direction, or `None` when the trend is looked at and there is none yet."""
-    if draw.random() >= style.skill:
-        return draw.choice(("long", "short"))
+def _side(style: Style, ticks: Sequence[Tick], rng: random.Random) -> Side | None:
+    """The direction, `None` if the style follows the trend and there is none yet."""
+    if rng.random() >= style.skill:
+        return rng.choice(("long", "short"))
     since_s = ticks[-1].at_s - style.lookback_s
     if ticks[0].at_s > since_s:
         return None
@@ -104,5 +103,5 @@ def _side(style: Style, ticks: Sequence[Tick], draw: random.Random) -> Side | No
 
 
 def _level(price: Decimal, bps: int) -> Decimal:
-    """A price so many basis points away, with at most eight decimals."""
+    """The price plus `bps` basis points, with at most eight decimals."""
     return (price * (_BPS + bps) / _BPS).quantize(Decimal("0.00000001"), ROUND_HALF_UP).normalize()

@@ -20,7 +20,7 @@ from paceline.core.times import MINUTE_US, to_datetime
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import decode_messages
 from paceline.settings import Settings, load
-from sandbox.exchange.mischief import Order
+from sandbox.exchange.mischief import FaultRequest
 from sandbox.exchange.server import Exchange, Options
 from stream.feed.service import FeedService
 from tests.support.waiting import until
@@ -145,7 +145,9 @@ async def test_last_prices_and_bars_are_those_of_the_log(
 async def test_bad_frames_are_counted_and_kept_with_their_reason_and_prices_go_on(
     servers: dict[str, str], topic: str
 ) -> None:
-    misbehave = tuple(Order(what, count=24) for what in ("garbage", "duplicates", "old_ids", "string_ids"))
+    misbehave = tuple(
+        FaultRequest(what, count=24) for what in ("garbage", "duplicates", "old_ids", "string_ids")
+    )
     async with Exchange(Options(rate_hz=400, misbehave=misbehave)) as exchange:
         settings = settings_of(servers, exchange)
         async with feeding(settings, topic) as feed:

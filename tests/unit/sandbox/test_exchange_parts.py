@@ -14,7 +14,7 @@ import pytest
 from paceline.messages.inbound import PriceUpdate
 from sandbox.exchange import memory
 from sandbox.exchange.clients import framed
-from sandbox.exchange.mischief import GARBAGE, Mischief, Order, parse_order
+from sandbox.exchange.mischief import GARBAGE_FRAMES, FaultRequest, Faults, parse_fault_request
 from sandbox.exchange.player import play_walks
 from sandbox.exchange.protocol import ProtocolError, Quote, Subscription, frame, parse_command
 from sandbox.exchange.recorded import market_of, read, symbols_in
@@ -213,14 +213,14 @@ def test_symbols_are_renamed_as_asked_else_by_rule() -> None:
 def test_a_file_without_frames_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("nothing here\n")
-    with pytest.raises(ValueError, match=r"notes\.txt: holds no bookTicker frame"):
+    with pytest.raises(ValueError, match=r"notes\.txt: has no bookTicker frame"):
         symbols_in(path, {})
 
 
 def test_two_recordings_of_one_market_are_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_bytes((FIXTURES / "binance.jsonl").read_bytes())
-    with pytest.raises(ValueError, match="both hold BTC_USDC_PERP, ETH_USDC_PERP"):
+    with pytest.raises(ValueError, match="both have BTC_USDC_PERP, ETH_USDC_PERP"):
         Exchange(Options(feeds=(FIXTURES / "binance.jsonl", other)))
 
 
@@ -241,32 +241,32 @@ def test_two_recordings_of_one_market_are_refused(tmp_path: Path) -> None:
 )
 def test_a_wrong_order_to_misbehave_is_told_why(fields: dict[str, str], says: str) -> None:
     with pytest.raises(ValueError, match=says.replace("(", r"\(")):
-        parse_order(fields)
+        parse_fault_request(fields)
 
 
 def test_misbehaviour_comes_in_doses_beside_the_good_frame() -> None:
-    mischief = Mischief()
+    faults = Faults()
     for what in ("garbage", "duplicates", "old_ids", "string_ids"):
-        mischief.add(Order(what, count=2), now_s=0)
-    rounds = [mischief.frames(QUOTE, 2_000_000_000 + n, 1) for n in range(3)]
+        faults.add(FaultRequest(what, count=2), now_s=0)
+    rounds = [faults.frames(QUOTE, 2_000_000_000 + n, 1) for n in range(3)]
     assert [len(sent) for sent in rounds] == [4, 4, 1]
     good, twin, old, garbage = rounds[0]
     assert json.loads(good)["data"]["u"] == "2000000000"
     assert twin == good
     assert json.loads(old)["data"]["u"] == 1_000_000_000
-    assert garbage in GARBAGE
+    assert garbage in GARBAGE_FRAMES
     assert json.loads(rounds[2][0])["data"]["u"] == 2_000_000_002
-    assert mischief.left == {}
+    assert faults.remaining == {}
 
 
 def test_a_stall_ends() -> None:
-    mischief = Mischief()
-    mischief.add(Order("stall", seconds=2), now_s=100)
-    assert mischief.stalls(101.9)
-    assert not mischief.stalls(102.1)
+    faults = Faults()
+    faults.add(FaultRequest("stall", seconds=2), now_s=100)
+    assert faults.is_stalled(101.9)
+    assert not faults.is_stalled(102.1)
 
 
 def test_every_kind_of_garbage_is_refused_by_the_feed() -> None:
-    for item in GARBAGE:
+    for item in GARBAGE_FRAMES:
         raw = item.encode() if isinstance(item, str) else item
         assert isinstance(decode(raw, KNOWN), Refusal), item
