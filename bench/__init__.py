@@ -1,1 +1,1 @@
-"""Measurements: each prints one table, with limits taken in the same run."""
+"""Benchmarks. Each prints a table, with limits measured in the same run."""

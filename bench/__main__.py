@@ -1,6 +1,6 @@
-"""All benchmarks, one table: `python -m bench [--quick] [--without stack] [--json FILE]`.
+"""Runs all benchmarks and prints one table: `python -m bench [--quick] [--without stack] [--json FILE]`.
 
-Each part can be run alone: `python -m bench.core`, `bench.replay`, `bench.log`, `bench.feed`, `bench.stack`.
+Each part also runs alone: `python -m bench.core`, `bench.replay`, `bench.log`, `bench.feed`, `bench.stack`.
 """
 
 import argparse
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bench import core, feed, log, replay, stack
 from bench.figures import Figure, table
-from bench.host import Taken
+from bench.host import StealTime
 
-# What is measured, and with which arguments when it is to be quick.
+# The parts, with their arguments for `--quick`.
 _PARTS: Mapping[str, tuple[Callable[[Sequence[str]], list[Figure]], list[str]]] = {
     "core": (core.main, ["--quick"]),
     "replay": (replay.main, ["--quick"]),
@@ -26,7 +26,7 @@ _PARTS: Mapping[str, tuple[Callable[[Sequence[str]], list[Figure]], list[str]]] 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--quick", action="store_true", help="smaller loads, for a first look")
+    parser.add_argument("--quick", action="store_true", help="smaller loads, for a quick check")
     parser.add_argument("--without", action="append", choices=_PARTS, default=[], help="leave out a part")
     parser.add_argument(
         "--json", type=Path, default=Path("var/bench.json"), help="where to write the figures"
@@ -36,10 +36,10 @@ def main() -> None:
     for name, (measure, quick) in _PARTS.items():
         if name not in options.without:
             print(f"\n{name}", flush=True)
-            with Taken() as taken:
+            with StealTime() as taken:
                 figures += measure(quick if options.quick else [])
             figures.append(taken.figure(name))
-            # After each part, so that one that fails does not take the others with it.
+            # Written after each part, so that a failing part does not lose the others.
             write(options.json, figures, quick=options.quick)
     print(f"\nall\n{table(figures)}\n\nwritten to {options.json}")
 

@@ -1,10 +1,10 @@
-"""How fast the pure engine is, with no server: throughput, snapshot pauses, loading, memory.
+"""Benchmarks of the pure engine without servers: throughput, snapshot pauses, loading, memory.
 
     python -m bench.core [--quick] [--json] [--mixed]
 
-Each figure stands beside a limit taken in the same run, so that a noisy machine can be told from a
-slow engine. `--json` prints a line a figure. Where the engine is compiled, the mixed load is applied by its
-plain form too, in a process of its own.
+Each figure comes with a limit measured in the same run, to distinguish a noisy machine from a slow engine.
+`--json` prints one line per figure. If the engine is compiled, the mixed load also runs on the plain Python
+engine, in its own process.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from random import Random
 from time import perf_counter
 
 from bench import core_load as load
-from bench.figures import Figure, figures_as_json, show
-from bench.host import undisturbed
+from bench.figures import Figure, add_json_option, show
+from bench.host import least_disturbed
 from paceline.build import compiled
 from paceline.core.money import SCALE
 from paceline.engine import Engine
@@ -36,9 +36,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def settle_memory() -> None:
-    """As the service does after loading: what is there now is not looked at by the collector again.
+    """Freeze all objects, as the service does after loading: the garbage collector does not scan them.
 
-    What earlier measurements left goes first.
+    Garbage of earlier measurements is collected first.
     """
     gc.unfreeze()
     gc.collect()
@@ -46,7 +46,7 @@ def settle_memory() -> None:
 
 
 def run_batches(engine: Engine, batches: Sequence[bytes]) -> None:
-    """What the service does with each record: decode, apply, encode what came out."""
+    """Do what the service does with each record: decode, apply, encode the effects."""
     for value in batches:
         effects = engine.apply_batch(decode_messages(value))
         if effects:
@@ -94,7 +94,7 @@ def mixed_load(scale: int) -> list[Figure]:
 
 
 def mixed_load_uncompiled(scale: int) -> Figure:
-    """The same load, in a process that runs the engine as plain Python."""
+    """The same load on the plain Python engine, in its own process."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.core", "--mixed", "--json", *(["--quick"] if scale > 1 else [])],
         env={**os.environ, "PACELINE_ENGINE": "python"},
@@ -106,7 +106,7 @@ def mixed_load_uncompiled(scale: int) -> Figure:
 
 
 def prices_only(scale: int) -> list[Figure]:
-    """With 100,000 levels on the symbol, and with none."""
+    """Prices with no levels and with 100,000 levels on the symbol."""
     figures = []
     for name, trades in (("prices, empty book", 0), ("prices, 100,000 levels", 50_000 // scale)):
         engine = with_trades(1_000, trades)
@@ -129,7 +129,7 @@ def trailing_rising(scale: int) -> list[Figure]:
 
 
 def snapshots(scale: int) -> list[Figure]:
-    """Pauses of a capture while the mixed load goes on between its slices; then loading it again."""
+    """Pauses of a capture while the mixed load runs between its slices; then the time to load it."""
     accounts = 100_000 // scale
     engine = with_trades(accounts, accounts)
     messages = load.mixed(engine.position, 20_000, accounts, seed=3)
@@ -169,7 +169,7 @@ def captured(engine: Engine, messages: Sequence[Inbound]) -> tuple[list[float], 
 
 
 def memory(scale: int) -> Figure:
-    """Resident memory that a state of 100,000 accounts and open trades adds to the process."""
+    """Resident memory of a state of 100,000 accounts and open trades."""
     before = resident_mb()
     engine = with_trades(100_000 // scale, 100_000 // scale)
     gc.collect()
@@ -184,7 +184,7 @@ def resident_mb() -> float:
 
 
 def reference_loop(scale: int) -> Figure:
-    """A yardstick for the machine itself: plain Python increments, so that runs can be compared."""
+    """The speed of the machine, to compare runs: additions in plain Python."""
     rounds = 5_000_000 // scale
     numbers = [Random(4).randrange(1_000) for _ in range(1_000)]
 
@@ -199,9 +199,9 @@ def reference_loop(scale: int) -> Figure:
 
 def main(arguments: Sequence[str]) -> list[Figure]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a first look")
-    parser.add_argument("--mixed", action="store_true", help="nothing but the mixed load")
-    figures_as_json(parser)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a quick check")
+    parser.add_argument("--mixed", action="store_true", help="only the mixed load")
+    add_json_option(parser)
     options = parser.parse_args(arguments)
     scale = 10 if options.quick else 1
     if not options.json:
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str]) -> list[Figure]:
 def all_figures(scale: int) -> list[Figure]:
     figures = [memory(scale), reference_loop(scale)]
     for measure in (mixed_load, prices_only, trailing_rising, snapshots):
-        figures += undisturbed(partial(measure, scale))
+        figures += least_disturbed(partial(measure, scale))
     if compiled.in_use():
         figures.append(mixed_load_uncompiled(scale))
     return figures

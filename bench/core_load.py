@@ -1,4 +1,4 @@
-"""The loads that `bench.core` applies: made from a seed, encoded as they are on the log."""
+"""The loads of `bench.core`: generated from a seed and encoded as on the log."""
 
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -49,7 +49,7 @@ def accounts(count: int) -> Iterator[Inbound]:
 
 
 def trade(number: int, account: int, mid: int, trailing: int | None = None) -> CreateTrade:
-    """A small trade with a stop loss and a take profit 5 to 10 % away, of its own distance."""
+    """A small trade with a stop loss and a take profit 5 to 10 % away; the distance depends on `number`."""
     spread = mid * (500 + number % 500) // 10_000
     return CreateTrade(
         id=f"c{number}",
@@ -66,7 +66,7 @@ def trade(number: int, account: int, mid: int, trailing: int | None = None) -> C
 
 
 class Walk:
-    """A random walk of bids, a tick at a time, that stays within 2 % of where it began."""
+    """A random walk of bids in steps of a tick, within 2 % of its start."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -79,7 +79,7 @@ class Walk:
 
 
 def mixed(first_position: int, messages: int, accounts_open: int, seed: int = 1) -> list[Inbound]:
-    """80 % prices, 15 % opens with stop loss and take profit, 5 % closes of what was opened."""
+    """80 % prices, 15 % opens with stop loss and take profit, 5 % closes of opened trades."""
     rng = Random(seed)
     walk = Walk(rng)
     opened: list[tuple[str, int]] = []
@@ -106,7 +106,7 @@ def prices(first_position: int, messages: int, seed: int = 2) -> list[Inbound]:
 
 
 def rising(first_position: int, messages: int, start: int) -> list[Inbound]:
-    """A bid that is a new high at every tick, but too small a step to reach a take profit."""
+    """Bids that are a new high each time, with steps too small to reach a take profit."""
     return [
         price(number, start + TICK // 100 * (number - first_position + 1))
         for number in range(first_position, first_position + messages)
@@ -114,5 +114,5 @@ def rising(first_position: int, messages: int, start: int) -> list[Inbound]:
 
 
 def encoded(messages: Sequence[Inbound]) -> list[bytes]:
-    """The batches of the messages as they stand on the log."""
+    """The messages as encoded batches of the log."""
     return [encode_messages(messages[i : i + BATCH]) for i in range(0, len(messages), BATCH)]

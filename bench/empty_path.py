@@ -1,9 +1,9 @@
-"""The way of an order with nothing on it: HTTP → Kafka → an engine that says yes → Kafka → Redis → HTTP.
+"""The empty path of an order: HTTP → Kafka → an engine that accepts all → Kafka → Redis → HTTP.
 
     python -m bench.empty_path [--orders 200] [--ticks 5000] [--shards 4] [--seconds 30] [--json]
 
-No session, no validation, no engine, no books: what remains are the servers and the hops, which no order can
-be faster than. Prices flow to every shard of the same log meanwhile.
+It has no session, no validation, no engine and no books. Only the servers and hops remain, which are the
+lower limit for an order. Prices go to every shard of the same log meanwhile.
 """
 
 import argparse
@@ -25,9 +25,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from api.http.bridge import OnLoop
 from api.http.serve import serve_asgi
 from bench import core_load as load
-from bench.figures import Figure, figures_as_json, quantile, show
+from bench.figures import Figure, add_json_option, quantile, show
 from bench.orders import order_latencies, order_times
-from bench.servers import ended_afterwards, order_path, running_servers
+from bench.servers import priority_services, running_servers, terminated_at_end
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
@@ -50,14 +50,14 @@ _LONGEST_BODY = 1024
 
 
 def application() -> OnLoop:
-    """An application whose one answer is the engine's."""
+    """An application that returns the engine's answer."""
     log = KafkaInstructionLog(settings().brokers, timeout_ms=2_000, client_id="bench-empty")
     replies = RedisReplies(HotClient(settings().cache_url, 2_000))
     shards, number = settings().engine_shards, count()
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         now_us = time.time_ns() // 1000
-        account = f"nobody-{next(number) % _ACCOUNTS}"
+        account = f"account-{next(number) % _ACCOUNTS}"
         message = PlaceOrder(uuid4().hex, now_us, account, load.SYMBOL, "buy", "market", 1)
         with replies.expect(account, message.id) as wait:
             log.append(message, shard_of(account, shards))
@@ -68,14 +68,14 @@ def application() -> OnLoop:
     return OnLoop(answer, _LONGEST_BODY, log.close)
 
 
-async def say_yes(brokers: str, shards: int) -> None:
-    """Answer every order on `engine.in` with itself, at once."""
+async def accept_orders(brokers: str, shards: int) -> None:
+    """Accept every order on `engine.in` at once."""
     producer = make_producer(brokers, "bench-yes")
     await producer.start()
     outlets = [Outlet(producer, ENGINE_OUT, shard) for shard in range(shards)]
     async for record in _records(brokers, ENGINE_IN, shards):
         effects = [
-            Effect(record.offset, message.time, message, [_yes(f"0:{record.offset}:{number}", message)])
+            Effect(record.offset, message.time, message, [_accepted(f"0:{record.offset}:{number}", message)])
             for number, message in enumerate(decode_messages(record.value))
             if type(message) is PlaceOrder
         ]
@@ -83,13 +83,13 @@ async def say_yes(brokers: str, shards: int) -> None:
             await outlets[record.partition].send(encode_effects(effects))
 
 
-def _yes(name: str, order: PlaceOrder) -> OrderResponse:
+def _accepted(name: str, order: PlaceOrder) -> OrderResponse:
     rest = (None,) * 6
     return OrderResponse(name, order.time, order.id, order.account, "accepted", None, *rest, False)
 
 
-async def hand_on(brokers: str, cache_url: str, shards: int) -> None:
-    """Bring every answer on `engine.out` to Redis, where its request waits."""
+async def route_answers(brokers: str, cache_url: str, shards: int) -> None:
+    """Send every answer on `engine.out` to Redis, where its request waits."""
     client = streams.connect(cache_url)
     async for record in _records(brokers, ENGINE_OUT, shards):
         commands: list[streams.Words] = []
@@ -128,22 +128,22 @@ async def _records(brokers: str, topic: str, shards: int) -> Any:
 
 
 @contextmanager
-def part(environment: dict[str, str], *arguments: object, stands_for: str) -> Iterator[None]:
-    """This module as a process of its own, with the place on the cores of the service that it stands for."""
+def running_part(environment: dict[str, str], *arguments: object, service: str) -> Iterator[None]:
+    """Run this module as a process, with the scheduling of the service that it stands for."""
     process = spawn(
         [sys.executable, "-m", "bench.empty_path", *map(str, arguments)],
         cwd=Path.cwd(),
         output=subprocess.DEVNULL,
         environment=os.environ | environment,
-        first=stands_for in order_path(),
+        first=service in priority_services(),
     )
-    with ended_afterwards(process):
+    with terminated_at_end(process):
         yield
 
 
-async def _until_answered(url: str) -> None:
+async def _wait_for_answer(url: str) -> None:
     async with asyncio.timeout(60):
-        while (await order_latencies(url, [{}], [{}], 1, 1)).failures:  # noqa: ASYNC110  (it tells nobody)
+        while (await order_latencies(url, [{}], [{}], 1, 1)).failures:  # noqa: ASYNC110  (no event to wait for)
             await asyncio.sleep(0.5)
 
 
@@ -152,20 +152,20 @@ def measure(orders_hz: float, ticks_hz: int, seconds: float, warm_up_s: float, s
     url = f"http://127.0.0.1:{port}/"
     with ExitStack() as stack:
         environment = stack.enter_context(running_servers()).fresh(shards).environment(shards)
-        stack.enter_context(part(environment, "serve", port, stands_for="api"))
-        stack.enter_context(part(environment, "yes", stands_for="engine"))
-        stack.enter_context(part(environment, "hand-on", stands_for="router"))
-        stack.enter_context(part(environment, "prices", ticks_hz, stands_for="feed"))
-        uvloop.run(_until_answered(url))
+        stack.enter_context(running_part(environment, "serve", port, service="api"))
+        stack.enter_context(running_part(environment, "yes", service="engine"))
+        stack.enter_context(running_part(environment, "hand-on", service="router"))
+        stack.enter_context(running_part(environment, "prices", ticks_hz, service="feed"))
+        uvloop.run(_wait_for_answer(url))
         uvloop.run(order_latencies(url, [{}], [{}], orders_hz, warm_up_s))
         orders = order_times(url, [{}], [{}], orders_hz, seconds)
     at = f"{orders_hz:g} orders/s, {ticks_hz} ticks/s"
     return [
-        Figure(f"the empty way of an order, p50 ({at})", quantile(orders.latencies, 0.50), "ms"),
-        Figure(f"the empty way of an order, p99 ({at})", quantile(orders.latencies, 0.99), "ms"),
-        Figure("orders without an answer there", orders.failures, "orders"),
-        orders.taken.figure("the empty way"),
-        *orders.p99_not_counted("the empty way, p99"),
+        Figure(f"empty path of an order, p50 ({at})", quantile(orders.latencies, 0.50), "ms"),
+        Figure(f"empty path of an order, p99 ({at})", quantile(orders.latencies, 0.99), "ms"),
+        Figure("empty path: orders without an answer", orders.failures, "orders"),
+        orders.taken.figure("empty path"),
+        *orders.p99_not_counted("empty path, p99"),
     ]
 
 
@@ -174,12 +174,12 @@ def main(arguments: Sequence[str]) -> list[Figure]:
         description=(__doc__ or "").split("\n", maxsplit=1)[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--orders", type=float, default=200, help="orders a second")
-    parser.add_argument("--ticks", type=int, default=5000, help="price updates a second")
+    parser.add_argument("--orders", type=float, default=200, help="orders per second")
+    parser.add_argument("--ticks", type=int, default=5000, help="price updates per second")
     parser.add_argument("--seconds", type=float, default=30, help="how long to send orders")
-    parser.add_argument("--warm-up", type=float, default=90, help="seconds of orders that are not counted")
-    parser.add_argument("--shards", type=int, default=settings().engine_shards, help="of the log")
-    figures_as_json(parser)
+    parser.add_argument("--warm-up", type=float, default=90, help="seconds of uncounted orders before")
+    parser.add_argument("--shards", type=int, default=settings().engine_shards, help="shards of the log")
+    add_json_option(parser)
     options = parser.parse_args(arguments)
     figures = measure(options.orders, options.ticks, options.seconds, options.warm_up, options.shards)
     show(figures, options.json)
@@ -191,9 +191,9 @@ if __name__ == "__main__":
         case ["serve", port_]:
             serve_asgi(application(), "127.0.0.1", int(port_))
         case ["yes"]:
-            uvloop.run(say_yes(settings().brokers, settings().engine_shards))
+            uvloop.run(accept_orders(settings().brokers, settings().engine_shards))
         case ["hand-on"]:
-            uvloop.run(hand_on(settings().brokers, settings().cache_url, settings().engine_shards))
+            uvloop.run(route_answers(settings().brokers, settings().cache_url, settings().engine_shards))
         case ["prices", rate]:
             uvloop.run(send_prices(settings().brokers, int(rate), settings().engine_shards))
         case other:

@@ -1,7 +1,7 @@
-"""How much the feed takes: frames a second, and the time from the exchange's frame to a reader of the log.
+"""Benchmark of the feed: frames per second, and the time from the exchange to a reader of the log.
 
-`python -m bench.feed --rate 5000 --seconds 10` starts servers of its own in a temporary folder, the sandbox
-exchange and the feed in processes of their own, and reads shard 0 of the log as the engine would.
+`python -m bench.feed --rate 5000 --seconds 10` starts its own servers in a temporary folder, the sandbox
+exchange and the feed in their own processes, and reads shard 0 of the log as the engine does.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench.figures import Figure, figures_as_json, show
+from bench.figures import Figure, add_json_option, show
 from bench.servers import Servers, running_servers
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.local.processes.ports import free_port
@@ -61,7 +61,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 async def measure(settings: Settings, seconds: float, pids: dict[str, int]) -> dict[str, float]:
-    """Read shard 0 for so long, after a warm-up, and sum up; of `pids` the CPU time is taken."""
+    """Read shard 0 for `seconds` after a warm-up. Returns rates, delays and the CPU time of `pids`."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers, fetch_max_wait_ms=100)
     await consumer.start()
     consumer.assign([TopicPartition(ENGINE_IN, 0)])
@@ -101,7 +101,7 @@ async def measure(settings: Settings, seconds: float, pids: dict[str, int]) -> d
 def figures_of(found: dict[str, float], rate: float) -> list[Figure]:
     at = f"{rate:g} frames/s"
     return [
-        Figure(f"feed: frames taken ({at})", found["frames_per_s"], "frames/s", None, None, rate, "sent"),
+        Figure(f"feed: frames read ({at})", found["frames_per_s"], "frames/s", None, None, rate, "sent"),
         Figure(f"feed: frame to reader, p50 ({at})", found["frame_to_reader_p50_ms"], "ms"),
         Figure(f"feed: frame to reader, p99 ({at})", found["frame_to_reader_p99_ms"], "ms"),
         Figure(f"feed: frame to stamp, p99 ({at})", found["frame_to_stamp_p99_ms"], "ms"),
@@ -113,9 +113,9 @@ def figures_of(found: dict[str, float], rate: float) -> list[Figure]:
 
 def main(arguments: Sequence[str]) -> list[Figure]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--rate", type=float, default=5_000, help="frames a second")
+    parser.add_argument("--rate", type=float, default=5_000, help="frames per second")
     parser.add_argument("--seconds", type=float, default=10, help="how long to measure")
-    figures_as_json(parser)
+    add_json_option(parser)
     wanted = parser.parse_args(arguments)
     with running_servers() as servers:
         port = free_port()

@@ -1,4 +1,4 @@
-"""A measured figure, beside what must be reached and what a limit reaches in the same run."""
+"""A measured figure, with its targets and a limit measured in the same run."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """`limit` is what `limit_of` reaches in the same run, in the same unit."""
+    """`must` and `aim` are targets. `limit` is the value of `limit_of` in the same run and unit."""
 
     name: str
     value: float
@@ -27,8 +27,8 @@ class Figure:
         return asdict(self) | {"ratio": self.ratio}
 
 
-def figures_as_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="a JSON line a figure instead of a table")
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON line per figure instead of a table")
 
 
 def show(figures: Sequence[Figure], as_json: bool) -> None:

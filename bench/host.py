@@ -1,4 +1,4 @@
-"""What the host takes of a virtual machine's cores: time that passes, and in which nothing here can run."""
+"""Steal time: core time that the host gives to other virtual machines, in which nothing here can run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,17 +11,17 @@ from bench.figures import Figure
 
 T = TypeVar("T")
 
-# In quiet minutes it is 0.02 to 0.5. One busy process of two cores feels twice as much.
-_MUCH_PERCENT: Final = 2.0
+# It is 0.02 to 0.5 when the host is quiet. One busy process on two cores is affected twice as much.
+_MAX_STEAL_PERCENT: Final = 2.0
 
 
-class Taken:
-    """`percent` of the cores' time that the host gave to others while the block ran; 0 where nobody tells."""
+class StealTime:
+    """`percent` of core time that the host took during the block; 0 if the system does not report it."""
 
     def __init__(self) -> None:
         self.percent = 0.0
 
-    def __enter__(self) -> "Taken":
+    def __enter__(self) -> "StealTime":
         self._before = psutil.cpu_times()
         return self
 
@@ -37,27 +37,27 @@ class Taken:
 
 @dataclass(frozen=True)
 class Window(Generic[T]):
-    """What was measured in it, and what the host took meanwhile."""
+    """A measurement, and what the host took during it."""
 
     measured: T
-    taken: Taken
+    taken: StealTime
 
 
 def windows(measure: Callable[[], T], most: int) -> list[Window[T]]:
-    """Measure again while the host takes much of the cores; `most` windows, the least taken first.
+    """Repeat a measurement while the host takes much of the cores, at most `most` times.
 
-    What was measured has no say in their order.
+    The windows are sorted by the host's share, least first, never by the measured values.
     """
     seen: list[Window[T]] = []
-    while len(seen) < most and not (seen and seen[-1].taken.percent <= _MUCH_PERCENT):
-        with Taken() as taken:
+    while len(seen) < most and not (seen and seen[-1].taken.percent <= _MAX_STEAL_PERCENT):
+        with StealTime() as taken:
             measured = measure()
         seen.append(Window(measured, taken))
     return sorted(seen, key=lambda window: window.taken.percent)
 
 
-def undisturbed(measure: Callable[[], list[Figure]]) -> list[Figure]:
-    """The figures of the least taken of three windows; then what the others gave that has a mark."""
+def least_disturbed(measure: Callable[[], list[Figure]]) -> list[Figure]:
+    """Figures of the least disturbed of at most three windows, then the others' figures with a target."""
     counted, *disturbed = windows(measure, 3)
     return counted.measured + [
         replace(figure, name=not_counted(figure.name, window.taken), must=None, aim=None)
@@ -67,5 +67,5 @@ def undisturbed(measure: Callable[[], list[Figure]]) -> list[Figure]:
     ]
 
 
-def not_counted(name: str, taken: Taken) -> str:
+def not_counted(name: str, taken: StealTime) -> str:
     return f"{name}, not counted: the host took {taken.percent:.0f} % of the cores"

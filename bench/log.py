@@ -1,9 +1,9 @@
-"""How fast the services are on a real log: Kafka → engine → Kafka, the writer, a trigger, a recovery.
+"""Benchmarks of the services on a real log: Kafka → engine → Kafka, the writer, a trigger, a recovery.
 
     python -m bench.log [--quick] [--json]
 
-Starts Postgres, Redis and Kafka of its own. Services run in this process as they do in a worker, so their
-CPU time is that of the process; `…, CPU` is what they would reach with a core to themselves.
+It starts its own Postgres, Redis and Kafka. Services run in this process as in a worker, so their CPU time is
+that of the process. `…, CPU` is the rate per second of CPU time: the rate with a core of their own.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from msgspec.structs import replace
 
 from bench import core_load as load
 from bench.core import with_trades
-from bench.figures import Figure, figures_as_json, quantile, show
-from bench.host import undisturbed
-from bench.servers import Servers, make_topic, place_of, running_servers, stamp_appends, worker
+from bench.figures import Figure, add_json_option, quantile, show
+from bench.host import least_disturbed
+from bench.servers import Servers, make_topic, priority_of, running_servers, use_append_timestamps, worker
 from paceline.adapters.kafka.log_reader import LogBounds, LogReader
 from paceline.adapters.kafka.producer import Outlet, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
@@ -44,8 +44,8 @@ from stream.runtime.log_service import LogService, ShardOpener
 from stream.writer.rows import RowMaker
 from stream.writer.service import Writer
 
-_RARELY_S = 3600.0
-_LOOK_S = 0.001
+_SNAPSHOT_INTERVAL_S = 3600.0
+_GAP_CHECK_S = 0.001
 _TICK_S = 0.005
 _EMPTY_OUT = "bench.out"
 _NO_POSITION = 1 << 40
@@ -53,29 +53,29 @@ _NO_POSITION = 1 << 40
 
 @dataclass(frozen=True)
 class Run:
-    """What a piece of work took: wall time, CPU time of this process, longest gaps of its event loop."""
+    """The cost of some work: wall time, CPU time of this process, p99 of the gaps of its event loop."""
 
     wall_s: float
     cpu_s: float
     gap_p99_ms: float
 
 
-async def _gaps(gaps: list[float]) -> None:
-    """Note for how long the event loop came to nobody else."""
+async def _record_gaps(gaps: list[float]) -> None:
+    """Record how long the event loop blocked other tasks."""
     while True:
         before = time.perf_counter()
-        await asyncio.sleep(_LOOK_S)
-        gaps.append(max(0.0, time.perf_counter() - before - _LOOK_S))
+        await asyncio.sleep(_GAP_CHECK_S)
+        gaps.append(max(0.0, time.perf_counter() - before - _GAP_CHECK_S))
 
 
 async def timed(work: Awaitable[object]) -> Run:
     gaps: list[float] = []
-    watch = asyncio.create_task(_gaps(gaps))
+    watch = asyncio.create_task(_record_gaps(gaps))
     wall, cpu = time.perf_counter(), time.process_time()
     await work
     run = time.perf_counter() - wall, time.process_time() - cpu
     watch.cancel()
-    # Work of a moment leaves no two gaps to speak of.
+    # Very short work has fewer than two gaps.
     return Run(*run, statistics.quantiles(gaps, n=100)[98] * 1e3 if len(gaps) > 1 else 0.0)
 
 
@@ -91,18 +91,18 @@ async def write(servers: Servers, topic: str, values: Sequence[bytes]) -> None:
 async def serve(
     name: str, topic: str, servers: Servers, opener: ShardOpener, until: int, *, since: int = 0
 ) -> Run:
-    """Run a service's loop until it has handled all records before an offset, timed from `since` on."""
+    """Run a service's loop until it has handled all records before `until`. The time counts from `since`."""
     service = LogService(name, LogReader(servers.kafka, topic, f"bench-{name}"), opener, topic, 1)
 
     async def opened() -> None:
-        while not service.health()["shards"]:  # noqa: ASYNC110  (it tells nobody)
+        while not service.health()["shards"]:  # noqa: ASYNC110  (no event to wait for)
             await asyncio.sleep(0.001)
 
     async def handled(offset: int) -> None:
         while service.health()["shards"]["0"]["next_offset"] < offset:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 
-    with place_of(name):
+    with priority_of(name):
         await service.start()
         await opened()
         await handled(since)
@@ -112,7 +112,7 @@ async def serve(
 
 
 async def empty_engine(servers: Servers, since: int, end: int) -> Run:
-    """The same log through an engine that only answers one message in five with itself."""
+    """Run the same log through an engine that only returns every fifth message as its effect."""
     await make_topic(servers.kafka, _EMPTY_OUT)
     consumer = AIOKafkaConsumer(bootstrap_servers=servers.kafka, max_partition_fetch_bytes=4 * 1024 * 1024)
     producer = make_producer(servers.kafka, "bench-empty")
@@ -138,7 +138,7 @@ async def empty_engine(servers: Servers, since: int, end: int) -> Run:
                 offset = record.offset + 1
         await outlet.flush()
 
-    with place_of("engine"):
+    with priority_of("engine"):
         run = await timed(work())
     await consumer.stop()
     await producer.stop()
@@ -151,7 +151,7 @@ async def kafka_engine_kafka(servers: Servers, scale: int) -> list[Figure]:
     first = load.encoded(opening)
     mixed = load.encoded(load.mixed(len(opening), count, accounts))
     await write(servers, ENGINE_IN, first)
-    engines = partial(Engines, servers.postgres, servers.kafka, 1, _RARELY_S)
+    engines = partial(Engines, servers.postgres, servers.kafka, 1, _SNAPSHOT_INTERVAL_S)
     await serve("engine", ENGINE_IN, servers, engines(), len(first))
     await write(servers, ENGINE_IN, mixed)
     end = len(first) + len(mixed)
@@ -181,8 +181,8 @@ async def kafka_engine_kafka(servers: Servers, scale: int) -> list[Figure]:
     ]
 
 
-def storm(trades: int) -> tuple[list[Effect], list[Effect]]:
-    """The effects of opening so many trades, and of the prices that stop them all, level by level."""
+def opens_and_stops(trades: int) -> tuple[list[Effect], list[Effect]]:
+    """The effects of opening `trades`, and of prices that hit all their stop losses, level by level."""
     accounts = min(trades, 10_000)
     engine = Engine()
     opening = [load.market(), *load.accounts(accounts), load.price(accounts + 1, load.MID)]
@@ -198,24 +198,24 @@ def records_of(effects: Sequence[Effect], count: int) -> list[bytes]:
 
 async def writer(servers: Servers, scale: int) -> list[Figure]:
     trades = 40_000 // scale
-    opened, stopped = storm(trades)
+    opened, stopped = opens_and_stops(trades)
     before, after = records_of(opened, 200), records_of(stopped, 6)
     await write(servers, ENGINE_OUT, before)
     await serve("writer", ENGINE_OUT, servers, Writer(servers.postgres, 1), len(before))
     await write(servers, ENGINE_OUT, after)
     session = Session(servers.postgres, "bench", history.prepare)
-    rows = await written(session, stopped)
+    rows = await insert_rows(session, stopped)
     run = await serve("writer", ENGINE_OUT, servers, Writer(servers.postgres, 1), len(before) + len(after))
     await session.close()
     return [
         Figure("writer: closed orders into Postgres", trades / run.wall_s, "orders/s", 20_000, 80_000,
-               trades / rows.wall_s, "their rows alone, made before"),
+               trades / rows.wall_s, "inserting their prepared rows"),
         Figure("writer: closed orders, CPU of its process", trades / run.cpu_s, "orders/s"),
     ]  # fmt: skip
 
 
-async def written(session: Session, effects: Sequence[Effect]) -> Run:
-    """The rows of closed orders alone, and taken back: what Postgres can take of them."""
+async def insert_rows(session: Session, effects: Sequence[Effect]) -> Run:
+    """Insert only the rows of closed orders, then roll back: the limit of Postgres."""
     maker = RowMaker(0, {})
     for effect in effects:
         maker.add(effect)
@@ -223,49 +223,49 @@ async def written(session: Session, effects: Sequence[Effect]) -> Run:
 
     async def insert(connection: Connection) -> None:
         await history.append(connection, rows)
-        raise _TakenBack
+        raise _RollBack
 
     async def work() -> None:
-        with suppress(_TakenBack):
+        with suppress(_RollBack):
             await session.transaction(insert)
 
     return await timed(work())
 
 
-class _TakenBack(Exception):
-    """Ends a transaction that was only to be measured."""
+class _RollBack(Exception):
+    """Rolls a measured transaction back."""
 
 
 async def trigger(servers: Servers, scale: int) -> list[Figure]:
-    """From the moment a price is sent until Kafka has appended the closing of the trade that it stops."""
+    """Time from sending a price until Kafka has appended the closing of the trade that it stops."""
     ticks = 1_000 // scale
     opening: list[Inbound] = [load.market(), *load.accounts(1), load.price(2, load.MID)]
     opening += [replace(load.trade(3 + n, 0, load.MID), stop_loss=load.MID - (n + 1) * load.TICK, leverage=1)
                 for n in range(ticks)]  # fmt: skip
     await write(servers, ENGINE_IN, load.encoded(opening))
     with worker("engine", servers):
-        stops, prices = await stopped_by_ticks(servers, len(opening), 15_000 // scale, ticks)
+        stops, prices = await trigger_times(servers, len(opening), 15_000 // scale, ticks)
     p50, p99 = (2 * quantile(prices, share) for share in (0.50, 0.99))
-    bare = "twice the price's own append"
+    bare = "twice the append of the price"
     return [
         Figure("tick to trigger output, p50", quantile(stops, 0.50), "ms", None, None, p50, bare),
         Figure("tick to trigger output, p99", quantile(stops, 0.99), "ms", 10, 3, p99, bare),
     ]
 
 
-async def stopped_by_ticks(
+async def trigger_times(
     servers: Servers, first: int, warm_up: int, ticks: int
 ) -> tuple[list[float], list[float]]:
     """Milliseconds from sending each price until its trigger's output is appended, and until the price is.
 
-    Kafka stamps what it appends in whole milliseconds: they are rounded up. The logs are read after the last
-    price, so that only the engine asks for the machine meanwhile. The `warm_up` prices before them stop
-    nothing and do not count: a JVM is slow while it compiles.
+    Kafka's append timestamps are whole milliseconds, so times are rounded up. The logs are read after the
+    last price, so that only the engine uses the machine meanwhile. The first `warm_up` prices trigger nothing
+    and do not count, because the JVM is slow while it compiles.
     """
-    await stamp_appends(servers.kafka, ENGINE_IN, ENGINE_OUT)
+    await use_append_timestamps(servers.kafka, ENGINE_IN, ENGINE_OUT)
     producer = make_producer(servers.kafka, "bench-ticks")
     await producer.start()
-    await appends(servers, ENGINE_OUT, {first - 1})
+    await append_times(servers, ENGINE_OUT, {first - 1})
     for number in range(first, first + warm_up):
         await producer.send(ENGINE_IN, value=load.encoded([load.price(number, load.MID)])[0], partition=0)
         await asyncio.sleep(_TICK_S)
@@ -276,13 +276,13 @@ async def stopped_by_ticks(
         sent[number] = time.time_ns() / 1e6
         await producer.send(ENGINE_IN, value=value, partition=0)
         await asyncio.sleep(_TICK_S)
-    outputs, prices = [await appends(servers, topic, sent.keys()) for topic in (ENGINE_OUT, ENGINE_IN)]
+    outputs, prices = [await append_times(servers, topic, sent.keys()) for topic in (ENGINE_OUT, ENGINE_IN)]
     await producer.stop()
     return [outputs[n] + 1 - sent[n] for n in sent], [prices[n] + 1 - sent[n] for n in sent]
 
 
-async def appends(servers: Servers, topic: str, numbers: Set[int]) -> dict[int, int]:
-    """When Kafka appended the prices or effects with these numbers, in ms: waited for until all are there."""
+async def append_times(servers: Servers, topic: str, numbers: Set[int]) -> dict[int, int]:
+    """When Kafka appended the prices or effects with these numbers, in ms. Waits until all are there."""
     found: dict[int, int] = {}
     consumer = AIOKafkaConsumer(bootstrap_servers=servers.kafka)
     await consumer.start()
@@ -292,20 +292,20 @@ async def appends(servers: Servers, topic: str, numbers: Set[int]) -> dict[int, 
     async with asyncio.timeout(60):
         while not found.keys() >= numbers:
             for record in (await consumer.getmany(timeout_ms=100)).get(partition, ()):
-                found |= dict.fromkeys(positions(topic, record.value), record.timestamp)
+                found |= dict.fromkeys(numbers_in(topic, record.value), record.timestamp)
     await consumer.stop()
     return found
 
 
-def positions(topic: str, value: bytes) -> list[int]:
-    """Of the prices or effects in a record; a price's update id is its position here."""
+def numbers_in(topic: str, value: bytes) -> list[int]:
+    """The numbers of the prices or effects in a record: update ids or positions."""
     if topic == ENGINE_OUT:
         return [effect.position for effect in decode_effects(value)]
     return [m.update_id for m in decode_messages(value) if isinstance(m, PriceUpdate)]
 
 
 async def recovery(servers: Servers, scale: int) -> list[Figure]:
-    """Load 100,000 accounts and open trades from Postgres, then replay what came after from Kafka."""
+    """Load 100,000 accounts and open trades from Postgres, then replay later messages from Kafka."""
     many, count = 100_000 // scale, 1_000_000 // scale
     engine = with_trades(many, many)
     capture = engine.begin_capture()
@@ -318,9 +318,9 @@ async def recovery(servers: Servers, scale: int) -> list[Figure]:
     await session.close()
     values = load.encoded(load.mixed(engine.position, count, many))
     await write(servers, ENGINE_IN, values)
-    # As after a crash: what comes of these messages stands on `engine.out` already.
+    # As after a crash: the effects of these messages are already on `engine.out`.
     await write(servers, ENGINE_OUT, [encode_effects([Effect(_NO_POSITION, 0, load.price(0, 1), [])])])
-    opener = Engines(servers.postgres, servers.kafka, 1, _RARELY_S)
+    opener = Engines(servers.postgres, servers.kafka, 1, _SNAPSHOT_INTERVAL_S)
     replay = await serve("engine", ENGINE_IN, servers, opener, len(values))
     million = 1_000_000 / count
     return [
@@ -345,15 +345,15 @@ def run(measure: Part, servers: Servers, scale: int) -> list[Figure]:
 
 def main(arguments: Sequence[str]) -> list[Figure]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a first look")
-    parser.add_argument("--only", choices=_PARTS, help="one of the measurements")
-    figures_as_json(parser)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a quick check")
+    parser.add_argument("--only", choices=_PARTS, help="run only this measurement")
+    add_json_option(parser)
     options = parser.parse_args(arguments)
     figures: list[Figure] = []
     with running_servers() as servers:
         for name, measure in _PARTS.items():
             if options.only in (None, name):
-                figures += undisturbed(partial(run, measure, servers, 10 if options.quick else 1))
+                figures += least_disturbed(partial(run, measure, servers, 10 if options.quick else 1))
     show(figures, options.json)
     return figures
 

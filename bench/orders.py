@@ -1,8 +1,8 @@
-"""Orders sent at fixed times, answered or not (open loop): a stall counts for all who met it.
+"""Sends orders at fixed times, answered or not (open loop): a stall counts for all orders in it.
 
-The load generator shares the cores with what it measures, so a request is bytes made before and an answer is
-a C parser's status: half of what a full client costs. And it goes first like all that an order passes
-through: a client of a machine of its own would not wait for our cores.
+The load generator shares the cores with the platform, so requests are prepared bytes and only the status of
+an answer is parsed, by a C parser: half the cost of a full client. It has the priority of the order path,
+because a client on another machine would not wait for these cores.
 """
 
 import asyncio
@@ -18,24 +18,24 @@ import msgspec
 import uvloop
 
 from bench.figures import Figure, quantile
-from bench.host import Taken, Window, not_counted, windows
-from bench.servers import place_of
+from bench.host import StealTime, Window, not_counted, windows
+from bench.servers import priority_of
 
 Sender = Mapping[str, str]
-"""The headers that make a request one of somebody's."""
+"""The headers that identify a member."""
 
-_ANSWERED_WITHIN_S: Final = 30
+_ANSWER_TIMEOUT_S: Final = 30
 
 
 class Answers(NamedTuple):
-    """Milliseconds of each order from the moment it was due, and how many were not answered 200."""
+    """Milliseconds of each order from its due time, and the number of orders not answered with 200."""
 
     latencies: list[float]
     failures: int
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time over one kept connection."""
+    """One request at a time over a kept-alive connection."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -43,7 +43,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     async def ask(self, request: bytes) -> int:
-        """The status of the answer; `OSError` where the connection breaks first."""
+        """The status of the answer. `OSError` if the connection breaks first."""
         assert self._transport is not None
         self._status = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -54,7 +54,7 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by their class
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports have another base class
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -92,7 +92,7 @@ def _encoded(url: str, sender: Sender, body: Mapping[str, str]) -> bytes:
 async def order_latencies(
     url: str, bodies: Sequence[Mapping[str, str]], senders: Sequence[Sender], orders_hz: float, seconds: float
 ) -> Answers:
-    """Orders at a fixed rate; every sender sends every body in turn."""
+    """Send orders at a fixed rate; every sender sends every body in turn."""
     place, loop = urlsplit(url), asyncio.get_running_loop()
     host, port = place.hostname, place.port
     assert host
@@ -106,7 +106,7 @@ async def order_latencies(
         nonlocal failures
         connection: _Connection | None = None
         try:
-            async with asyncio.timeout(_ANSWERED_WITHIN_S):
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 while idle and not (connection and connection.is_open):
                     connection = idle.pop()
                 if connection is None or not connection.is_open:
@@ -119,7 +119,7 @@ async def order_latencies(
                 connection.close()
         latencies.append((time.perf_counter() - due) * 1e3)
 
-    with place_of("api"):  # clients do not wait for the cores of what serves them
+    with priority_of("api"):  # a real client does not wait for the cores of the server
         began = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for number in range(int(orders_hz * seconds)):
@@ -133,15 +133,15 @@ async def order_latencies(
 
 @dataclass(frozen=True)
 class OrderTimes:
-    """Milliseconds of the window that counts, and how many orders of all were not answered 200."""
+    """Milliseconds of the counted window, and the number of orders not answered with 200 in all windows."""
 
     latencies: list[float]
     failures: int
-    taken: Taken
+    taken: StealTime
     disturbed: list[Window[Answers]]
 
     def p99_not_counted(self, name: str) -> list[Figure]:
-        """What orders took in windows of which the host took much."""
+        """The p99 of windows that the host disturbed."""
         return [
             Figure(not_counted(name, window.taken), quantile(window.measured.latencies, 0.99), "ms")
             for window in self.disturbed
@@ -151,7 +151,7 @@ class OrderTimes:
 def order_times(
     url: str, bodies: Sequence[Mapping[str, str]], senders: Sequence[Sender], orders_hz: float, seconds: float
 ) -> OrderTimes:
-    """As `order_latencies`, sent again while the host takes much of the cores: warming up took longer."""
+    """Like `order_latencies`, repeated up to six times while the host takes much of the cores."""
     seen = windows(lambda: uvloop.run(order_latencies(url, bodies, senders, orders_hz, seconds)), 6)
     counted, *disturbed = seen
     failures = sum(window.measured.failures for window in seen)

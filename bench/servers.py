@@ -1,4 +1,4 @@
-"""Postgres, Redis and Kafka of a benchmark's own: free ports, a temporary folder, gone afterwards."""
+"""Postgres, Redis and Kafka for a benchmark, on free ports and in a folder that is deleted afterwards."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Servers:
-    """Where they are. The log has no topics and the database no tables before `fresh`."""
+    """URLs of the servers. Before `fresh` the log has no topics and the database no tables."""
 
     folder: Path
     postgres: str
@@ -39,7 +39,7 @@ class Servers:
     kafka: str
 
     def fresh(self, shards: int = 1) -> "Servers":
-        """The same with an empty log of so many shards and an empty database."""
+        """The same servers with an empty log of `shards` shards and an empty database."""
         name = f"bench_{next(_numbers)}"
         with psycopg.connect(self.postgres, autocommit=True) as connection:
             connection.execute(f"create database {name}")
@@ -49,7 +49,7 @@ class Servers:
         return replace(self, postgres=database)
 
     def environment(self, shards: int) -> dict[str, str]:
-        """The settings with which our services find them."""
+        """The settings for services that use these servers."""
         return {
             "PACELINE_VAR_DIR": str(self.folder),
             "PACELINE_POSTGRES_URL": self.postgres,
@@ -66,7 +66,7 @@ async def _empty_log(brokers: str, shards: int) -> None:
         if present := set(await admin.list_topics()) & set(TOPICS):
             await admin.delete_topics(sorted(present))
         async with asyncio.timeout(20):
-            while set(await admin.list_topics()) & set(TOPICS):  # noqa: ASYNC110  (Kafka tells nobody)
+            while set(await admin.list_topics()) & set(TOPICS):  # noqa: ASYNC110  (Kafka has no event)
                 await asyncio.sleep(0.05)
     finally:
         await admin.close()
@@ -82,8 +82,8 @@ async def make_topic(brokers: str, name: str) -> None:
         await admin.close()
 
 
-async def stamp_appends(brokers: str, *topics: str) -> None:
-    """Let Kafka stamp records when it appends them, not the clients when they make them."""
+async def use_append_timestamps(brokers: str, *topics: str) -> None:
+    """Make Kafka set the timestamps of records when it appends them, instead of the clients."""
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await admin.start()
     try:
@@ -95,14 +95,14 @@ async def stamp_appends(brokers: str, *topics: str) -> None:
         await admin.close()
 
 
-def order_path() -> Collection[str]:
-    """What goes first, as `paceline up` has it."""
+def priority_services() -> Collection[str]:
+    """The services that run with priority under `paceline up`."""
     return going_first_by(settings())
 
 
-def place_of(service: str) -> AbstractContextManager[bool]:
-    """The place on the cores that `paceline up` gives a service, for this thread and those that it starts."""
-    return going_first() if service in order_path() else nullcontext(False)
+def priority_of(service: str) -> AbstractContextManager[bool]:
+    """Give this thread and its new threads the priority that a service has under `paceline up`."""
+    return going_first() if service in priority_services() else nullcontext(False)
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def running_servers() -> Iterator[Servers]:
             LocalRedis(folder / "redis", free_port()),
             LocalKafka(folder / "kafka", free_port(), controller_port=free_port()),
         ):
-            running = server.start(one, first=order_path())[0]
+            running = server.start(one, first=priority_services())[0]
             stack.callback(running.stop)
             urls.append(running.url)
         yield Servers(folder, *urls)
@@ -127,22 +127,22 @@ def running_servers() -> Iterator[Servers]:
 
 @contextmanager
 def worker(service: str, servers: Servers) -> Iterator[None]:
-    """A stream worker in a process of its own, as `paceline up` starts it."""
+    """A stream worker in its own process, as `paceline up` starts it."""
     with (servers.folder / f"{service}.log").open("ab") as log:
         process = spawn(
             [sys.executable, "-m", "paceline.cli", "stream", service],
             cwd=Path.cwd(),
             output=log,
             environment=os.environ | servers.environment(1),
-            first=service in order_path(),
+            first=service in priority_services(),
         )
-    with ended_afterwards(process):
+    with terminated_at_end(process):
         yield
 
 
 @contextmanager
-def ended_afterwards(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Asked to end, and killed if it does not."""
+def terminated_at_end(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Terminate the process at the end, and kill it if it does not stop within 15 s."""
     try:
         yield
     finally:

@@ -1,9 +1,9 @@
-"""How long the platform takes to start, what it needs, and how fast an order is answered through HTTP.
+"""Benchmark of the platform: start, stop, memory, and the time of an order over HTTP.
 
     python -m bench.stack [--seconds 30] [--warm-up 90] [--orders 50 --ticks 1000] [--shards 4]
 
-Starts a stack of its own by `paceline up` for each load, on free ports and in a temporary folder. Its limit
-is the empty way: the same servers and hops with nothing on them (`bench.empty_path`).
+It starts a stack with `paceline up` for each load, on free ports and in a temporary folder. The limit is the
+empty path: the same servers and hops without the platform's work (`bench.empty_path`).
 """
 
 import argparse
@@ -18,7 +18,7 @@ import uvloop
 
 from bench import empty_path
 from bench.core import reference_loop
-from bench.figures import Figure, figures_as_json, quantile, show
+from bench.figures import Figure, add_json_option, quantile, show
 from bench.orders import Sender, order_latencies, order_times
 from paceline.local.stack.throwaway import Stack, stop, throwaway_stack
 from paceline.settings import settings
@@ -33,7 +33,7 @@ _BODIES = [
 
 @dataclass(frozen=True)
 class Load:
-    """Orders and prices a second, and what p50 and p99 of the answer must and should be, in ms."""
+    """Orders and prices per second, and the targets for p50 and p99 of the answer, in ms."""
 
     orders_hz: float
     ticks_hz: int
@@ -55,7 +55,7 @@ async def sign_in(stack: Stack, number: int) -> Member:
 
 
 async def signed_in(stack: Stack) -> list[Sender]:
-    """The headers of so many members, each with a session and an open account."""
+    """The headers of `_MEMBERS` members, each with a session and an open account."""
     members = [await sign_in(stack, number) for number in range(_MEMBERS)]
     for member in members:
         await member.close()
@@ -69,7 +69,7 @@ async def signed_in(stack: Stack) -> list[Sender]:
 
 
 def resident_mb(stack: Stack) -> float:
-    """Memory of all processes of the stack; shared pages are counted once where the kernel tells (PSS)."""
+    """Memory of all processes of the stack in MB (PSS: shared pages are counted once)."""
     root = psutil.Process(stack.process.pid)
     total = 0
     for process in [root, *root.children(recursive=True)]:
@@ -88,10 +88,10 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
     }
     with throwaway_stack(environment=environment) as stack:
         members = asyncio.run(signed_in(stack))
-        way = (f"{stack.settings.api_url}/api/v1/trade/order", _BODIES, members, load.orders_hz)
-        # Until Kafka's JVM has compiled its code it needs three times the CPU; a platform runs for days.
-        uvloop.run(order_latencies(*way, warm_up_s))
-        orders = order_times(*way, seconds)
+        order_arguments = (f"{stack.settings.api_url}/api/v1/trade/order", _BODIES, members, load.orders_hz)
+        # Kafka's JVM needs three times the CPU until it has compiled its code; a real platform runs for days.
+        uvloop.run(order_latencies(*order_arguments, warm_up_s))
+        orders = order_times(*order_arguments, seconds)
         memory = resident_mb(stack)
         healthy_after_s = stack.healthy_after_s
         began = time.perf_counter()
@@ -102,7 +102,7 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
     at = f"({load.orders_hz:g} orders/s, {load.ticks_hz} ticks/s)"
     times = [
         Figure(f"order to reply, {name} {at}", quantile(orders.latencies, share), "ms", must, aim,
-               limit.value, "the empty way of an order")
+               limit.value, "the empty path of an order")
         for name, share, must, aim, limit in zip(
             ("p50", "p99"), (0.50, 0.99), load.musts_ms, load.aims_ms, empty, strict=False
         )
@@ -125,13 +125,11 @@ def main(arguments: Sequence[str]) -> list[Figure]:
         description=__doc__.split("\n", maxsplit=1)[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=30, help="how long to send orders")
-    parser.add_argument("--warm-up", type=float, default=90, help="seconds of orders that are not counted")
-    parser.add_argument("--orders", type=float, help="orders a second, instead of the usual loads")
-    parser.add_argument("--ticks", type=int, default=1000, help="price updates a second, with --orders")
-    parser.add_argument(
-        "--shards", type=int, default=settings().engine_shards, help="of the platform's engine"
-    )
-    figures_as_json(parser)
+    parser.add_argument("--warm-up", type=float, default=90, help="seconds of uncounted orders before")
+    parser.add_argument("--orders", type=float, help="orders per second, instead of the default loads")
+    parser.add_argument("--ticks", type=int, default=1000, help="price updates per second, with --orders")
+    parser.add_argument("--shards", type=int, default=settings().engine_shards, help="shards of the engine")
+    add_json_option(parser)
     options = parser.parse_args(arguments)
     loads = _LOADS if options.orders is None else (Load(options.orders, options.ticks),)
     figures: list[Figure] = []

@@ -1,1 +1,1 @@
-"""The engine beside what one would pick instead, on the same recorded ticks and in the same run."""
+"""Compares the engine with alternatives on the same recorded ticks in the same run."""

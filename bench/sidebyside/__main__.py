@@ -1,7 +1,7 @@
-"""The engine beside what one would pick instead: `python -m bench.sidebyside [--quotes 20000] [--rounds 3]`.
+"""Compares the engine with alternatives: `python -m bench.sidebyside [--quotes 20000] [--rounds 3]`.
 
-Makes the contenders' environments under `var/` when they are first needed, runs each contender in a process
-of its own, turn by turn, and prints one table. A contender that cannot be had here is left out; it says why.
+It creates the contenders' environments under `var/` when first needed, runs each contender in its own
+process, in turn, and prints one table. A contender that cannot be installed is skipped, with the reason.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _LONGEST_S = 1200
 class Contender:
     """A module of this package. Without `requirements` it runs in the project's own environment.
 
-    `whole` is for one that is too quick to be timed on the first quotes alone: it gets the whole recording.
+    `whole` is for a contender that is too fast to measure on the first quotes: it gets the whole recording.
     """
 
     module: str
@@ -49,11 +49,11 @@ CONTENDERS: Mapping[str, Contender] = {
 
 
 class Failed(Exception):
-    """A contender that was there but did not do its work."""
+    """A contender is installed but fails."""
 
 
 def environments(names: Sequence[str], folder: Path) -> dict[str, Path]:
-    """The interpreter of each contender that can be had; says which cannot, and why."""
+    """The interpreter of each contender that can be installed. The others are printed with the reason."""
     pythons: dict[str, Path] = {}
     for name in names:
         wanted = CONTENDERS[name]
@@ -64,21 +64,21 @@ def environments(names: Sequence[str], folder: Path) -> dict[str, Path]:
                 else Path(sys.executable)
             )
         except NoEnvironment as error:
-            print(f"{name}: left out, {error}", flush=True)
+            print(f"{name}: skipped, {error}", flush=True)
     return pythons
 
 
 def run(python: Path, module: str, quotes: Path) -> tuple[str, list[Measured]]:
-    """Which Python the contender has, and what it measured."""
+    """The Python version of the contender, and its measurements."""
     command = [str(python), "-m", f"{__package__}.{module}", str(quotes)]
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=_LONGEST_S, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"{module} was not through after {_LONGEST_S} s") from error
+        raise Failed(f"{module} has not finished after {_LONGEST_S} s") from error
     if done.returncode:
-        raise Failed(f"{module} ended with code {done.returncode}:\n{done.stderr[-2000:]}")
+        raise Failed(f"{module} has ended with code {done.returncode}:\n{done.stderr[-2000:]}")
     answer = json.loads(done.stdout)
     return answer["python"], [Measured(**one) for one in answer["measured"]]
 
@@ -86,7 +86,7 @@ def run(python: Path, module: str, quotes: Path) -> tuple[str, list[Measured]]:
 def rounds(
     pythons: Mapping[str, Path], count: int, most_quotes: int, recording: Path | None
 ) -> tuple[dict[str, str], list[Measured]]:
-    """Each contender's Python, and what all measured, turn by turn, so that a busy minute hits them alike."""
+    """Each contender's Python, and all measurements. They take turns: a busy minute affects all alike."""
     quotes = ticks.recorded(recording) if recording else ticks.walk()
     versions: dict[str, str] = {}
     measured: list[Measured] = []
@@ -112,21 +112,23 @@ def rounds(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--quotes", type=int, default=20_000, help="how many of the quotes (Kafka: all)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often; the table has the medians")
+    parser.add_argument("--quotes", type=int, default=20_000, help="number of quotes (Kafka: all)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds; the table has the medians")
     parser.add_argument("--without", action="append", choices=sorted(CONTENDERS.keys() - {OWN}), default=[])
-    parser.add_argument("--ticks", type=Path, default=ticks.beside_the_checkout(), help="Binance's frames")
-    parser.add_argument("--json", type=Path, default=Path("var/sidebyside.json"), help="where it goes")
+    parser.add_argument(
+        "--ticks", type=Path, default=ticks.default_recording(), help="file of Binance frames"
+    )
+    parser.add_argument("--json", type=Path, default=Path("var/sidebyside.json"), help="file for the results")
     options = parser.parse_args()
     if options.quotes < QUOTES_PER_BRACKET or options.rounds < 1:
-        parser.error(f"it takes at least {QUOTES_PER_BRACKET} quotes and one round")
+        parser.error(f"--quotes must be at least {QUOTES_PER_BRACKET} and --rounds at least 1")
     if options.ticks and not options.ticks.is_file():
-        parser.error(f"{options.ticks}: there is no such file")
+        parser.error(f"{options.ticks}: the file does not exist")
     names = [name for name in CONTENDERS if name not in options.without]
     pythons = environments(names, Path("var/sidebyside").resolve())
     versions, measured = rounds(pythons, options.rounds, options.quotes, options.ticks)
     rows = compare(measured, AIMS)
-    source = options.ticks.name if options.ticks else "a seeded walk: there are no recorded ticks here"
+    source = options.ticks.name if options.ticks else "a seeded walk, because there are no recorded ticks"
     print(f"\nquotes: {source}; Python: {versions}\n{table(rows)}")
     about = {"measured_at": int(time.time()), "quotes": source, "python": versions}
     options.json.parent.mkdir(parents=True, exist_ok=True)

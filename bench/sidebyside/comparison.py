@@ -1,4 +1,4 @@
-"""Medians of the rounds, and how many times faster Paceline was at the same work."""
+"""Medians of the rounds, and how many times faster Paceline is at the same work."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from bench.sidebyside.work import BRACKETS, OURS, Measured
 
-_UNLIKE = 20  # where one in so many brackets ended otherwise than ours, the work was another
+_DIFFERENT_WORK = 20  # more than one bracket in this many closed differently: not the same work
 
-# What we want to reach, by how a contender's name begins.
+# Target ratios by work and by the prefix of a contender's name.
 AIMS: Mapping[tuple[str, str], float] = {
     ("nautilus_trader 1.", BRACKETS): 20,
     ("nautilus_trader 2.", BRACKETS): 10,
@@ -19,8 +19,8 @@ AIMS: Mapping[tuple[str, str], float] = {
 class Row:
     """Rates are per second of wall time, `…_cpu` per second of the process's CPU time.
 
-    `times` says how many times faster Paceline was; below 1 it lost. Without `same_work`, as many brackets
-    were not closed by a level as with us, it says nothing.
+    `times` is how many times faster Paceline is; below 1 it is slower. Without `same_work` (another number of
+    brackets closed by a level) it means nothing.
     """
 
     what: str
@@ -37,7 +37,7 @@ class Row:
 
 
 def compare(measured: Sequence[Measured], aims: Mapping[tuple[str, str], float]) -> list[Row]:
-    """A row for each contender and work, in the order of the works, ours first."""
+    """A row for each contender and work, in the order of the works, Paceline first."""
     found: dict[tuple[str, str], list[Measured]] = {}
     for one in sorted(measured, key=lambda m: _order(measured, m)):
         found.setdefault((one.what, one.who), []).append(one)
@@ -53,21 +53,21 @@ def _row(
 ) -> Row:
     one = rounds[0]
     wall_s, cpu_s = _medians(rounds)
-    # By piece of work: the Kafka part and the others do not have the same number of quotes.
-    our_wall_s, our_cpu_s = (seconds / _pieces(ours[0]) for seconds in _medians(ours))
+    # Per piece of work, because the Kafka part has another number of quotes.
+    our_wall_s, our_cpu_s = (seconds / _pieces_of_work(ours[0]) for seconds in _medians(ours))
     aim = next((a for (who, work), a in aims.items() if one.who.startswith(who) and what == work), None)
     return Row(
         what, one.who, one.quotes / wall_s, one.orders / wall_s, one.quotes / cpu_s, one.orders / cpu_s,
-        one.closed, wall_s / _pieces(one) / our_wall_s, cpu_s / _pieces(one) / our_cpu_s, aim,
+        one.closed, wall_s / _pieces_of_work(one) / our_wall_s, cpu_s / _pieces_of_work(one) / our_cpu_s, aim,
         _same_work(one.closed, ours[0].closed),
     )  # fmt: skip
 
 
 def _same_work(closed: int | None, ours: int | None) -> bool:
-    return closed is None or ours is None or abs(closed - ours) * _UNLIKE <= ours
+    return closed is None or ours is None or abs(closed - ours) * _DIFFERENT_WORK <= ours
 
 
-def _pieces(one: Measured) -> int:
+def _pieces_of_work(one: Measured) -> int:
     return one.orders or one.quotes
 
 
@@ -76,7 +76,7 @@ def _medians(rounds: Sequence[Measured]) -> tuple[float, float]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """As Markdown, so that it can be put into a document as it is."""
+    """A Markdown table, ready for a document."""
     heads = ["work", "who", "quotes/s", "orders/s", "orders per s of CPU", "closed by a level"]
     lines = [[*heads, "Paceline is (wall)", "Paceline is (CPU)", "aim"]]
     lines.append(["---"] * len(lines[0]))

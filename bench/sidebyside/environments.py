@@ -1,4 +1,4 @@
-"""Environments of the contenders' own: made when first needed, made anew when their requirements change."""
+"""Virtual environments of the contenders, created when first needed and again when requirements change."""
 
 import os
 import shutil
@@ -12,11 +12,11 @@ _INSTALL_S = 900
 
 
 class NoEnvironment(Exception):
-    """The contender cannot be had on this machine; says why."""
+    """The contender cannot be installed on this machine. The message is the reason."""
 
 
 def python_of(folder: Path, requirements: Path, oldest: tuple[int, int], newest: tuple[int, int]) -> Path:
-    """The interpreter of an environment in `folder` that has exactly these requirements."""
+    """The interpreter of an environment in `folder` with exactly these requirements."""
     python, made_of = folder / "bin" / "python", folder / "made-of.txt"
     wanted = requirements.read_text(encoding="utf-8")
     if made_of.exists() and made_of.read_text(encoding="utf-8") == wanted:
@@ -36,18 +36,20 @@ def _installer(python: Path) -> list[str]:
 
 
 def interpreter(oldest: tuple[int, int], newest: tuple[int, int]) -> Path:
-    """This Python if it will do, else the newest that is found; `NoEnvironment` if there is none."""
+    """This Python if its version fits, else the newest one found. `NoEnvironment` if there is none."""
     if oldest <= sys.version_info[:2] <= newest:
         return Path(sys.executable)
     for minor in range(newest[1], oldest[1] - 1, -1):
         for candidate in _candidates(minor):
             if _version(candidate) == (3, minor):
                 return candidate
-    raise NoEnvironment(f"it needs Python {oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}; none was found")
+    raise NoEnvironment(
+        f"Python {oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]} is needed and is not found"
+    )
 
 
 def _candidates(minor: int) -> Iterator[Path]:
-    """On the PATH, and where pyenv keeps those that it does not show there."""
+    """Interpreters on the PATH and in pyenv's folder."""
     if found := shutil.which(f"python3.{minor}"):
         yield Path(found)
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
@@ -63,7 +65,7 @@ def _run(command: list[str], requirements: Path) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise NoEnvironment(f"{requirements.name} took longer than {_INSTALL_S} s") from error
+        raise NoEnvironment(f"{requirements.name} is not installed after {_INSTALL_S} s") from error
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no error message"])[-1]
         raise NoEnvironment(f"{requirements.name} cannot be installed: {last}")

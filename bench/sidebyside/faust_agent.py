@@ -1,6 +1,6 @@
-"""A plain Faust agent as its documentation has it: an event at a time, state in a dict, one answer in five.
+"""A plain Faust agent as in its documentation: one event at a time, state in a dict, every fifth answered.
 
-`bench.sidebyside.on_kafka` starts it as a worker and names its broker, topics and end in the environment.
+`bench.sidebyside.on_kafka` starts it as a worker; broker, topics and count are in the environment.
 """
 
 import json

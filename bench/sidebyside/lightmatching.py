@@ -1,4 +1,4 @@
-"""lightmatchingengine: limit orders that meet each other, and cancels. It has no quotes and no accounts."""
+"""lightmatchingengine: limit orders that match each other, and cancels. It has no quotes and no accounts."""
 
 from importlib.metadata import version
 
@@ -29,9 +29,9 @@ def measure(quotes: list[work.Quote]) -> list[work.Measured]:
 
     seconds = work.timed(run)
     if not trades:
-        raise RuntimeError("no two orders met: not what was meant")
+        raise RuntimeError("no two orders match: the comparison is not valid")
     return [work.Measured(WHO, work.LIMIT_ORDERS, 0, len(orders), *seconds)]
 
 
 if __name__ == "__main__":
-    work.contend(measure)
+    work.run_contender(measure)

@@ -1,4 +1,4 @@
-"""nautilus_trader's 2.0 line (Rust): the same backtest by its own API, the strategy in Python."""
+"""nautilus_trader's 2.0 line (Rust): the same backtest with its own API and a Python strategy."""
 
 from decimal import Decimal
 from importlib.metadata import version
@@ -30,7 +30,7 @@ def price(value: int) -> Price:
 
 
 class Brackets(Strategy):
-    """What to submit after which quote is worked out before, for all contenders."""
+    """Submits prepared brackets after their quotes; they are the same for all contenders."""
 
     def __new__(cls, *_: object) -> "Brackets":
         return super().__new__(cls, StrategyConfig())
@@ -83,7 +83,7 @@ def backtest(what: str, quotes: list[work.Quote], brackets: dict[int, work.Brack
     seconds = work.timed(engine.run)
     orders = engine.cache.orders_total_count()
     if strategy.seen + 1 != len(quotes) or orders != len(brackets) * work.ORDERS_PER_BRACKET:
-        raise RuntimeError(f"{strategy.seen + 1} quotes and {orders} orders: not what was asked for")
+        raise RuntimeError(f"{strategy.seen + 1} quotes and {orders} orders: not the expected numbers")
     closed = strategy.closed if brackets else None
     return work.Measured(WHO, what, len(quotes), orders, *seconds, closed=closed)
 
@@ -108,4 +108,4 @@ def measure(quotes: list[work.Quote]) -> list[work.Measured]:
 
 
 if __name__ == "__main__":
-    work.contend(measure)
+    work.run_contender(measure)

@@ -23,7 +23,7 @@ def price(value: int) -> Price:
 
 
 class Brackets(Strategy):
-    """What to submit after which quote is worked out before, for all contenders."""
+    """Submits prepared brackets after their quotes; they are the same for all contenders."""
 
     def __init__(self, brackets: dict[int, work.Bracket]) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def backtest(what: str, quotes: list[work.Quote], brackets: dict[int, work.Brack
     seconds = work.timed(engine.run)
     orders = engine.cache.orders_total_count()
     if strategy.seen + 1 != len(quotes) or orders != len(brackets) * work.ORDERS_PER_BRACKET:
-        raise RuntimeError(f"{strategy.seen + 1} quotes and {orders} orders: not what was asked for")
+        raise RuntimeError(f"{strategy.seen + 1} quotes and {orders} orders: not the expected numbers")
     closed = strategy.closed if brackets else None
     return work.Measured(WHO, what, len(quotes), orders, *seconds, closed=closed)
 
@@ -95,4 +95,4 @@ def measure(quotes: list[work.Quote]) -> list[work.Measured]:
 
 
 if __name__ == "__main__":
-    work.contend(measure)
+    work.run_contender(measure)

@@ -1,4 +1,4 @@
-"""Kafka → engine → Kafka beside a plain Faust agent that keeps a dict and answers one message in five."""
+"""Kafka → engine → Kafka, and a plain Faust agent that keeps a dict and answers every fifth message."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import uvloop
 
 from bench.core_load import encoded
 from bench.log import Run, serve, write
-from bench.servers import Servers, ended_afterwards, make_topic, running_servers
+from bench.servers import Servers, make_topic, running_servers, terminated_at_end
 from bench.sidebyside import work
 from bench.sidebyside.own_engine import opening, with_brackets
 from paceline.adapters.kafka.topics import ENGINE_IN
@@ -25,7 +25,7 @@ _WAIT_S = 600.0
 
 
 async def engine(servers: Servers, first: work.Quote, records: Sequence[bytes]) -> Run:
-    """The service's own loop on a log that has a market, an account and then these records."""
+    """Run the service's loop on a log of a market, an account and then these records."""
     before = encoded(opening(first))
     engines = Engines(servers.postgres, servers.kafka, 1, snapshot_interval_s=3600.0)
     await write(servers, ENGINE_IN, [*before, *records])
@@ -39,7 +39,7 @@ async def events_on_kafka(servers: Servers, records: Sequence[bytes]) -> None:
 
 
 def faust_agent(servers: Servers, count: int) -> dict[str, float]:
-    """Wall and CPU seconds from its first event to its last, as the agent's process says."""
+    """Wall and CPU seconds from the first to the last event, measured in the agent's process."""
     settings = {"BROKER": servers.kafka, "FOLDER": str(servers.folder), "COUNT": str(count)}
     settings |= {"IN": EVENTS, "OUT": ANSWERS}
     process = subprocess.Popen(
@@ -57,17 +57,17 @@ def faust_agent(servers: Servers, count: int) -> dict[str, float]:
         ],
         env=os.environ | {f"SIDE_BY_SIDE_{name}": value for name, value in settings.items()},
     )
-    with ended_afterwards(process):
-        return waited(process, servers.folder / "took.json")
+    with terminated_at_end(process):
+        return wait_for_result(process, servers.folder / "took.json")
 
 
-def waited(process: subprocess.Popen[bytes], answer: Path) -> dict[str, float]:
+def wait_for_result(process: subprocess.Popen[bytes], answer: Path) -> dict[str, float]:
     end = time.monotonic() + _WAIT_S
     while not answer.exists():
         if process.poll() is not None:
-            raise RuntimeError(f"the Faust worker ended with code {process.returncode}")
+            raise RuntimeError(f"the Faust worker has ended with code {process.returncode}")
         if time.monotonic() > end:
-            raise RuntimeError(f"the Faust agent was not through after {_WAIT_S:.0f} s")
+            raise RuntimeError(f"the Faust agent has not finished after {_WAIT_S:.0f} s")
         time.sleep(0.1)
     found: dict[str, float] = json.loads(answer.read_text(encoding="ascii"))
     return found
@@ -93,4 +93,4 @@ def measure(quotes: list[work.Quote]) -> list[work.Measured]:
 
 
 if __name__ == "__main__":
-    work.contend(measure)
+    work.run_contender(measure)

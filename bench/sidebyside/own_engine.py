@@ -16,7 +16,7 @@ BALANCE = 1_000_000_000 * work.SCALE
 
 
 def opening(first: work.Quote) -> list[Inbound]:
-    """A market with its price, and an account with cash and enough of the asset for all sells."""
+    """A market with a price, and an account with cash and enough of the asset for all sells."""
     return [
         market(),
         OpenAccount("account", first.time_us, ACCOUNT, BALANCE),
@@ -51,7 +51,7 @@ def with_brackets(quotes: Sequence[work.Quote]) -> list[Inbound]:
 
 
 def with_limit_orders(position: int, quotes: Sequence[work.Quote]) -> list[Inbound]:
-    """`position` is that of the first message: an order's id is where its message stands on the log."""
+    """`position` is that of the first message. An order's id contains the position of its message."""
     orders: dict[int, list[work.LimitOrder]] = {}
     for at, order in work.limit_orders(quotes):
         orders.setdefault(at, []).append(order)
@@ -74,16 +74,16 @@ def limit_order(order: work.LimitOrder, time_us: int, id_: str) -> PlaceOrder | 
     )  # fmt: skip
 
 
-def opened(first: work.Quote) -> Engine:
+def engine_with_market(first: work.Quote) -> Engine:
     engine = Engine()
     apply_all(engine, opening(first))
     return engine
 
 
 def outcome(first: work.Quote, messages: Sequence[Inbound]) -> Counter[str]:
-    """How many orders closed for which reason; an instruction that is refused would spoil the comparison."""
+    """The number of closed orders by reason. `RuntimeError` if an instruction is refused: not comparable."""
     reasons: Counter[str] = Counter()
-    for effect in opened(first).apply_batch(messages):
+    for effect in engine_with_market(first).apply_batch(messages):
         for output in effect.outputs:
             if isinstance(output, OrderResponse) and output.code is not None:
                 raise RuntimeError(f"refused: {output.code} {effect.message}")
@@ -95,16 +95,16 @@ def outcome(first: work.Quote, messages: Sequence[Inbound]) -> Counter[str]:
 def run(
     first: work.Quote, what: str, messages: Sequence[Inbound], quotes: int, orders: int
 ) -> list[work.Measured]:
-    """The engine's function alone; and with decoding what stands on the log and encoding what comes of it."""
+    """Measures the engine with decoding and encoding of the log, and its `apply` alone."""
     reasons = outcome(first, messages)
     closed = reasons["stop_loss"] + reasons["take_profit"] if quotes and orders else None
     batches = encoded(messages)
-    whole, pure = opened(first), opened(first)
+    with_codec, without_codec = engine_with_market(first), engine_with_market(first)
     settle_memory()
-    seconds = work.timed(lambda: run_batches(whole, batches))
-    alone = work.timed(lambda: apply_all(pure, messages))
-    if whole.state_hash() != pure.state_hash():
-        raise RuntimeError("decoded or not, the same messages must give the same state")
+    seconds = work.timed(lambda: run_batches(with_codec, batches))
+    alone = work.timed(lambda: apply_all(without_codec, messages))
+    if with_codec.state_hash() != without_codec.state_hash():
+        raise RuntimeError("the state must be the same with and without decoding")
     return [
         work.Measured(work.OURS, what, quotes, orders, *seconds, closed=closed),
         work.Measured(f"{work.OURS}, apply alone", what, quotes, orders, *alone, closed=closed),
@@ -114,7 +114,7 @@ def run(
 def measure(quotes: list[work.Quote]) -> list[work.Measured]:
     first, count = quotes[0], len(quotes)
     brackets = with_brackets(quotes)
-    limits = with_limit_orders(opened(first).position, quotes)
+    limits = with_limit_orders(engine_with_market(first).position, quotes)
     prices = [price(number + 1, quote) for number, quote in enumerate(quotes)]
     return [
         *run(first, work.BRACKETS, brackets, count, (len(brackets) - count) * work.ORDERS_PER_BRACKET),
@@ -124,4 +124,4 @@ def measure(quotes: list[work.Quote]) -> list[work.Measured]:
 
 
 if __name__ == "__main__":
-    work.contend(measure)
+    work.run_contender(measure)

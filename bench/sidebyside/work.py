@@ -1,6 +1,6 @@
-"""The work that all contenders do, in the standard library alone: each has an environment of its own.
+"""The work of all contenders. Standard library only, because each contender has its own environment.
 
-A contender is a module that is run with the file of quotes and prints JSON: its Python, a list of `Measured`.
+A contender is a module that runs with a file of quotes and prints JSON: its Python and a list of `Measured`.
 Prices and quantities are integers of 10⁻⁸ units.
 """
 
@@ -25,7 +25,7 @@ TICK = SCALE // 10
 QUOTES_PER_BRACKET = 20
 ORDERS_PER_BRACKET = 3  # entry, stop loss and take profit
 NOTIONAL = 500 * SCALE
-QUANTITY = SCALE * 8 // 1000  # of about that notional in BTC, for those who are told a quantity
+QUANTITY = SCALE * 8 // 1000  # about NOTIONAL in BTC, for contenders that take a quantity
 
 
 class Quote(NamedTuple):
@@ -37,7 +37,7 @@ class Quote(NamedTuple):
 
 
 class Bracket(NamedTuple):
-    """A market order with two levels, of which one takes the other with it."""
+    """A market order with two levels; if one is hit, the other is cancelled."""
 
     long: bool
     stop_loss: int
@@ -46,7 +46,7 @@ class Bracket(NamedTuple):
 
 @dataclass(frozen=True)
 class Measured:
-    """Who did what. `closed` counts brackets that a level closed, None where there are none."""
+    """A measurement. `closed` is the number of brackets closed by a level, None if there are none."""
 
     who: str
     what: str
@@ -66,13 +66,13 @@ def bracket(number: int, quote: Quote) -> Bracket:
 
 
 def brackets(quotes: Sequence[Quote]) -> Iterator[tuple[int, Bracket]]:
-    """After which quote (its index) comes which bracket."""
+    """Brackets, each with the index of the quote that it follows."""
     for number, at in enumerate(range(QUOTES_PER_BRACKET - 1, len(quotes), QUOTES_PER_BRACKET)):
         yield at, bracket(number, quotes[at])
 
 
 class LimitOrder(NamedTuple):
-    """`key` is the order's number; with `cancels` it is no new order but takes that one back."""
+    """`key` is the order's number. With `cancels` it is not a new order: it cancels that one."""
 
     key: int
     buy: bool
@@ -81,7 +81,7 @@ class LimitOrder(NamedTuple):
 
 
 def limit_orders(quotes: Sequence[Quote]) -> Iterator[tuple[int, LimitOrder]]:
-    """After each quote a limit order 1 to 50 ticks off the market; each second one is cancelled at once."""
+    """After each quote a limit order 1 to 50 ticks from the market. Every second one is cancelled at once."""
     for at, quote in enumerate(quotes):
         buy, distance = at % 4 < 2, TICK * (1 + at % 50)
         yield at, LimitOrder(at, buy, quote.bid - distance if buy else quote.ask + distance)
@@ -106,8 +106,8 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def contend(measure: Callable[[list[Quote]], list[Measured]]) -> None:
-    """Main program of a contender. What its library prints does not mix with the answer, on descriptor 1."""
+def run_contender(measure: Callable[[list[Quote]], list[Measured]]) -> None:
+    """Main program of a contender. The result goes to descriptor 1, output of the library to stderr."""
     answer = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
     found = measure(read_quotes(Path(sys.argv[1])))

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from bench.figures import Figure
-from bench.host import Taken, undisturbed, windows
+from bench.host import StealTime, least_disturbed, windows
 
 Times = namedtuple("Times", ["user", "idle", "steal"])
 Bare = namedtuple("Bare", ["user", "idle"])
@@ -26,7 +26,7 @@ def test_the_share_that_the_host_took(
 ) -> None:
     counters = iter([before, after])
     monkeypatch.setattr(psutil, "cpu_times", lambda: next(counters))
-    with Taken() as taken:
+    with StealTime() as taken:
         pass
     assert taken.percent == pytest.approx(percent)
     assert taken.figure("core").name == "core: taken by the host"
@@ -64,7 +64,7 @@ def test_figures_of_disturbed_windows_stand_below_without_a_mark(monkeypatch: py
         value = next(values)
         return [Figure("speed", value, "messages/s", must=3, aim=4), Figure("beside", value, "s")]
 
-    assert undisturbed(measure) == [
+    assert least_disturbed(measure) == [
         Figure("speed", 2.0, "messages/s", must=3, aim=4),
         Figure("beside", 2.0, "s"),
         Figure("speed, not counted: the host took 30 % of the cores", 1.0, "messages/s"),

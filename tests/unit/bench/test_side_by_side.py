@@ -77,7 +77,7 @@ def test_our_engine_takes_all_of_it_and_closes_brackets_by_their_levels() -> Non
     reasons = own_engine.outcome(first, own_engine.with_brackets(quotes))
     assert 100 < reasons["stop_loss"] + reasons["take_profit"] <= 200
 
-    position = own_engine.opened(first).position
+    position = own_engine.engine_with_market(first).position
     reasons = own_engine.outcome(first, own_engine.with_limit_orders(position, quotes))
     assert reasons["cancelled"] == 2_000
     assert reasons["filled"] > 500
@@ -159,10 +159,10 @@ def test_an_environment_is_kept_until_its_requirements_change(tmp_path: Path) ->
     assert not python.exists()
 
 
-def test_a_python_that_nobody_has_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert interpreter((3, 11), (3, 99)) == Path(sys.executable)
     monkeypatch.setenv("PATH", os.defpath)
-    with pytest.raises(NoEnvironment, match=r"it needs Python 3\.98 to 3\.99; none was found"):
+    with pytest.raises(NoEnvironment, match=r"Python 3\.98 to 3\.99 is needed and is not found"):
         interpreter((3, 98), (3, 99))
 
 
@@ -173,7 +173,7 @@ def test_a_contender_answers_on_standard_output_whatever_its_library_prints(tmp_
         "def measure(quotes):\n"
         "    print('noise')\n"
         "    return [work.Measured('who', 'what', len(quotes), 0, 1.0, 2.0)]\n"
-        "work.contend(measure)\n"
+        "work.run_contender(measure)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "quotes.csv")],
