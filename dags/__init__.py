@@ -1,1 +1,1 @@
-"""What the scheduler runs: one thin file each."""
+"""The DAGs of the scheduler, one thin file each."""

@@ -1,21 +1,20 @@
-"""# nightly_metrics: a day's trades become a checked leaderboard
+"""# nightly_metrics: makes a checked leaderboard from a day's trades
 
-**What.** Takes a consistent cut of all shards, values every account at the day's end, builds the dbt
-models beside the published ones, holds them against dbt's tests, Great Expectations and the engine's own
-state, and only then publishes them and writes the month's Parquet.
+**What.** The run takes a consistent cut of all shards, values every account at the end of the day and builds
+the dbt models in separate schemas. It checks them with dbt's tests, Great Expectations and the engine's
+state. Only then it publishes them and writes the month's Parquet.
 
-**Why.** Members are ranked by it and copied for it: what is published must be right, and provably so.
-When a gate fails nothing is published; yesterday's leaderboard stays. Which expectation failed, with its
-rows, stands in the task's log, in `ops.gate_results` and in `ops.alerts`.
+**Why.** The leaderboard decides who is ranked and copied, so it must be provably right. When a gate fails,
+missing is published and yesterday's leaderboard stays. The failed expectation and its rows are in the task's
+log, in `ops.gate_results` and in `ops.alerts`.
 
-**Schedule.** 00:10 UTC, for the day that has just ended. By hand: `{"day": "2026-03-01"}` for any past
-day, or `{"provisional": true}` for the running day up to now.
+**Schedule.** 00:10 UTC, for the day before. Manually: `{"day": "2026-03-01"}` for any past day, or
+`{"provisional": true}` for the current day up to now.
 
-**Rerun.** Safe for any day, as often as you like. A run takes a cut of its own and replaces the day's
-metrics; the marts go on telling of the newest published day, so an older day never takes its place. A day by
-whose end nobody had an account is skipped. Clear a failed run from `take_cut` on. What will not get better by
-itself (a failed gate) is not retried; what may (a server that is away, a writer that lags) is, with growing
-pauses.
+**Rerun.** Safe for any day, any number of times. A run takes its own cut and replaces the day's metrics. The
+marts keep the newest published day; an older day never replaces it. A day is skipped if there was no account
+at its end. Clear a failed run from `take_cut` on. Permanent errors (a failed gate) are not retried. Temporary
+errors (an unavailable server, a writer that lags) are retried with growing pauses.
 """
 
 from datetime import timedelta
@@ -32,8 +31,8 @@ CUT_VAR = "{{ ti.xcom_pull(task_ids='take_cut')['dbt_var'] }}"
 
 
 def database_for_dbt(_context):
-    """dbt's profile reads the environment; it is filled in the task's own process, so no secret is
-    rendered."""
+    """Set the environment variables that dbt's profile reads. This happens in the task's process, so no
+    secret is rendered."""
     import os
 
     from paceline.bootstrap import warehouse_environment
@@ -43,7 +42,7 @@ def database_for_dbt(_context):
 
 
 def step(work):
-    """Run a step of the nightly run; errors that another try cannot mend fail for good."""
+    """Run a step of the nightly run. Permanent errors fail without a retry."""
     from paceline.bootstrap import open_nightly
     from paceline.core.errors import AppError, NotFoundError, TransientError
     from paceline.settings import settings
@@ -52,16 +51,16 @@ def step(work):
         return work(open_nightly(settings()))
     except TransientError:
         raise
-    except NotFoundError as nothing:
-        raise AirflowSkipException(nothing.message) from nothing
+    except NotFoundError as missing:
+        raise AirflowSkipException(missing.message) from missing
     except AppError as error:
         raise AirflowFailException(error.message) from error
 
 
 def models_in_next_schemas():
-    """All of `dbt build`, a task a model, each with its tests."""
+    """`dbt build` with one task per model, tests included."""
     project = ProjectConfig(DBT, install_dbt_deps=False)
-    # A plain path: the one that cosmos would make of it loads all of Airflow's plugins, for most of a second.
+    # Set as a plain path: cosmos' own conversion loads all of Airflow's plugins, almost a second.
     project.manifest_path = DBT / "target" / "manifest.json"
     return DbtTaskGroup(
         group_id="dbt",
@@ -102,10 +101,10 @@ def models_in_next_schemas():
     },
     params={
         "day": Param(
-            None, type=["null", "string"], format="date", description="UTC day; by default the one that ended"
+            None, type=["null", "string"], format="date", description="UTC day; by default the day before"
         ),
         "provisional": Param(
-            False, type="boolean", description="Allow a day that still runs (by default today)"
+            False, type="boolean", description="Allow a day that is not over (by default today)"
         ),
     },
     tags=["warehouse"],
@@ -129,7 +128,7 @@ def nightly_metrics():
         from paceline.usecases.warehouse.nightly import cut_of
 
         if cut is None:
-            raise AirflowSkipException("There was no cut, so no model was built.")
+            raise AirflowSkipException("There is no cut, so no model is built.")
         states = ti.get_task_states(dag_id=ti.dag_id, task_group_id="dbt", run_ids=[run_id])
         built = all(state == "success" for run in states.values() for state in run.values())
         return step(lambda run: run.check_dbt(run_id, cut_of(cut), built=built))

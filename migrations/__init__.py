@@ -1,1 +1,1 @@
-"""Migrations of Postgres, by alembic. No table is made elsewhere (dbt builds its own schemas)."""
+"""Alembic migrations of Postgres. All tables are created here, except those in the schemas of dbt."""

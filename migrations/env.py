@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations over the connection that `migrate` (adapters) hands it."""
+"""Alembic's entry point: runs the migrations on the connection from `migrate` (adapters)."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""What must be true of the new models before they are published, checked with Great Expectations."""
+"""Checks of the new models before publication, with Great Expectations."""

@@ -1,4 +1,4 @@
-"""Runs the suites over Postgres as one checkpoint. Its context lives in memory and ends with the run."""
+"""Runs the suites on Postgres as one checkpoint. Its context is in memory and exists for one run."""
 
 import logging
 import os
@@ -19,7 +19,9 @@ class PostgresExpectations:
         self._suites = suites
 
     def __call__(self) -> tuple[int, list[Failure]]:
-        """Check the new models. Great Expectations takes seconds to import, so it is imported here."""
+        """Check the new models. Returns the number of expectations and the failures.
+
+        Great Expectations takes seconds to import, so it is imported here."""
         published = _published_schema(self._url)
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
         logging.getLogger("great_expectations").setLevel(logging.WARNING)
@@ -28,17 +30,17 @@ class PostgresExpectations:
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}
         sources = {
-            schema: context.data_sources.add_postgres(schema, connection_string=self._searching(schema))
+            schema: context.data_sources.add_postgres(schema, connection_string=self._url_for(schema))
             for schema in {table.partition(".")[0] for table in self._suites}
         }
         try:
-            return self._checked(gx, context, sources, published)
+            return self._check(gx, context, sources, published)
         finally:
             for source in sources.values():
                 source.get_execution_engine().close()
                 source.get_engine().dispose()
 
-    def _checked(self, gx: Any, context: Any, sources: Any, published: str) -> tuple[int, list[Failure]]:
+    def _check(self, gx: Any, context: Any, sources: Any, published: str) -> tuple[int, list[Failure]]:
         checks = [
             _validation(gx, context, sources, table, expectations, published=published)
             for table, expectations in self._suites.items()
@@ -49,18 +51,18 @@ class PostgresExpectations:
             result_format={"result_format": "COMPLETE", "partial_unexpected_count": _SAMPLE_ROWS},
         )
         outcome = context.checkpoints.add(checkpoint).run()
-        results = [(table, one) for table, one in _results(outcome)]
-        return len(results), [_failure(table, one) for table, one in results if not one.success]
+        results = [(table, result) for table, result in _results(outcome)]
+        return len(results), [_failure(table, result) for table, result in results if not result.success]
 
-    def _searching(self, schema: str) -> str:
-        """Where tables without a schema's name are found in that schema."""
+    def _url_for(self, schema: str) -> str:
+        """The URL with a search path, so that unqualified table names refer to `schema`."""
         url = self._url.replace("postgresql://", "postgresql+psycopg://", 1)
-        mark = "&" if "?" in url else "?"
-        return f"{url}{mark}options=-csearch_path%3D{schema}"
+        separator = "&" if "?" in url else "?"
+        return f"{url}{separator}options=-csearch_path%3D{schema}"
 
 
 def _published_schema(url: str) -> str:
-    """Before the first publication the new models are compared with themselves."""
+    """The schema to compare with: before the first publication, the new models themselves."""
     with transaction(url) as connection:
         row = connection.execute("select to_regclass('marts.dim_cut') is not null as there").fetchone()
     return "marts" if row and row["there"] else "next_marts"
@@ -85,15 +87,15 @@ def _validation(
 
 def _results(outcome: Any) -> list[tuple[str, Any]]:
     return [
-        (identifier.expectation_suite_identifier.name, one)
+        (identifier.expectation_suite_identifier.name, result)
         for identifier, run in outcome.run_results.items()
-        for one in run.results
+        for result in run.results
     ]
 
 
 def _failure(table: str, result: Any) -> Failure:
     config = result.expectation_config
-    said = config.description or f"{config.type} {_plain(config.kwargs)}"
+    rule = config.description or f"{config.type} {_shown_arguments(config.kwargs)}"
     details = result.result or {}
     rows = details.get("details", {}).get("unexpected_rows") or [
         {config.kwargs.get("column", "value"): value}
@@ -102,15 +104,15 @@ def _failure(table: str, result: Any) -> Failure:
     count = details.get("observed_value") or details.get("unexpected_count") or len(rows)
     if not rows and result.exception_info:
         rows = [{"error": str(result.exception_info)[:2000]}]
-    name = f"{table.partition('.')[2]}: {said}"
-    return Failure(name, _whole(count), [_row(row) for row in rows[:_SAMPLE_ROWS]])
+    name = f"{table.partition('.')[2]}: {rule}"
+    return Failure(name, _count_of(count), [_row(row) for row in rows[:_SAMPLE_ROWS]])
 
 
-def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+def _shown_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name != "batch_id" and value is not None}
 
 
-def _whole(value: Any) -> int:
+def _count_of(value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):
@@ -118,7 +120,7 @@ def _whole(value: Any) -> int:
 
 
 def _row(row: Any) -> dict[str, Any]:
-    """Exact numbers and times as text: JSON has neither."""
+    """A row for JSON: exact numbers and times become text, because JSON has neither."""
     return {str(name): _json_value(value) for name, value in row.items()}
 
 

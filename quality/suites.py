@@ -1,7 +1,6 @@
-"""The expectations, as data: by table, the class of Great Expectations and its arguments.
+"""The expectations as data: for each table, the class of Great Expectations and its arguments.
 
-`{batch}` in a query stands for the table. A query finds the rows that break the rule that is its
-`description`.
+`{batch}` in a query is the table. A query selects the rows that break the rule in `description`.
 """
 
 from typing import Any, Final
@@ -9,7 +8,7 @@ from typing import Any, Final
 Expectation = tuple[str, dict[str, Any]]
 
 
-def _never(description: str, query: str) -> Expectation:
+def _no_rows(description: str, query: str) -> Expectation:
     return "UnexpectedRowsExpectation", {"description": description, "unexpected_rows_query": query}
 
 
@@ -19,9 +18,9 @@ def _between(column: str, low: float | None, high: float | None) -> Expectation:
 
 
 def _not_fewer(table: str) -> Expectation:
-    """History only grows: a model may not have fewer rows than the published one."""
-    return _never(
-        f"no fewer rows than the published {table}",
+    """History only grows: a model must not have fewer rows than the published one."""
+    return _no_rows(
+        f"not fewer rows than the published {table}",
         "select published.rows as published_rows, built.rows as new_rows from "
         f"(select count(*) as rows from {{published}}.{table}) as published, "
         "(select count(*) as rows from {batch}) as built where built.rows < published.rows",
@@ -30,22 +29,24 @@ def _not_fewer(table: str) -> Expectation:
 
 SUITES: Final[dict[str, list[Expectation]]] = {
     "next_intermediate.int_trades_enriched": [
-        _never(
-            "the profit of a closed trade adds up: (exit − entry) × quantity, rounded down, turned for "
-            "a short",
+        _no_rows(
+            "the profit of a closed trade is (exit − entry) × quantity, rounded down; the sign is "
+            "reversed for a short",
             "select closed_order, trade, account, side, quantity, entry_price_usd, exit_price_usd, "
             "profit_usd from {batch} "
             "where profit_usd is distinct from floor((case side when 'long' then exit_price_usd - "
             "entry_price_usd "
             "else entry_price_usd - exit_price_usd end) * quantity * 1e8) / 1e8",
         ),
-        _never(
-            "net profit = profit + insured − fees, and no loss goes beyond the margin and the fees",
+        _no_rows(
+            "net profit = profit + insured − fees, and no loss is larger than margin and fees",
             "select * from {batch} where net_profit_usd <> profit_usd + insured_usd - exit_fee_usd - "
             "entry_fee_share_usd "
             "or profit_usd + insured_usd < -margin_usd",
         ),
-        _never("nothing is closed before it was opened", "select * from {batch} where closed_us < opened_us"),
+        _no_rows(
+            "no trade is closed before it is opened", "select * from {batch} where closed_us < opened_us"
+        ),
         _between("leverage", 1, None),
         _between("exit_fee_usd", 0, None),
         _between("entry_fee_share_usd", 0, None),
@@ -57,8 +58,8 @@ SUITES: Final[dict[str, list[Expectation]]] = {
         _not_fewer("fct_closed_trades"),
     ],
     "next_marts.fct_balances": [
-        _never(
-            "the history explains every balance: cash + margin + locked = deposits + results − fees",
+        _no_rows(
+            "every balance follows from the history: cash + margin + locked = deposits + results − fees",
             "select account, cash_usd, margin_usd, locked_usd, unexplained_usd from {batch} where "
             "unexplained_usd <> 0",
         ),
@@ -71,16 +72,16 @@ SUITES: Final[dict[str, list[Expectation]]] = {
         _between("exposure_usd", 0, None),
         _between("fees_usd", 0, None),
         _between("return_ratio", -1, None),
-        _never(
-            "no day is missing between an account's first and last",
+        _no_rows(
+            "no day is missing between the first and last day of an account",
             "select account, min(day) as first_day, max(day) as last_day, count(*) as days from {batch} "
             "group by account having count(*) <> max(day) - min(day) + 1",
         ),
     ],
     "next_marts.dim_accounts": [
         _not_fewer("dim_accounts"),
-        _never(
-            "every account has its metrics of the last day",
+        _no_rows(
+            "every account has metrics for the last day",
             "select account from {batch} where opened_at < (select as_of_at from next_marts.dim_cut) "
             "and account not in "
             "(select account from next_marts.leaderboard where period = 'all')",
@@ -95,19 +96,19 @@ SUITES: Final[dict[str, list[Expectation]]] = {
         _between("return_ratio", -1, None),
         _between("average_holding_s", 0, None),
         _between("trades", 0, None),
-        _never(
+        _no_rows(
             "ranks of a period run from 1 without gaps or ties, in the order of returns",
             "select * from (select *, row_number() over (partition by period order by return_ratio desc, "
             "profit_usd desc, account) as expected_rank from {batch} where is_ranked) as ranked "
             "where rank is distinct from expected_rank",
         ),
-        _never(
-            "only who has the minimum history has a rank",
+        _no_rows(
+            "only accounts with the minimum history have a rank",
             "select * from {batch} where is_ranked <> (rank is not null) or (is_ranked and trades < "
             "minimum_trades)",
         ),
-        _never(
-            "an account's profit over all time is its equity less what was paid in",
+        _no_rows(
+            "an account's profit over all time is its equity less its net deposits",
             "select board.account, board.profit_usd, board.equity_usd, paid.amount_usd from {batch} as "
             "board join "
             "(select account, sum(deposited_usd) as amount_usd from next_marts.fct_account_days group "

@@ -12,7 +12,7 @@ down_revision = None
 ENGINE = """
 create schema engine;
 
--- Where a reader of a log stands; moved in the transaction of its effects,
+-- The position of a reader of a log; updated in the transaction of its effects,
 -- `where next_position = <what it read>`.
 create table engine.readers (
     reader text not null,
@@ -23,14 +23,14 @@ create table engine.readers (
     primary key (reader, shard)
 );
 
--- Facts of this installation that must never change, such as the number of shards.
+-- Constants of this installation, such as the number of shards.
 create table engine.installation (
     only_row boolean primary key default true check (only_row),
     shards int not null check (shards > 0),
     installed_at timestamptz not null default now()
 );
 
--- Two generations a shard; a generation counts once `complete` is set, with its last chunk.
+-- Two generations per shard. A generation is valid once `complete` is set, with its last chunk.
 create table engine.snapshots (
     shard int not null,
     generation int not null check (generation in (0, 1)),
@@ -70,8 +70,8 @@ create table engine.markets (
     primary key (shard, position)
 );
 
--- Every instruction on the log, with its answer. `time_us` is log time, `stamped_us` the own time of
--- the message.
+-- Every instruction on the log with its answer. `time_us` is log time, `stamped_us` the time in the
+-- message.
 -- Admin instructions have no account and no answer.
 create table engine.instructions (
     shard int not null,
@@ -100,7 +100,7 @@ create table engine.accounts (
     unique (shard, position)
 );
 
--- Money in and out: the initial balance and deposits are positive, withdrawals negative.
+-- Deposits and withdrawals: the initial balance and deposits are positive, withdrawals negative.
 create table engine.deposits (
     shard int not null,
     position bigint not null,
@@ -111,8 +111,8 @@ create table engine.deposits (
     primary key (shard, position)
 );
 
--- What happened to a trade: opened, amended, reduced (a part was closed), closed.
--- Levels are those after the event as far as instructions tell (a trailing level moves without an event).
+-- Events of a trade: opened, amended, reduced (a part was closed), closed.
+-- Levels are those after the event, as set by instructions (a trailing level moves without an event).
 create table engine.trade_events (
     shard int not null,
     position bigint not null,
@@ -214,7 +214,7 @@ create table engine.dead_letters (
 MARKET = """
 create schema market;
 
--- One-minute bars of bid and ask, for marking any past day. `minute_us` is the minute's start.
+-- One-minute bars of bid and ask, to value any past day. `minute_us` is the start of the minute.
 create table market.bars (
     symbol text not null,
     minute_us bigint not null,
@@ -231,7 +231,7 @@ create table market.bars (
     primary key (symbol, minute_us)
 );
 
--- Frames of the exchange that could not be used, with the reason. Bounded: the oldest go first.
+-- Unusable frames of the exchange, with the reason. Bounded: the oldest are deleted first.
 create table market.dead_letters (
     id bigint generated always as identity primary key,
     at timestamptz not null default now(),
@@ -254,8 +254,8 @@ create table community.users (
     created_at timestamptz not null default now()
 );
 
--- Magic links: only the SHA-256 of the token is kept; a link is used up by setting `used_at`.
--- `display_name` is what a newcomer wants to be called.
+-- Magic links. Only the SHA-256 of the token is stored. Setting `used_at` uses a link up.
+-- `display_name` is the name that a new member chose.
 create table community.magic_links (
     token_hash bytea primary key,
     email text not null,
@@ -266,7 +266,7 @@ create table community.magic_links (
 );
 create index on community.magic_links (email, created_at);
 
--- A session lives while its row is neither ended nor expired: checked on every request.
+-- A session is valid while its row is neither ended nor expired. Every request checks it.
 create table community.sessions (
     jti uuid primary key,
     user_id uuid not null references community.users,
@@ -282,7 +282,7 @@ create schema ops;
 
 -- A consistent cut of all shards for a day. `day_end_position` is the first position at or after its end
 -- (all positions before it belong to the day or earlier); `position` is that of the copied snapshot, which
--- the writer has passed, and up to which the models are built. Newest attempt of a day wins.
+-- the writer has passed; the models are built up to it. The newest attempt of a day is used.
 create table ops.cuts (
     cut_id bigint not null,
     day date not null,
@@ -326,7 +326,7 @@ create table ops.account_metrics (
     primary key (day, account)
 );
 
--- What the gates said: one row a gate and run. `details` holds the failing expectations with sample rows.
+-- Results of the gates, one row per gate and run. `details` has the failed expectations with sample rows.
 create table ops.gate_results (
     run_id text not null,
     gate text not null check (gate in ('dbt', 'expectations', 'parity')),

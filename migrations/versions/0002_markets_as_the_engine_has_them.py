@@ -1,7 +1,7 @@
-"""Markets and accounts as the engine has them: the first base of a symbol, and what is halted.
+"""Views of markets and accounts with the engine's rules: the first base of a symbol, and the halts.
 
-Configuring a symbol again replaces everything but its base. Halting what is not known has no effect, so only
-what came after the first configuration, or after the opening, counts.
+A second configuration of a symbol replaces all fields except its base. Halting an unknown market or account
+has no effect, so only halts after the first configuration, or after the opening, count.
 """
 
 from alembic import op

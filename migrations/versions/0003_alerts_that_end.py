@@ -1,7 +1,7 @@
-"""Alerts that say when their cause is gone.
+"""Alerts with a recovery time.
 
-A `key` names the cause. While it lasts there is one row; a cause that comes back within minutes opens its
-row again, and `times` counts that, so that a flapping one does not fill the table.
+A `key` identifies the cause. There is one row while the cause lasts. A cause that returns within minutes
+reopens its row, and `times` counts that, so that a flapping cause does not fill the table.
 """
 
 from alembic import op

@@ -1,11 +1,11 @@
-"""Chunks of a snapshot are known by what they hold: one that has not changed need not be stored again."""
+"""Snapshot chunks are identified by a digest of their content: an unchanged chunk is not stored again."""
 
 from alembic import op
 
 revision = "0004"
 down_revision = "0003"
 
-# What is there already gets the digest of its text as Postgres keeps it: no new chunk has that.
+# Existing chunks get the digest of their text in Postgres, which no new chunk has.
 CHANGES = """
 alter table engine.snapshot_chunks add column digest bytea;
 update engine.snapshot_chunks set digest = sha256(convert_to(ordinal || ' ' || data::text, 'UTF8'));

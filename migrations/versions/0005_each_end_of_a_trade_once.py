@@ -1,6 +1,6 @@
-"""The end of a trade stands with the closed orders alone; `engine.trade_events` is a view of both tables.
+"""The end of a trade is stored only in the closed orders; `engine.trade_events` is a view of both tables.
 
-It used to be written twice, which was half of the writer's work.
+Before, it was written twice, which was half of the writer's work.
 """
 
 from alembic import op
@@ -11,7 +11,7 @@ down_revision = "0004"
 CHANGES = """
 drop view engine.open_trades;
 
--- What happened to a trade until it ended: opened, amended, reduced (a part was closed).
+-- Events of a trade before its end: opened, amended, reduced (a part was closed).
 alter table engine.trade_events rename to trade_changes;
 delete from engine.trade_changes where event = 'closed';
 alter table engine.trade_changes rename constraint trade_events_pkey to trade_changes_pkey;
@@ -22,7 +22,7 @@ add constraint trade_changes_event_check check (event in ('opened', 'amended', '
 alter index engine.trade_events_trade_position_ordinal_idx rename to trade_changes_trade_position_ordinal_idx;
 alter index engine.trade_events_account_position_idx rename to trade_changes_account_position_idx;
 
--- All that happened to trades, their ends included. What has ended has nothing left and no levels.
+-- All events of trades, their ends included. An ended trade has no remaining quantity and no levels.
 create view engine.trade_events as
 select
     shard, position, ordinal, time_us, account, trade, event, symbol, side, leverage, entry_price,
@@ -37,8 +37,8 @@ select
 from engine.closed_orders
 where trade is not null and remaining = 0;
 
--- Each open trade as its last event left it, with the fee of its opening. Asked for a shard or an account, it
--- looks at nothing else.
+-- Each open trade after its last event, with its opening fee. With a filter on shard or account it reads no
+-- other rows.
 create view engine.open_trades as
 select last.* from (
     select distinct on (shard, account, trade)

@@ -99,5 +99,5 @@ def test_a_whole_run_publishes_and_a_planted_error_stops_the_next(
         )
         alerts = connection.execute("select source, message from ops.alerts").fetchall()
     assert [source for source, _ in alerts] == ["gate:expectations"]
-    assert "adds up" in alerts[0][1]
+    assert "the profit of a closed trade is" in alerts[0][1]
     settings.cache_clear()

@@ -158,7 +158,7 @@ def test_a_closed_trade_that_does_not_add_up_stops_the_publication(published: Pu
     try:
         cut, built = published.build()
         published.run.check_dbt("bad", cut, built=built)
-        with pytest.raises(GateFailed, match="the profit of a closed trade adds up") as caught:
+        with pytest.raises(GateFailed, match="the profit of a closed trade is") as caught:
             published.run.check_expectations("bad", cut)
         published.run.check_parity("bad", cut)
         with pytest.raises(ConflictError, match=r"\['expectations'\] have not passed"):
@@ -173,7 +173,7 @@ def test_a_closed_trade_that_does_not_add_up_stops_the_publication(published: Pu
     assert any(row.get("closed_order") == name for row in samples)
     [alert] = published.query("select * from ops.alerts where details ->> 'run_id' = 'bad'")
     assert (alert["severity"], alert["source"]) == ("critical", "gate:expectations")
-    assert "adds up" in alert["message"]
+    assert "the profit of a closed trade is" in alert["message"]
     assert published.query("select * from marts.leaderboard order by period, account") == published.board
 
 
