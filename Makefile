@@ -1,4 +1,4 @@
-# Everything a newcomer and CI need. Each target installs what is missing; a second run is quick.
+# Commands for developers and CI. Each target installs what is missing; a second run is fast.
 SHELL := /bin/sh
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -8,30 +8,30 @@ ARGS  ?=
 .DEFAULT_GOAL := help
 .PHONY: help up test lint bench simulate install clean
 
-help: ## Show this
+help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: install ## Install what is missing and run everything: make up ARGS="--without airflow"
 	@exec $(BIN)/paceline up $(ARGS)
 
-test: install ## Run all tests against real servers of their own: make test ARGS="-k engine"
+test: install ## Run all tests on their own real servers: make test ARGS="-k engine"
 	@exec $(BIN)/pytest $(PARALLEL) $(ARGS)
 
-lint: install ## Check style, types, walls, SQL and the house rules: all hooks of pre-commit
+lint: install ## Check style, types, imports, SQL and the project rules: all hooks of pre-commit
 	@exec $(BIN)/pre-commit run --all-files --show-diff-on-failure
 
-bench: install ## Measure it all, into var/bench.json too: make bench ARGS="--quick --without stack"
+bench: install ## Run all benchmarks, results also in var/bench.json: make bench ARGS="--quick --without stack"
 	@exec $(BIN)/python -m bench $(ARGS)
 
-simulate: install ## Hold the engine against the reference: make simulate SEEDS=100 ARGS="--first 500"
+simulate: install ## Compare the engine with the reference: make simulate SEEDS=100 ARGS="--first 500"
 	@exec $(BIN)/python -m tests.support.simulate --seeds $(SEEDS) $(ARGS)
 
-install: $(VENV)/.installed ## Make the virtual environment and install the locked requirements
+install: $(VENV)/.installed ## Create the virtual environment and install the locked requirements
 
-# Two workers: more than two cores only help a little, because most of the time goes to starting servers.
+# Two workers: more help little, because starting servers takes most of the time.
 PARALLEL ?= -n 2 --dist loadfile
 
-# uv does in half a minute what takes pip several; pip takes over where uv cannot be had or fails.
+# uv installs in half a minute, pip in several. pip is used if uv is unavailable or fails.
 UV := 0.13.8
 
 $(VENV)/.python: requirements.txt
@@ -39,7 +39,7 @@ $(VENV)/.python: requirements.txt
 	if ! [ -x $(BIN)/python ]; then \
 	  any=$$(command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3); \
 	  found=$$("$$any" paceline/build/interpreters.py $$PYTHON) || { \
-	    echo 'Python 3.11, 3.12 or 3.13 is needed: install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1; }; \
+	    echo 'Python 3.11, 3.12 or 3.13 is needed. Install one, or set it: make PYTHON=/path/to/python3.12' >&2; exit 1; }; \
 	  echo "making $(VENV) with $$("$$found" --version) ($$found)"; "$$found" -m venv $(VENV); fi; \
 	echo "installing the locked requirements (about 2 GB)"; \
 	uv=$$(command -v uv || true); \
@@ -56,5 +56,5 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml paceline/local/servers/kafka-
 	$(BIN)/paceline install; \
 	touch $@
 
-clean: ## Remove the environment, caches and build products; data in var/ stays
+clean: ## Remove the environment, caches and build files; data in var/ stays
 	rm -rf $(VENV) dbt/target dbt/logs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

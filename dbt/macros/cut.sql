@@ -1,14 +1,14 @@
 {#-
-  The cut that the models are built at, from the var `cut`:
+  The cut for the models, from the var `cut`:
   `{"cut_id": 7, "positions": {"0": 1200, "1": 1180}, "as_of_day": "2026-03-01", "as_of_end_us": …,
     "provisional": false, "minimum_trades": 3}`.
-  `positions` are those of the engine's snapshots: everything *before* them lies within the cut.
+  `positions` are those of the engine's snapshots: all positions *before* them are within the cut.
 -#}
 {% macro cut_value(name) -%}
     {{ return(fromjson(var('cut'))[name]) }}
 {%- endmacro %}
 
-{#- Does a row of a shard's history lie within the cut? -#}
+{#- Whether a row of a shard's history is within the cut. -#}
 {% macro within_cut(shard='shard', position='position') -%}
     {%- set positions = cut_value('positions') -%}
     {%- if positions -%}
@@ -22,12 +22,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The last day that the marts tell of. -#}
+{#- The last day in the marts. -#}
 {% macro as_of_day() -%}
     date '{{ cut_value('as_of_day') }}'
 {%- endmacro %}
 
-{#- Where that day ends, or where the cut is, while the day still runs; exclusive, in µs. -#}
+{#- The end of that day, or the time of the cut if the day is not over; exclusive, in µs. -#}
 {% macro as_of_end_us() -%}
     {{ cut_value('as_of_end_us') | int }}::bigint
 {%- endmacro %}

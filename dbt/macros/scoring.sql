@@ -1,13 +1,13 @@
 {#-
-  The metrics of the leaderboard. Ratios are double precision; amounts of money stay exact numerics.
-  Each agrees with empyrical on daily returns, annualised over 365 days, because these markets never close;
-  where empyrical says NaN or infinity, ours says null. Floating sums are taken in a fixed order, so that a
-  rerun gives the same to the last bit.
+  The metrics of the leaderboard. Ratios are double precision; amounts of money are exact numerics.
+  Each metric equals that of empyrical on daily returns, annualised over 365 days, because these markets never
+  close. If empyrical returns NaN or infinity, the metric is null. Floating-point sums have a fixed order, so
+  that a rerun gives the same bits.
 -#}
 
 {#-
   Weight of a deposit or withdrawal in the time-weighted equity of a period (Modified Dietz): the share of the
-  period that was left when it came. A period begins when the account opened, if that is later.
+  period that remains after it. A period starts when the account opened, if that is later.
 -#}
 {% macro flow_weight(time_us, start_us, end_us) -%}
     case
@@ -22,25 +22,25 @@
     case when {{ capital_usd }} > 0 then {{ profit_usd }}::double precision / {{ capital_usd }} end
 {%- endmacro %}
 
-{#- Win rate: of the trades closed in the period, the share whose profit after all fees is above zero. -#}
+{#- Win rate: the share of trades closed in the period whose profit after all fees is above zero. -#}
 {% macro win_rate(net_profit_usd) -%}
     avg(case when {{ net_profit_usd }} > 0 then 1.0::double precision else 0.0 end)
 {%- endmacro %}
 
-{#- Profit factor: what winning trades made ÷ what losing trades lost, after fees; null while nothing was lost. -#}
+{#- Profit factor: total profit of winning trades ÷ total loss of losing trades, after fees; null without losses. -#}
 {% macro profit_factor(net_profit_usd) -%}
     (sum(greatest({{ net_profit_usd }}, 0)) / nullif(-sum(least({{ net_profit_usd }}, 0)), 0))::double precision
 {%- endmacro %}
 
 {#-
   A query over daily returns in `relation` (columns: `keys`, `day`, `return_ratio`; days without a return are
-  left out), one row for each of `keys`:
+  excluded), one row for each of `keys`:
   * `days`: days that have a return.
   * `compound_return`: Π(1 + r) − 1.
-  * `max_drawdown`: the deepest fall of Π(1 + r), which starts at 1, below its highest value so far, as a ratio
-    of that value: 0 or negative, −0.25 where a quarter was lost.
-  * `sharpe`: mean(r) ÷ sample standard deviation(r) × √365, for two days or more; null where no day
-    differed from another. The rate without risk is 0.
+  * `max_drawdown`: the largest fall of Π(1 + r), which starts at 1, from its highest value so far, as a ratio
+    of that value: 0 or negative, −0.25 if a quarter was lost.
+  * `sharpe`: mean(r) ÷ sample standard deviation(r) × √365, for two days or more; null if all days
+    are equal. The risk-free rate is 0.
 -#}
 {% macro return_statistics(relation, keys) -%}
     {%- set by = keys | join(', ') -%}

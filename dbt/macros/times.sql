@@ -1,4 +1,4 @@
-{#- Times on the log are µs since the epoch, UTC; these three are exact. -#}
+{#- Times on the log are µs since the epoch, UTC. These three macros are exact. -#}
 {% macro at_us(time_us) -%}
     (timestamptz 'epoch' + {{ time_us }} * interval '1 microsecond')
 {%- endmacro %}

@@ -1,9 +1,9 @@
--- Each closing of a trade, whole or in part, with what its opening cost.
+-- Each closing of a trade, whole or in part, with its share of the opening fee.
 --
--- Profit, as the engine says it, is that of the price alone: long (exit − entry) × quantity, short (entry − exit) ×
--- quantity, rounded down to 10⁻⁸ USD. An account never owes more than its margin: what a loss takes beyond it is
--- paid by the insurance. The fee of the opening is shared out over the closings by quantity, rounded such
--- that the shares of a trade that is closed add up to that fee exactly.
+-- The engine's profit is from the price only: long (exit − entry) × quantity, short (entry − exit) × quantity,
+-- rounded down to 10⁻⁸ USD. An account never owes more than its margin: the insurance pays the part of a loss beyond
+-- it. The opening fee is distributed over the closings by quantity and rounded so that the shares of a closed
+-- trade add up to the fee exactly.
 with openings as (
     select
         trade,

@@ -12,7 +12,7 @@ with instructions as (
 select
     accounts.account,
     accounts.shard,
-    -- An account that nobody has signed up for (made by an operator) goes by its first letters.
+    -- An account without a member (made by an operator) is named by its first characters.
     coalesce(users.display_name, 'account ' || left(accounts.account, 6)) as display_name,
     accounts.opened_at,
     accounts.opened_day,

@@ -1,4 +1,4 @@
--- One row: the cut that all marts of this schema were built at.
+-- One row: the cut of all marts in this schema.
 select
     {{ cut_value('cut_id') | int }}::bigint as cut_id,
     {{ as_of_day() }} as as_of_day,

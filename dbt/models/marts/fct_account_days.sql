@@ -1,9 +1,9 @@
--- What each account made of each day.
+-- Results of each account on each day.
 --
--- Equity: cash + margin + locked + assets at the bid + unrealised profit of open trades, as `ops.account_metrics`
--- has it at the end of the day. Profit of a day: equity at its end − equity at the end of the day before − what was
--- paid in (net of withdrawals), so fees, open trades and spot holdings are all in it.
--- Return of a day: that profit on time-weighted equity (Modified Dietz, see macros/scoring.sql).
+-- Equity: cash + margin + locked + assets at the bid + unrealised profit of open trades at the end of the day, from
+-- `ops.account_metrics`. Profit of a day: equity at its end − equity at the end of the day before − net deposits. It
+-- includes fees, open trades and spot holdings.
+-- Return of a day: this profit on time-weighted equity (Modified Dietz, see macros/scoring.sql).
 with days as (
     select
         *,

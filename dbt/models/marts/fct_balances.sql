@@ -1,7 +1,7 @@
--- What each account has at the cut; the parity gate holds it against the engine's own snapshot.
+-- Balances of each account at the cut. The parity gate compares them with the engine's snapshot.
 --
--- `unexplained_usd` is the ledger drawn up a second time from the history: money in and out, fees and results of
--- trades, and spot fills must explain cash + margin + locked to the last unit.
+-- `unexplained_usd` is the difference from a ledger computed from the history: deposits, withdrawals, fees, results
+-- of trades and spot fills must equal cash + margin + locked to the last unit.
 with latest as (
     select distinct on (account) *
     from {{ ref('stg_engine__balances') }}

@@ -1,4 +1,4 @@
--- Trades that are closed to the last part, by the end of the day that the marts tell of.
+-- Trades that are completely closed by the end of the last day in the marts.
 with last_closings as (
     select
         trade,

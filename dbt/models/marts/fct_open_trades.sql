@@ -1,7 +1,7 @@
--- Trades that are open at the cut; the parity gate holds them against the engine's own snapshot.
+-- Open trades at the cut. The parity gate compares them with the engine's snapshot.
 --
--- Unrealised profit is what the price alone would bring if the trade were closed at the mark: the last bid (long)
--- or ask (short) of the day that the marts tell of.
+-- Unrealised profit is the profit from the price only if the trade were closed at the mark: the last bid (long) or
+-- ask (short) of the last day in the marts.
 with latest as (
     select distinct on (trade) *
     from {{ ref('stg_engine__trade_events') }}

@@ -1,13 +1,13 @@
--- The leaderboard, for each of four periods that end with the day the marts tell of: `day` is that day, `week`
--- its last 7 days, `month` its last 30, `all` everything. An account's period begins when it was opened, if later.
+-- The leaderboard, for four periods that end with the last day in the marts: `day` is that day, `week` the last 7
+-- days, `month` the last 30, `all` all days. The period of an account starts when it was opened, if that is later.
 --
 -- Metrics, each defined in macros/scoring.sql or here:
--- * profit: sum of the profits of the period's days (fct_account_days): the change of equity less what was paid in.
+-- * profit: sum of the profits of the period's days (fct_account_days): the change of equity less net deposits.
 -- * return: profit on time-weighted equity (Modified Dietz over the whole period).
--- * trades, win rate, profit factor: of the trades closed in the period, after all fees.
--- * average holding time: mean of opening to last closing, of those trades.
--- * max drawdown, Sharpe: of the period's daily returns, as empyrical has them with 365 days a year.
--- * ranked: has closed the minimum number of trades in the period, and has a return. By return, then profit.
+-- * trades, win rate, profit factor: for the trades closed in the period, after all fees.
+-- * average holding time: mean time from opening to last closing of those trades.
+-- * max drawdown, Sharpe: from the period's daily returns, as in empyrical with 365 days a year.
+-- * ranked: accounts with the minimum number of closed trades in the period and a return, by return, then profit.
 with periods as (
     select
         period,

@@ -1,4 +1,4 @@
-{#- A statement that is true of every row; the failing rows are those of which it is not. -#}
+{#- A condition that is true for every row. The test returns the rows for which it is not. -#}
 {% test holds(model, that, column_name=none) %}
     select *
     from {{ model }}

@@ -1,4 +1,4 @@
-{#- The key of a model is these columns together. -#}
+{#- These columns together are the key of a model. -#}
 {% test unique_together(model, columns) %}
     select
         {{ columns | join(', ') }},

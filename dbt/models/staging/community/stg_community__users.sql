@@ -1,4 +1,4 @@
--- Addresses of mail stay out of the warehouse.
+-- E-mail addresses are not read into the warehouse.
 select
     account,
     display_name,
