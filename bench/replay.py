@@ -21,8 +21,8 @@ from statistics import median
 from time import perf_counter
 
 from bench import core_load as load
-from bench.figures import Figure, figures_as_json, show
-from bench.host import undisturbed
+from bench.figures import Figure, add_json_option, show
+from bench.host import least_disturbed
 from paceline.build import compiled
 from paceline.messages.json_form import encode_line, to_json
 
@@ -110,9 +110,9 @@ def measure(scale: int) -> list[Figure]:
 def main(arguments: Sequence[str]) -> list[Figure]:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the load, for a first look")
-    figures_as_json(parser)
+    add_json_option(parser)
     options = parser.parse_args(arguments)
-    figures = undisturbed(partial(measure, 10 if options.quick else 1))
+    figures = least_disturbed(partial(measure, 10 if options.quick else 1))
     show(figures, options.json)
     return figures
 

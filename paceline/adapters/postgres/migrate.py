@@ -11,7 +11,7 @@ import migrations
 
 
 def migrate(url: str) -> tuple[str | None, str | None]:
-    """Run all migrations that the database lacks, in one transaction; a second call at the same time waits for the first.
+    """Run all missing migrations in one transaction; a second call at the same time waits for the first.
 
     Returns the revision before and after; None is a database without a schema.
     """
