@@ -1,1 +1,1 @@
-"""Money, identities, times and errors: imported by every room, imports none of ours."""
+"""Money, ids, times and errors. Every other package may import this one; it imports none of them."""

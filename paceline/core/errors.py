@@ -1,17 +1,17 @@
-"""The error tree. Every refusal carries a code for machines and a sentence for people.
+"""The error tree. Every error has a code for programs and a sentence for people.
 
 AppError
 ├── ValidationError      400  the input is malformed; `details` maps field → what is wrong
-├── AuthenticationError  401  nobody is signed in
-├── AuthorizationError   403  signed in, but not allowed
-├── NotFoundError        404
-├── ConflictError        409  the state of things does not allow it now
+├── AuthenticationError  401  the request has no valid session
+├── AuthorizationError   403  signed in, but without permission
+├── NotFoundError        404  the thing does not exist
+├── ConflictError        409  the current state does not allow it
 ├── TradingError         422  the engine refused; `code` is the engine's
-├── UpstreamError        502  a service beside us failed
-│   ├── TransientError   503  certainly not done; trying again may help (`retry_after_s`)
-│   ├── PermanentError   502  certainly not done; trying again will not help
-│   └── UnknownError     504  may have been done: look before sending again
-└── InvariantViolation   500  something that cannot be true is: the service must stop
+├── UpstreamError        502  a service that we depend on failed
+│   ├── TransientError   503  not done; a retry after `retry_after_s` may succeed
+│   ├── PermanentError   502  not done; a retry fails too
+│   └── UnknownError     504  may have been done: check before sending again
+└── InvariantViolation   500  a condition that must always hold does not: the service must stop
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 
 class AppError(Exception):
-    """Root of all our errors: `code` for machines, `message` for people, `status` for HTTP."""
+    """Base class of all our errors: `code` for programs, `message` for people, `status` for HTTP."""
 
     status: ClassVar[int] = 500
     default_code: ClassVar[str] = "INTERNAL_ERROR"
@@ -69,7 +69,7 @@ class UpstreamError(AppError):
 
 
 class TransientError(UpstreamError):
-    """Certainly not done; may work after `retry_after_s` seconds."""
+    """Not done; a retry after `retry_after_s` seconds may succeed."""
 
     status = 503
     default_code = "UNAVAILABLE"
@@ -98,6 +98,6 @@ class UnknownError(UpstreamError):
 
 
 class InvariantViolation(AppError):
-    """Something that cannot be true is true; going on would make it worse."""
+    """A condition that must always hold does not. The service stops before it does more damage."""
 
     default_code = "INVARIANT_VIOLATION"

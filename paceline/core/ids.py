@@ -1,4 +1,4 @@
-"""Identities: shards of accounts, and ids of what the engine puts out."""
+"""The shard of an account, and the ids of the engine's outputs."""
 
 from zlib import crc32
 
@@ -9,12 +9,12 @@ def shard_of(account: str, shards: int) -> int:
 
 
 def output_id(shard: int, position: int, ordinal: int) -> str:
-    """Identity of an output: the position of the message that caused it and its place among its outputs."""
+    """Id of an output: the position of the message that caused it, and the output's index within it."""
     return f"{shard}:{position}:{ordinal}"
 
 
 def parse_output_id(text: str) -> tuple[int, int, int]:
-    """`(shard, position, ordinal)` of an output id; `ValueError` if it is none."""
+    """`(shard, position, ordinal)` of an output id; `ValueError` if the text is not one."""
     parts = text.split(":")
     if len(parts) != 3 or not all(part.isascii() and part.isdecimal() for part in parts):
         raise ValueError(f"{text[:40]!r} is not an id of the form shard:position:ordinal")

@@ -1,4 +1,4 @@
-"""Times are integers: microseconds since the Unix epoch, UTC, names end in `_us`."""
+"""Times are integers: microseconds since the Unix epoch, UTC. Their names end in `_us`."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,14 +11,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_datetime(time_us: int) -> datetime:
-    """Aware UTC datetime of a time in microseconds, exactly."""
+    """Aware UTC datetime of a time in microseconds, without rounding."""
     return _EPOCH + timedelta(microseconds=time_us)
 
 
 def from_datetime(moment: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime, exactly."""
+    """Microseconds since the epoch of an aware datetime; `ValueError` if it has no time zone."""
     if moment.tzinfo is None:
-        raise ValueError("a time without a time zone has no place on the log")
+        raise ValueError("a datetime must have a time zone")
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 

@@ -1,1 +1,1 @@
-"""Pure decisions outside the engine: no I/O, no clock, no chance."""
+"""Pure decisions outside the engine: no I/O, no clock, no random source."""

@@ -1,5 +1,5 @@
-"""What is on the logs: message structs with stable tags, and their two forms (msgpack and JSON).
+"""The messages on the logs: structs with stable tags, and their two encodings (msgpack and JSON).
 
-`inbound` and `outbound` hold the structs; `log_form` is their form on Kafka, `json_form` that of files
-and of the API. Both forms decode to the same structs, whose numbers are scaled integers.
+`inbound` and `outbound` hold the structs. `log_form` is the encoding on Kafka, `json_form` the one in files
+and in the API. Both decode to the same structs, whose numbers are scaled integers.
 """

@@ -1,10 +1,10 @@
-"""Messages of `engine.in`. Array-like on the log: **fields may only be appended**, tags never change.
+"""Messages of `engine.in`. They are arrays on the log: **fields may only be appended**, tags never change.
 
 Prices, quantities and amounts are integers of 10⁻⁸ units; rates and slippage are basis points;
-times are microseconds. `time` is stamped by our own feed or API when it writes to the log.
+times are microseconds. Our feed or API sets `time` when it writes to the log.
 
-An instruction whose text holds NUL does not decode, in either form: it could not be stored. Prices are not
-looked at for that, because their text is stored nowhere, and there are many.
+An instruction with the character NUL in a text decodes in neither encoding, because Postgres cannot store it.
+Price updates are not checked for NUL: their text is stored nowhere, and they are frequent.
 """
 
 from typing import Annotated, Final, Literal, NoReturn
@@ -20,14 +20,14 @@ TradeSide = Literal["long", "short"]
 OrderSide = Literal["buy", "sell"]
 OrderType = Literal["market", "limit", "stop", "take_profit", "trailing_stop"]
 
-# Bits of `AmendTrade.sets`: which levels the message names. A level that is named and None is removed.
+# Bits of `AmendTrade.sets`: the levels that the message names. A level that is named and None is removed.
 SETS_STOP_LOSS: Final = 1
 SETS_TAKE_PROFIT: Final = 2
 SETS_TRAILING_STOP: Final = 4
 
 
 def _refuse_nul() -> NoReturn:
-    raise ValueError("text must not hold the character NUL, which JSONB cannot keep")
+    raise ValueError("text must not contain the character NUL: JSONB cannot store it")
 
 
 class PriceUpdate(Struct, array_like=True, frozen=True, gc=False, tag=1):
@@ -153,7 +153,7 @@ class CreateTrade(Struct, array_like=True, frozen=True, gc=False, tag=23):
 
 
 class AmendTrade(Struct, array_like=True, frozen=True, gc=False, tag=24):
-    """`sets` tells which of the three levels the message names (`SETS_*`); the others stay."""
+    """`sets` says which of the three levels the message names (`SETS_*`); the others do not change."""
 
     id: str
     time: Count
@@ -170,7 +170,7 @@ class AmendTrade(Struct, array_like=True, frozen=True, gc=False, tag=24):
 
 
 class CloseTrade(Struct, array_like=True, frozen=True, gc=False, tag=25):
-    """`quantity` None closes all."""
+    """`quantity` None closes the whole trade."""
 
     id: str
     time: Count
@@ -234,7 +234,7 @@ USER_TYPES: Final = (
     CancelOrder,
 )
 
-# The names of the JSON form: `kind` by struct (a price update has none).
+# The field `kind` of the JSON form, by struct. A price update has none.
 KINDS: Final[dict[type[Struct], str]] = {
     ConfigureMarket: "configure_market",
     HaltMarket: "halt_market",

@@ -1,4 +1,4 @@
-"""The form of files and of the API: one JSON object a message, decimals as strings."""
+"""The encoding in files and in the API: one JSON object per message, decimals as strings."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, NamedTuple, cast, get_args, get_origin
@@ -43,7 +43,7 @@ _BY_KIND: Final[dict[tuple[str, str], type[Struct]]] = {
 
 
 class DecodeError(ValueError):
-    """The text is no message of ours; says why."""
+    """The text is not a valid message; the error says why."""
 
 
 class _Field(NamedTuple):
@@ -87,7 +87,7 @@ _SETS_AT: Final = AmendTrade.__struct_fields__.index("sets")
 
 
 def decode_line(line: str | bytes) -> Inbound:
-    """The message of one JSON line; `DecodeError` says why it is none."""
+    """The message of one JSON line; `DecodeError` if the line is not a valid message."""
     try:
         data = msgspec.json.decode(line)
     except UNREADABLE as error:
@@ -101,7 +101,7 @@ def decode_line(line: str | bytes) -> Inbound:
 
 
 def from_json(data: Mapping[str, Any]) -> Inbound:
-    """The message of a JSON object; `DecodeError` says why it is none."""
+    """The message of a JSON object; `DecodeError` if the object is not a valid message."""
     kind = data.get("type")
     cls = PriceUpdate if kind == "price_update" else _BY_KIND.get((str(kind), str(data.get("kind"))))
     if cls is None:
@@ -140,7 +140,7 @@ def _row(plan: _Plan, data: Mapping[str, Any]) -> list[Any]:
 
 
 def to_json(message: Inbound) -> dict[str, Any]:
-    """The JSON object of a message in: None is left out, but for what an amendment removes."""
+    """The JSON object of an inbound message. None is left out, except for an amendment's removed levels."""
     kind = KINDS.get(type(message))
     if kind is None:
         head = {"type": "price_update"}
@@ -164,7 +164,7 @@ def _names_set(message: AmendTrade) -> frozenset[str]:
 
 
 def output_to_json(output: Outbound) -> dict[str, Any]:
-    """The JSON object of a message out: all fields, in their order, `None` where they mean nothing."""
+    """The JSON object of an outbound message: all fields in order, `None` where one does not apply."""
     data: dict[str, Any] = {"type": _TYPE_OF_OUTPUT[type(output)]}
     for name in output.__struct_fields__:
         value = getattr(output, name)

@@ -1,4 +1,4 @@
-"""The form on Kafka: msgpack arrays. A record's value is a batch, decoded message by message if need be."""
+"""The encoding on Kafka: msgpack arrays. A record's value is a batch of messages."""
 
 from collections.abc import Iterator, Sequence
 from typing import final
@@ -11,18 +11,16 @@ from paceline.messages.outbound import Effect
 from paceline.messages.unreadable import UNREADABLE
 
 _encoder = msgspec.msgpack.Encoder()
-_batch = msgspec.msgpack.Decoder(list[Inbound])
-_raw_batch = msgspec.msgpack.Decoder(list[msgspec.Raw])
-_single = msgspec.msgpack.Decoder(Inbound)
-_effects = msgspec.msgpack.Decoder(list[Effect])
-_effects_of_json = msgspec.json.Decoder(list[Effect])
-
-encode_batch = _encoder.encode
+_batch_decoder = msgspec.msgpack.Decoder(list[Inbound])
+_raw_batch_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_message_decoder = msgspec.msgpack.Decoder(Inbound)
+_effects_decoder = msgspec.msgpack.Decoder(list[Effect])
+_json_effects_decoder = msgspec.json.Decoder(list[Effect])
 
 
 @final
 class Undecodable(Struct, frozen=True):
-    """A message that could not be decoded: its bytes on the log and why."""
+    """A message that could not be decoded: its bytes on the log, and the reason."""
 
     raw: bytes
     reason: str
@@ -34,7 +32,7 @@ def encode_messages(messages: Sequence[Inbound]) -> bytes:
 
 
 def encode_effects(effects: Sequence[Effect]) -> bytes:
-    """Value of an `engine.out` record. Sums may outgrow msgpack's 64 bits; such a record is JSON."""
+    """Value of an `engine.out` record: msgpack, or JSON where a sum does not fit into msgpack's 64 bits."""
     try:
         return _encoder.encode(effects)
     except OverflowError:
@@ -42,30 +40,30 @@ def encode_effects(effects: Sequence[Effect]) -> bytes:
 
 
 def decode_effects(value: bytes) -> list[Effect]:
-    """The effects of an `engine.out` record. No msgpack array begins with the byte of `[`."""
-    return _effects_of_json.decode(value) if value.startswith(b"[") else _effects.decode(value)
+    """The effects of an `engine.out` record. No msgpack array begins with the byte `[`, so `[` means JSON."""
+    return _json_effects_decoder.decode(value) if value.startswith(b"[") else _effects_decoder.decode(value)
 
 
 def decode_messages(value: bytes) -> Sequence[Inbound | Undecodable]:
-    """The messages of an `engine.in` record in order.
+    """The messages of an `engine.in` record, in order.
 
-    One bad message does not spoil its neighbours: it comes back as `Undecodable` in its place. A value
-    that is no batch at all is one `Undecodable`.
+    A bad message is returned as `Undecodable` in its place; the others are not affected. A value that is not
+    a batch is returned as one `Undecodable`.
     """
     try:
-        return _batch.decode(value)
+        return _batch_decoder.decode(value)
     except UNREADABLE:
         return list(_decode_one_by_one(value))
 
 
 def _decode_one_by_one(value: bytes) -> Iterator[Inbound | Undecodable]:
     try:
-        raws = _raw_batch.decode(value)
+        raws = _raw_batch_decoder.decode(value)
     except UNREADABLE as error:
         yield Undecodable(value, str(error))
         return
     for raw in raws:
         try:
-            yield _single.decode(raw)
+            yield _message_decoder.decode(raw)
         except UNREADABLE as error:
             yield Undecodable(bytes(raw), str(error))

@@ -1,6 +1,6 @@
-"""Messages of `engine.out`, in the order of their fields on the wire; numbers as in `inbound`.
+"""Messages of `engine.out`. Fields are in wire order; numbers are as in `inbound`.
 
-A Kafka record of `engine.out` is a batch of `Effect`s, each an input message that had an effect or an
+A Kafka record of `engine.out` is a batch of `Effect`s. Each is an input message that had an effect or an
 answer, with its position in the shard's log and its outputs in order of their ordinals.
 """
 
@@ -40,7 +40,7 @@ class OrderResponse(Struct, array_like=True, frozen=True, gc=False, tag=1):
 
 
 class BalanceUpdate(Struct, array_like=True, frozen=True, gc=False, tag=2):
-    """`balances` is what is free, `locked_balances` what resting sells hold; zero entries are left out."""
+    """`balances` are free, `locked_balances` are locked by resting sells; zero entries are left out."""
 
     id: str
     time: int
@@ -53,7 +53,7 @@ class BalanceUpdate(Struct, array_like=True, frozen=True, gc=False, tag=2):
 
 
 class ClosedOrder(Struct, array_like=True, frozen=True, gc=False, tag=3):
-    """The end of a trade, of a part of it (`remaining` > 0), or of a spot order."""
+    """The end of a trade, of part of a trade (`remaining` > 0), or of a spot order."""
 
     id: str
     time: int
@@ -80,9 +80,9 @@ Outbound = OrderResponse | BalanceUpdate | ClosedOrder
 
 
 class Effect(Struct, array_like=True, frozen=True, gc=False):
-    """One message that had an effect or an answer: position in its shard's log, itself, its outputs.
+    """A message that had an effect or an answer, with its position in the shard's log and its outputs.
 
-    `time` is the log time at that message, so that a reader needs no clock.
+    `time` is the log time at that message, so a reader needs no clock.
     """
 
     position: int

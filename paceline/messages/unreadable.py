@@ -1,4 +1,4 @@
-"""What reading JSON or msgpack raises where the text is none, or is nested deeper than the stack reaches."""
+"""Exceptions of decoding JSON or msgpack: the input is invalid, or nested deeper than the stack allows."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""One-minute bars of bid and ask. Pure; times are the log's, in microseconds.
+"""One-minute bars of bid and ask. Pure; times are log times in microseconds.
 
-Bars are made in parts, so that a restart in mid-minute or a lost database loses no bar: a part covers
-what came since the last one and is merged into the stored bar (see `adapters/postgres/bars`).
+Bars are made in parts, so that a restart within a minute or a lost database loses no bar. A part covers the
+updates since the part before, and is merged into the stored bar (see `adapters/postgres/bars`).
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MAX_PARTS: Final = 20_000  # days of four markets
 
 @dataclass(slots=True)
 class Side:
-    """Open, high, low and close, scaled."""
+    """Open, high, low and close of one price, scaled."""
 
     open: int
     high: int
@@ -32,7 +32,7 @@ class Side:
 
 @dataclass(slots=True)
 class Bar:
-    """A bar, or a part of one. `minute_us` is the minute's start; `updates` counts those of this part."""
+    """A bar, or a part of one. `minute_us` is the minute's start; `updates` counts this part's updates."""
 
     symbol: str
     minute_us: int
@@ -43,12 +43,12 @@ class Bar:
 
 
 def is_usable(update: PriceUpdate, last_update_id: int) -> bool:
-    """Whether the engine would accept this price of a known market: the rule of its drops."""
+    """Whether the engine would accept this price of a known market. The engine drops the others."""
     return update.update_id > last_update_id and 0 < update.bid < update.ask
 
 
 class BarBook:
-    """The parts that were not stored yet: at most one a symbol and minute."""
+    """The parts that are not stored yet: at most one per symbol and minute."""
 
     def __init__(self) -> None:
         self._parts: dict[tuple[str, int], Bar] = {}
@@ -57,7 +57,7 @@ class BarBook:
         return len(self._parts)
 
     def add(self, update: PriceUpdate) -> None:
-        """Take a usable price, in the minute of its `time`; beyond `MAX_PARTS` the oldest part goes."""
+        """Add a usable price to the minute of its `time`. Beyond `MAX_PARTS` parts the oldest is dropped."""
         minute_us = update.time - update.time % MINUTE_US
         part = self._parts.get((update.symbol, minute_us))
         if part is None:
@@ -78,7 +78,7 @@ class BarBook:
         part.last_update_id = update.update_id
 
     def take(self) -> list[Bar]:
-        """The parts, oldest minute first; the book starts anew."""
+        """Remove and return all parts, oldest minute first."""
         parts = sorted(self._parts.values(), key=lambda part: (part.minute_us, part.symbol))
         self._parts = {}
         return parts

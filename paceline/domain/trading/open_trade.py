@@ -1,4 +1,4 @@
-"""What the messages on `engine.out` tell of an open trade. Writer and router both follow trades this way.
+"""The state of an open trade, as the messages on `engine.out` report it. Writer and router both use it.
 
 Levels are those that instructions set: a trailing level moves inside the engine without an output.
 """
@@ -17,9 +17,9 @@ from paceline.messages.outbound import ClosedOrder, OrderResponse
 
 
 class OpenTrade(Struct, frozen=True, gc=False):
-    """Numbers are scaled integers; `quantity` and `margin` are what is open, `fee` that of the entry.
+    """Numbers are scaled integers. `quantity` and `margin` are what is still open; `fee` is the entry fee.
 
-    `position` is that of the message that last changed the trade, `trailing_stop` a distance.
+    `position` is that of the message that last changed the trade; `trailing_stop` is a distance.
     """
 
     trade: str
@@ -40,7 +40,7 @@ class OpenTrade(Struct, frozen=True, gc=False):
 
 
 def opened(message: CreateTrade, response: OrderResponse, position: int) -> OpenTrade:
-    """The trade that an accepted `create_trade` opened."""
+    """The trade opened by an accepted `create_trade`."""
     assert response.trade is not None
     assert response.price is not None
     assert response.quantity is not None
@@ -65,7 +65,7 @@ def opened(message: CreateTrade, response: OrderResponse, position: int) -> Open
 
 
 def amended(trade: OpenTrade, message: AmendTrade, position: int) -> OpenTrade:
-    """The trade after an accepted `amend_trade`: the levels that the message names are replaced."""
+    """The trade after an accepted `amend_trade`, which replaces the levels that the message names."""
     sets = message.sets
     return replace(
         trade,
@@ -77,6 +77,6 @@ def amended(trade: OpenTrade, message: AmendTrade, position: int) -> OpenTrade:
 
 
 def reduced(trade: OpenTrade, closed: ClosedOrder, position: int) -> OpenTrade:
-    """What is left of the trade after a `closed_order` of a part of it."""
+    """The trade after a `closed_order` that closed part of it."""
     assert closed.margin is not None
     return replace(trade, quantity=closed.remaining, margin=trade.margin - closed.margin, position=position)

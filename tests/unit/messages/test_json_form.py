@@ -145,7 +145,7 @@ BAD_OBJECTS = [
     (PRICE | {"venue_time_us": None}, "venue_time_us: must not be null"),
     (DEPOSIT | {"amount": "0"}, "Expected `int` >= 1"),
     (DEPOSIT | {"amount": "1.123456789"}, "amount: '1.123456789' is not"),
-    (DEPOSIT | {"amount": "9" * 5_000}, "amount: a number of 5000 digits; at most 1000 are read"),
+    (DEPOSIT | {"amount": "9" * 5_000}, "amount: a number must have at most 1000 digits, this one has 5000"),
     (DEPOSIT | {"time": 4.0}, "Expected `int`, got `float`"),
     (DEPOSIT | {"time": True}, "Expected `int`, got `bool`"),
     (DEPOSIT | {"id": None}, "id: must not be null"),
