@@ -1,6 +1,6 @@
 """The engine: a pure function of the log. No clock, no network, no database, no random source, no float.
 
-Read `engine` first, then `trades` and `orders` (what instructions do) and `markets` (what prices set off).
+Read `engine` first, then `trades` and `orders` (what instructions do) and `markets` (what prices trigger).
 `docs/engine.md` has the map.
 """
 

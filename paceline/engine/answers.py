@@ -1,19 +1,19 @@
-"""What was answered within the last 24 h of log time, so that an instruction sent twice is done once."""
+"""The answers of the last 24 h of log time, so that an instruction that is sent twice is executed once."""
 
 from typing import Final
 
 from paceline.engine.shelf import Shelf
 from paceline.messages.outbound import OrderResponse
 
-_REMEMBERED_US: Final = 24 * 3600 * 1_000_000
-# At most so many old answers are forgotten per new one: memory stays bounded, and no message pays for a day.
-_FORGET_AT_ONCE: Final = 4
+_RETENTION_US: Final = 24 * 3600 * 1_000_000
+# Old answers removed per new answer, at most: memory stays bounded, and no message removes a whole day.
+_REMOVED_PER_ANSWER: Final = 4
 
 
 def answer_key(account: str, instruction: str) -> str:
-    """An account's name and the id of one of its instructions, in one text: neither ever holds NUL.
+    """The account's name and the instruction's id, joined by NUL, which neither contains.
 
-    Python's garbage collector looks at pairs, and never at texts.
+    One string, not a tuple, because Python's garbage collector scans tuples but not strings.
     """
     return f"{account}\0{instruction}"
 
@@ -23,10 +23,10 @@ class Answers:
 
     def __init__(self) -> None:
         self.shelf: Shelf[str, OrderResponse] = Shelf()
-        self._oldest_us = 0  # no answer here is older
+        self._oldest_us = 0  # no stored answer is older
 
     def recall(self, key: str, log_time: int) -> OrderResponse | None:
-        """The first answer to an instruction if it was given within the last 24 h; else it is forgotten."""
+        """The first answer to an instruction, if given within the last 24 h. An older one is removed."""
         answer = self.shelf.get(key)
         if answer is None or is_fresh(answer, log_time):
             return answer
@@ -34,13 +34,13 @@ class Answers:
         return None
 
     def remember(self, key: str, answer: OrderResponse) -> None:
-        """Keep an answer just given to an instruction that was not recalled; its time is the log time."""
+        """Store the answer to an instruction that has none stored. The answer's time is the log time."""
         self.shelf.add(key, answer)
-        if answer.time - self._oldest_us > _REMEMBERED_US:
-            self._forget(answer.time)
+        if answer.time - self._oldest_us > _RETENTION_US:
+            self._remove_expired(answer.time)
 
-    def _forget(self, log_time: int) -> None:
-        for _ in range(_FORGET_AT_ONCE):
+    def _remove_expired(self, log_time: int) -> None:
+        for _ in range(_REMOVED_PER_ANSWER):
             oldest = self.shelf.oldest()
             if oldest is None or is_fresh(oldest, log_time):
                 break
@@ -50,4 +50,4 @@ class Answers:
 
 
 def is_fresh(answer: OrderResponse, log_time: int) -> bool:
-    return log_time - answer.time <= _REMEMBERED_US
+    return log_time - answer.time <= _RETENTION_US

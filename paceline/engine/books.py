@@ -1,4 +1,4 @@
-"""All levels that wait on one market, and the quiet band of prices inside which none moves or fires."""
+"""All waiting levels of one market, and the quiet band: the prices between which no level moves or fires."""
 
 from typing import Final
 
@@ -23,9 +23,9 @@ _BETTER_ORDERS: Final = frozenset(("limit", "take_profit"))
 class Side:
     """The levels that watch one of the two prices: longs and sells watch the bid, shorts and buys the ask.
 
-    `worse` holds those that wait for a worse price than the present (stop loss, stop orders), `better` those
-    that wait for a better one (take profit, limit orders). Liquidation levels wait for a worse price too, but
-    lie far behind: in a heap of their own they are in nobody's way.
+    `worse` holds levels that wait for a worse price (stop loss, stop orders), `better` those that wait for a
+    better price (take profit, limit orders). Liquidation levels wait for a worse price too, but are far away:
+    a separate heap keeps the `worse` heap small.
     """
 
     __slots__ = ("better", "liquidations", "trailing", "worse")
@@ -38,19 +38,19 @@ class Side:
         self.trailing = TrailingBook(worse, is_live)
 
     def first_keys(self) -> tuple[int, int]:
-        """The keys at which something happens first: while the price gets worse, and while it gets better."""
+        """The nearest keys at which a level fires or moves: `(price gets worse, price gets better)`."""
         trailing = self.trailing
         worse = min(self.liquidations.first, self.worse.first, trailing.first)
         return worse, min(self.better.first, 1 - trailing.mark)
 
     def take_worse(self, price: int) -> list[Entry]:
-        """Take out what fires because the price is as bad as this."""
+        """Remove and return the entries that fire because the price is this bad or worse."""
         return self.liquidations.take(price) + self.worse.take(price) + self.trailing.take(price)
 
     def watch_liquidation(self, trade: Trade) -> bool:
-        """Add the liquidation level, unless it is here, or behind a stop loss, which then always fires first.
+        """Add the liquidation level, unless it is in the heap already or a stop loss always fires before it.
 
-        True if it is the first to fire now.
+        True if it is now the first to fire.
         """
         level, stop = trade.liquidation, trade.stop_loss
         if level is None or trade.watches_liquidation:
@@ -77,7 +77,7 @@ class Books:
         return self._bid if side == "long" or side == "sell" else self._ask  # noqa: PLR1714  (twice as fast)
 
     def narrow(self) -> None:
-        """Find the quiet band anew: nothing happens while bid and ask stay strictly inside it."""
+        """Recompute the quiet band: no level moves or fires while bid and ask stay strictly inside it."""
         worse, better = self._bid.first_keys()
         self.bid_low, self.bid_high = -worse, better
         worse, better = self._ask.first_keys()
@@ -89,19 +89,19 @@ class Books:
         self.narrow()
 
     def take_falling(self, bid: int, ask: int) -> list[Entry]:
-        """What fires on falling prices, in order: highest first."""
+        """Remove and return what fires on falling prices, highest level first."""
         taken = self._bid.take_worse(bid) + self._ask.better.take(ask)
         taken.sort()
         return taken
 
     def take_rising(self, bid: int, ask: int) -> list[Entry]:
-        """What fires on rising prices, in order: lowest first."""
+        """Remove and return what fires on rising prices, lowest level first."""
         taken = self._bid.better.take(bid) + self._ask.take_worse(ask)
         taken.sort()
         return taken
 
     def add_fixed(self, trade: Trade) -> None:
-        """Add a trade's levels but for its trailing stop."""
+        """Add a trade's levels, except its trailing stop."""
         side, id_ = self._bid if trade.side == "long" else self._ask, trade.id
         first = side.watch_liquidation(trade)
         level = trade.stop_loss
@@ -114,9 +114,9 @@ class Books:
             self.narrow()
 
     def add_trailing(self, trade: Trade, best_price: int) -> None:
-        """Add its trailing stop, if it has one.
+        """Add the trade's trailing stop, if it has one.
 
-        `best_price`: of the watched prices since that was set; at first the present one.
+        `best_price`: the best watched price since the stop was set; for a new stop the current price.
         """
         if trade.trailing_stop is not None:
             entry = Entry(trade.trailing_stop, TRAILING_STOP, trade.trailing_stop_set, trade.id)
@@ -124,7 +124,7 @@ class Books:
             self.narrow()
 
     def forget_trade(self, trade: Trade) -> None:
-        """The trade is gone, and its levels with it."""
+        """Count the levels of a removed trade as dead."""
         side = self.side_of(trade)
         if trade.watches_liquidation:
             side.liquidations.forget()
@@ -136,7 +136,7 @@ class Books:
             side.trailing.forget()
 
     def replace_trade(self, old: Trade, new: Trade, watched: int) -> None:
-        """Levels that were set anew, or removed; the liquidation level never is."""
+        """Replace the levels that were set again or removed. The liquidation level never changes."""
         side, id_ = self.side_of(old), new.id
         side.watch_liquidation(new)
         if new.stop_loss_set != old.stop_loss_set:
@@ -156,7 +156,7 @@ class Books:
         self.narrow()
 
     def add_order(self, order: Order, best_price: int) -> None:
-        """`best_price` as above; it matters to trailing orders only."""
+        """Add an order's level. `best_price` as in `add_trailing`; only trailing orders use it."""
         side = self.side_of(order)
         if order.distance is not None:
             side.trailing.add(Entry(order.distance, ORDER, order.position, order.id), best_price)
@@ -172,7 +172,7 @@ class Books:
             side.heap_of(order).forget()
 
     def best_prices(self) -> "BestOfMarket":
-        """A copy of what trailing stops have seen, for a snapshot."""
+        """A copy of the best prices that the trailing stops have seen, for a snapshot."""
         return BestOfMarket(self._bid.trailing.best_prices(), self._ask.trailing.best_prices())
 
 

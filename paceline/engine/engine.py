@@ -1,4 +1,4 @@
-"""The engine: `(state, message) → (state, outputs)`, one shard of it."""
+"""The engine of one shard: `(state, message) → (state, outputs)`."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -51,13 +51,13 @@ _ADMIN: Final[dict[type[Struct], Callable[[State, Any], None]]] = {
     ResumeAccount: markets.halt_account,
 }
 
-# Asked for with every message: compiled, a `Final` name is a C variable, while an imported one is looked up.
+# Used for every message. When compiled, a `Final` name is a C variable; an imported name is looked up.
 _EFFECT: Final = Effect
 _PRICE_UPDATE: Final = PriceUpdate
 
 
 class EngineStats(NamedTuple):
-    """`dropped` counts price updates by the reason why they were not accepted."""
+    """`dropped` counts price updates that were not accepted, by reason."""
 
     accounts: int
     open_trades: int
@@ -73,7 +73,7 @@ class Engine:
         self._state = State(shard)
 
     def apply(self, message: Inbound) -> list[Outbound]:
-        """Apply the message at `position`; its outputs in order of their ordinals."""
+        """Apply the message at `position`; returns its outputs in order of their ordinals."""
         state = self._state
         time: int = message.time
         if time > state.log_time:  # noqa: PLR1730  (max() is a call, and this is once a tick)
@@ -91,12 +91,12 @@ class Engine:
     def apply_batch(
         self, messages: Iterable[Inbound | Undecodable], most_outputs: int | None = None
     ) -> list[Effect]:
-        """Apply messages in order; what goes to `engine.out`: each that had an effect or an answer.
+        """Apply messages in order; returns the effects for `engine.out`.
 
-        That is every instruction, of a user or of the operator, and each price update that set something off.
-        It ends early after the message with which `most_outputs` are reached; `position` tells where.
+        Every instruction of a user or operator has an effect, and each price update that triggered something.
+        The batch ends early after the message that reaches `most_outputs`; `position` shows where.
         """
-        room = -1 if most_outputs is None else most_outputs
+        outputs_left = -1 if most_outputs is None else most_outputs
         state = self._state
         effects: list[Effect] = []
         for message in messages:
@@ -110,12 +110,12 @@ class Engine:
             else:
                 outputs = self.apply(message)
             effects.append(_EFFECT(state.position - 1, state.log_time, message, outputs))
-            if room >= 0 and (room := room - len(outputs)) <= 0:
+            if outputs_left >= 0 and (outputs_left := outputs_left - len(outputs)) <= 0:
                 break
         return effects
 
     def apply_undecodable(self) -> None:
-        """Count a message that could not be decoded: it has a position but no effect and no time."""
+        """Count a message that could not be decoded: it has a position, but no effect and no time."""
         self._state.undecodable += 1
         self._state.position += 1
 
@@ -125,36 +125,36 @@ class Engine:
 
     @property
     def position(self) -> int:
-        """Number of messages applied, which is the position of the next one."""
+        """Number of messages applied, which is the position of the next message."""
         return self._state.position
 
     @property
     def undecodable(self) -> int:
-        """How many of the messages applied could not be decoded."""
+        """Number of applied messages that could not be decoded."""
         return self._state.undecodable
 
     @property
     def log_time(self) -> int:
-        """The highest time seen, µs; 0 at the start."""
+        """The highest message time so far, µs; 0 at the start."""
         return self._state.log_time
 
     def begin_capture(self) -> snapshot.Capture:
-        """The state as of now, to be encoded slice by slice while messages go on being applied."""
+        """The current state, to be encoded slice by slice while the engine applies further messages."""
         return snapshot.Capture(self._state)
 
     def dump_slices(self) -> Iterator[bytes]:
-        """Chunks of a snapshot of the state as of now; see `begin_capture` for its position and hash."""
+        """Chunks of a snapshot of the current state; see `begin_capture` for its position and hash."""
         return self.begin_capture().slices()
 
     @classmethod
     def load(cls, chunks: Iterable[bytes]) -> "Engine":
-        """The engine of a snapshot's chunks. Compare its `state_hash()` before trusting it."""
+        """The engine from a snapshot's chunks. Compare its `state_hash()` before using it."""
         engine = cls()
         engine._state = snapshot.load(chunks)
         return engine
 
     def state_hash(self) -> str:
-        """Hex SHA-256 of the whole state (see `snapshot`)."""
+        """SHA-256 of the whole state in hex (see `snapshot`)."""
         capture = self.begin_capture()
         deque(capture.slices(), maxlen=0)  # the hash is known after the last slice
         return capture.hash
@@ -170,49 +170,49 @@ class Engine:
         return ledger.totals(self._state).by_asset
 
     def check_ledger(self) -> None:
-        """`InvariantViolation` where postings do not sum to zero or an account's balance is negative."""
+        """`InvariantViolation` if postings do not sum to zero or an account's balance is negative."""
         ledger.totals(self._state).check()
 
     def account_view(self, account: str) -> Account | None:
         return self._state.accounts.get(account)
 
     def accounts(self) -> Iterator[Account]:
-        """In the order in which they were opened."""
+        """All accounts, in the order in which they were opened."""
         return iter(self._state.accounts)
 
     def open_trade(self, trade: str) -> Trade | None:
         return self._state.trades.get(trade)
 
     def open_trades(self) -> Iterator[Trade]:
-        """In the order in which they were opened."""
+        """All open trades, in the order in which they were opened."""
         return iter(self._state.trades)
 
     def resting_order(self, order: str) -> Order | None:
         return self._state.orders.get(order)
 
     def resting_orders(self) -> Iterator[Order]:
-        """In the order in which they were placed."""
+        """All resting orders, in the order in which they were placed."""
         return iter(self._state.orders)
 
     def trailing_level(self, trade: Trade) -> int | None:
-        """Where the trailing stop of an open trade stands; None if it has none."""
+        """The current level of an open trade's trailing stop; None if it has none."""
         best_price = self._state.markets[trade.symbol].books.best_prices().of_trade(trade)
         if best_price is None or trade.trailing_stop is None:
             return None
         return best_price + (-trade.trailing_stop if trade.side == "long" else trade.trailing_stop)
 
     def price_of(self, symbol: str) -> tuple[int, int] | None:
-        """Latest accepted `(bid, ask)`; None before the first."""
+        """The last accepted `(bid, ask)`; None before the first."""
         market = self._state.markets.get(symbol)
         return None if market is None or market.accepted_us == UNSET else (market.bid, market.ask)
 
 
 def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
-    """One user's instruction: answered as before if it was answered within a day, else done or refused."""
+    """Execute or refuse a user's instruction. If it was answered in the last 24 h, repeat that answer."""
     account = state.accounts.get(message.account)
     if account is None:
-        return _instruct_stranger(Turn(state, message.id, message.account), message)
-    # One text for the account's name, however many trades and answers hold it.
+        return _instruct_unknown_account(Turn(state, message.id, message.account), message)
+    # All trades and answers of an account share one string object for its name.
     turn = Turn(state, message.id, account.name)
     key = answer_key(turn.account, turn.instruction)
     if answer := state.answers.recall(key, state.log_time):
@@ -224,8 +224,8 @@ def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
     return turn.finish()
 
 
-def _instruct_stranger(turn: Turn, message: Any) -> list[Outbound]:
-    """All that can be done for an account that does not exist is to open it. Its ids are not remembered."""
+def _instruct_unknown_account(turn: Turn, message: Any) -> list[Outbound]:
+    """An account that does not exist can only be opened. The ids of its instructions are not stored."""
     if isinstance(message, OpenAccount):
         accounts.open_account(turn, message)
     else:

@@ -1,4 +1,4 @@
-"""Double entry: every change of a balance is a set of postings that sums to zero."""
+"""Double-entry bookkeeping: every change of a balance is a set of postings that sums to zero."""
 
 from typing import Final
 
@@ -32,16 +32,16 @@ def post_usd(
     locked += old.locked
     new = Account(name, cash, margin, locked, old.free, old.held, old.halted)
     if cash < 0 or margin < 0 or locked < 0:
-        raise InvariantViolation(f"a balance of {name} went below zero: {new}")
+        raise InvariantViolation(f"a balance of {name} is negative: {new}")
     state.accounts.replace(name, new)
-    ours = state.house
+    house_accounts = state.house
     if fees:
-        ours.fees += fees
+        house_accounts.fees += fees
     if external or insurance:
-        ours.external += external
-        ours.insurance += insurance
+        house_accounts.external += external
+        house_accounts.insurance += insurance
     if house:
-        ours.house[USD] = ours.house.get(USD, 0) + house
+        house_accounts.house[USD] = house_accounts.house.get(USD, 0) + house
     turn.changed[name] = new
 
 
@@ -56,12 +56,12 @@ def post_asset(turn: Turn, name: str, asset: str, *, free: int = 0, held: int = 
         old.cash,
         old.margin,
         old.locked,
-        _with(old.free, asset, free),
-        _with(old.held, asset, held),
+        _with_change(old.free, asset, free),
+        _with_change(old.held, asset, held),
         old.halted,
     )
     if new.free.get(asset, 0) < 0 or new.held.get(asset, 0) < 0:
-        raise InvariantViolation(f"a balance of {name} went below zero: {new}")
+        raise InvariantViolation(f"a balance of {name} is negative: {new}")
     state.accounts.replace(name, new)
     if house:
         state.house.house[asset] = state.house.house.get(asset, 0) + house
@@ -71,12 +71,12 @@ def post_asset(turn: Turn, name: str, asset: str, *, free: int = 0, held: int = 
 def _account(state: State, name: str) -> Account:
     account = state.accounts.get(name)
     if account is None:
-        raise InvariantViolation(f"a posting to {name}, which is no account")
+        raise InvariantViolation(f"the account {name} of a posting does not exist")
     return account
 
 
-def _with(balances: dict[str, int], asset: str, change: int) -> dict[str, int]:
-    """New balances, sorted and without zeros; the old ones where nothing changes."""
+def _with_change(balances: dict[str, int], asset: str, change: int) -> dict[str, int]:
+    """New balances, sorted and without zeros; the same dictionary if nothing changes."""
     if not change:
         return balances
     amount = balances.get(asset, 0) + change
@@ -87,7 +87,7 @@ def _with(balances: dict[str, int], asset: str, change: int) -> dict[str, int]:
 
 
 class Totals:
-    """Sums per asset and kind of ledger account, taken up account by account."""
+    """Sums per asset and kind of ledger account, added up account by account."""
 
     def __init__(self, house: House) -> None:
         self.by_asset: dict[str, dict[str, int]] = {
@@ -111,7 +111,7 @@ class Totals:
         usd["margin"] += account.margin
         usd["locked"] += account.locked
         if account.cash < 0 or account.margin < 0 or account.locked < 0:
-            raise InvariantViolation(f"a balance of {account.name} is below zero: {account}")
+            raise InvariantViolation(f"a balance of {account.name} is negative: {account}")
         if account.free or account.held:
             self._take_up_assets(account)
 
@@ -119,7 +119,7 @@ class Totals:
         for kind, balances in (("free", account.free), ("locked", account.held)):
             for asset, amount in balances.items():
                 if amount < 0:
-                    raise InvariantViolation(f"{kind} {asset} of {account.name} is below zero: {amount}")
+                    raise InvariantViolation(f"the {kind} {asset} of {account.name} is negative: {amount}")
                 kinds = self._kinds(asset)
                 kinds[kind] = kinds.get(kind, 0) + amount
 

@@ -1,8 +1,8 @@
-"""Fixed price levels, waiting for a price. One heap per market, watched price and direction.
+"""Fixed price levels that wait for a price. One heap per market, watched price and direction.
 
-A level is kept under a *key* that makes both directions alike: the level itself where it fires on
-rising prices, its negative where it fires on falling ones. It fires when its key ≤ the price's key,
-and smaller keys fire first: the lowest of the rising, the highest of the falling.
+A level is stored under a *key* that makes both directions alike: the level itself if it fires on rising
+prices, its negative if it fires on falling prices. It fires when its key ≤ the price's key. Smaller keys
+fire first: the lowest of the rising levels, the highest of the falling ones.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-# Classes of levels, in the order in which equal levels fire.
+# Classes of levels, in the order in which levels of one price fire.
 LIQUIDATION: Final = 0
 STOP_LOSS: Final = 1
 TRAILING_STOP: Final = 2
@@ -21,9 +21,9 @@ ORDER: Final = 4
 
 @mypyc_attr(acyclic=True)
 class Entry:
-    """A level that waits, of the trade or order `id`. Sorts in order of firing.
+    """A waiting level of the trade or order `id`. Entries sort in the order in which they fire.
 
-    `position`: of the message that set it. No two levels of a class were set by one message.
+    `position`: that of the message that set it. One message sets at most one level of a class.
     """
 
     __slots__ = ("id", "key", "level_class", "position")
@@ -47,13 +47,14 @@ IsLive = Callable[[Entry], bool]
 FALLING: Final = -1
 RISING: Final = 1
 
-# The key of no level. Were there ever one beyond it, we would only look in vain more often. It fits into a
-# machine word, as prices do: comparing those costs nothing.
+# The key where there is no level. A real key above it would only cause useless checks. It fits into a machine
+# word, as prices do, so comparing is cheap.
 NEVER: Final = 1 << 61
 
-_SLACK: Final = 1024
+# Dead entries that a heap may hold beyond the number of living ones.
+_DEAD_ALLOWANCE: Final = 1024
 
-# Compiled, a `Final` name is a C variable, while an imported one is looked up.
+# When compiled, a `Final` name is a C variable; an imported name is looked up.
 _push: Final = heappush
 
 
@@ -62,20 +63,20 @@ def key_of(price: int, direction: int) -> int:
 
 
 class LevelHeap:
-    """Removed levels stay as dead entries until they come to the top or outnumber the living."""
+    """A removed level stays as a dead entry until it is at the top or the dead outnumber the living."""
 
     __slots__ = ("_dead", "_direction", "_entries", "_is_live", "first")
 
     def __init__(self, direction: int, is_live: IsLive) -> None:
         self._direction = direction
         self._entries: list[Entry] = []
-        self._dead = 0  # entries in the heap whose level is gone
+        self._dead = 0  # entries in the heap whose level was removed
         self._is_live = is_live
         self.first: int = NEVER
-        """The key that fires first; may be that of a dead entry, so it errs toward looking."""
+        """The key that fires first. It may belong to a dead entry, which only causes a useless check."""
 
     def add(self, level: int, level_class: int, position: int, id_: str) -> bool:
-        """Add a level; True if it is the first to fire now."""
+        """Add a level; True if it is now the first to fire."""
         key = key_of(level, self._direction)
         _push(self._entries, Entry(key, level_class, position, id_))
         if key >= self.first:
@@ -84,9 +85,9 @@ class LevelHeap:
         return True
 
     def forget(self) -> None:
-        """One entry has died: its trade or order is gone, or its level was set anew."""
+        """Count one entry as dead: its trade or order was removed, or its level was set again."""
         self._dead += 1
-        if 2 * self._dead > len(self._entries) + _SLACK:
+        if 2 * self._dead > len(self._entries) + _DEAD_ALLOWANCE:
             living = [entry for entry in self._entries if self._is_live(entry)]
             self._dead -= len(self._entries) - len(living)
             self._entries = living
@@ -94,7 +95,7 @@ class LevelHeap:
             self.first = living[0].key if living else NEVER
 
     def take(self, price: int) -> list[Entry]:
-        """Take out and return the living entries that fire at a price; each is to be forgotten after that."""
+        """Remove and return the living entries that fire at a price. The caller must `forget` each."""
         taken: list[Entry] = []
         entries, price_key = self._entries, key_of(price, self._direction)
         while entries and entries[0].key <= price_key:

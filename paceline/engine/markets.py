@@ -1,4 +1,4 @@
-"""Markets: configuration and halts, prices, and what a price sets off."""
+"""Markets: configuration, halts, prices, and what a price triggers."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ _REASONS: Final[dict[int, Reason]] = {
 
 
 def configure_market(state: State, message: ConfigureMarket) -> None:
-    """Price, halt, locks and levels stay; so does the base of a market that is known."""
+    """Add or change a market. Price, halt, locks, levels and the base of a known market do not change."""
     market = state.markets.get(message.symbol)
     if market is None:
         state.markets[message.symbol] = Market(message, state.is_live)
@@ -56,7 +56,7 @@ def update_price(state: State, message: PriceUpdate) -> list[Outbound]:
         return _drop(state, "market_not_configured")
     bid, ask, update_id = message.bid, message.ask, message.update_id
     if not (update_id > market.update_id and 0 < bid < ask):
-        return _drop(state, _fault(market, message))
+        return _drop(state, _drop_reason(market, message))
     market.update_id = update_id
     market.accepted_us = state.log_time
     market.bid = bid
@@ -67,7 +67,7 @@ def update_price(state: State, message: PriceUpdate) -> list[Outbound]:
     return _move_and_fire(state, market)
 
 
-def _fault(market: Market, message: PriceUpdate) -> str:
+def _drop_reason(market: Market, message: PriceUpdate) -> str:
     if message.update_id <= market.update_id:
         return "update_id_not_above_last"
     return "price_zero" if not message.bid or not message.ask else "bid_not_below_ask"
@@ -79,7 +79,7 @@ def _drop(state: State, reason: str) -> list[Outbound]:
 
 
 def _move_and_fire(state: State, market: Market) -> list[Outbound]:
-    """First all trailing levels move; then what fires falling, highest first; then rising, lowest first."""
+    """Move all trailing levels, then fire on falling prices, highest first, then on rising, lowest first."""
     bid, ask, books = market.bid, market.ask, market.books
     books.move_trailing(bid, ask)
     if books.bid_low < bid < books.bid_high and books.ask_low < ask < books.ask_high:
@@ -94,7 +94,7 @@ def _move_and_fire(state: State, market: Market) -> list[Outbound]:
 
 
 def _fire(turn: Turn, market: Market, entry: Entry) -> None:
-    """Unless an earlier one of the same update closed, filled or cancelled it."""
+    """Fire a level, unless an earlier level of this update has closed, filled or cancelled its owner."""
     if entry.level_class == ORDER:
         if order := turn.state.orders.get(entry.id):
             fire_order(turn, market, order)

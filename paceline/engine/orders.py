@@ -1,4 +1,4 @@
-"""Orders: spot, against balances. Place, fill, cancel, and pairs of which one cancels the other (OCO)."""
+"""Spot orders, against balances: place, fill, cancel, and pairs where one cancels the other (OCO)."""
 
 from paceline.engine.ledger import post_asset, post_usd
 from paceline.engine.numbers import fee_on, notional_down, notional_up, slips
@@ -26,23 +26,23 @@ def place_order(turn: Turn, message: PlaceOrder, account: Account) -> Refusal | 
     buying, execution = message.side == "buy", _execution_price(market, message.side)
     if at_once and slips(buying, execution, message.expected_price, message.max_slippage_bps):
         return "SLIPPAGE_EXCEEDED"
-    order = _order(turn, market, message)
-    held_against = execution if message.order_type == "market" else _first_level(market, order)
-    if notional_down(held_against, order.quantity) < market.min_notional:
+    order = _new_order(turn, market, message)
+    price_for_minimum = execution if message.order_type == "market" else _first_level(market, order)
+    if notional_down(price_for_minimum, order.quantity) < market.min_notional:
         return "BELOW_MINIMUM"
     if message.oco_with is not None and _free_partner(state, message) is None:
         return "ORDER_NOT_FOUND"
-    if not _covered(market, account, order, at_once):
+    if not _has_funds(market, account, order, at_once):
         return "INSUFFICIENT_BALANCE"
     if at_once:
         _execute_at_once(turn, market, message, order)
     else:
-        _rest(turn, market, message, order)
+        _place_resting(turn, market, message, order)
     return None
 
 
 def _watched(market: Market, side: str) -> int:
-    """The price that an order watches and is filled at: a buy the ask, a sell the bid."""
+    """The price that an order watches and is filled at: the ask for a buy, the bid for a sell."""
     return market.ask if side == "buy" else market.bid
 
 
@@ -58,7 +58,7 @@ def _executes_at_once(market: Market, message: PlaceOrder) -> bool:
 
 
 def _level_fits(market: Market, message: PlaceOrder) -> bool:
-    """A level that is reached already, or a trailing distance that leads nowhere, is no stop."""
+    """Whether the level is not reached yet. A trailing distance must be > 0, and below the bid for a sell."""
     if message.order_type == "trailing_stop":
         distance = message.distance or 0
         return distance > 0 and (message.side == "buy" or distance < market.bid)
@@ -69,7 +69,7 @@ def _level_fits(market: Market, message: PlaceOrder) -> bool:
     return message.price > watched if fires_rising else message.price < watched
 
 
-def _order(turn: Turn, market: Market, message: PlaceOrder) -> Order:
+def _new_order(turn: Turn, market: Market, message: PlaceOrder) -> Order:
     trailing = message.order_type == "trailing_stop"
     priced = message.order_type not in ("market", "trailing_stop")
     order = Order(
@@ -86,19 +86,19 @@ def _order(turn: Turn, market: Market, message: PlaceOrder) -> Order:
         opened=turn.time,
         position=turn.state.position,
     )
-    order.lock = _lock(market, order)
+    order.lock = _amount_to_lock(market, order)
     return order
 
 
 def _first_level(market: Market, order: Order) -> int:
-    """The price of an order; of a trailing one, its level at the present price."""
+    """The order's price; for a trailing order, its level at the current price."""
     if order.distance is None:
         return order.price or 0
     return market.ask + order.distance if order.side == "buy" else market.bid - order.distance
 
 
-def _lock(market: Market, order: Order) -> int:
-    """What a resting order sets aside: USD with the taker fee for a buy, the quantity for a sell."""
+def _amount_to_lock(market: Market, order: Order) -> int:
+    """The amount that a resting order locks: USD with the taker fee for a buy, the quantity for a sell."""
     if order.side == "sell":
         return order.quantity
     return _cost(_first_level(market, order), order.quantity, market.taker_rate_bps)
@@ -108,7 +108,7 @@ def _cost(price: int, quantity: int, rate_bps: int) -> int:
     return notional_up(price, quantity) + fee_on(price, quantity, rate_bps)
 
 
-def _covered(market: Market, account: Account, order: Order, at_once: bool) -> bool:
+def _has_funds(market: Market, account: Account, order: Order, at_once: bool) -> bool:
     if order.side == "sell":
         return account.free.get(market.base, 0) >= order.quantity
     if at_once:
@@ -117,7 +117,7 @@ def _covered(market: Market, account: Account, order: Order, at_once: bool) -> b
 
 
 def _free_partner(state: State, message: PlaceOrder) -> Order | None:
-    """The order named by `oco_with`, if it is there and has no partner yet."""
+    """The order named by `oco_with`, if it exists and has no partner yet."""
     partner = state.order_of(message.account, message.oco_with or "")
     return partner if partner is not None and partner.partner is None else None
 
@@ -131,7 +131,7 @@ def _execute_at_once(turn: Turn, market: Market, message: PlaceOrder, order: Ord
     _cancel_partner(turn, order)
 
 
-def _rest(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None:
+def _place_resting(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None:
     state = turn.state
     turn.accept(order=order.id)
     state.orders.add(order.id, order)
@@ -147,7 +147,7 @@ def _rest(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None
 
 
 def fire_order(turn: Turn, market: Market, order: Order) -> None:
-    """A resting order's level was reached: fill it at the present price, or let it die for want of cash."""
+    """Fill a resting order at the current price: its level was reached. Reject it if the cash is too low."""
     _leave_book(turn.state, order)
     price = _execution_price(market, order.side)
     rate = market.maker_rate_bps if order.order_type == "limit" else market.taker_rate_bps
@@ -168,7 +168,7 @@ def _fill_fee(market: Market, order: Order, price: int, rate_bps: int) -> int:
 
 
 def _fill(turn: Turn, market: Market, order: Order, price: int, fee: int) -> None:
-    """Exchange money and asset. What was locked is used first; a `lock` of 0 means that nothing was."""
+    """Exchange money and asset. The locked amount is used first; a `lock` of 0 means that there is none."""
     name, base, quantity = order.account, market.base, order.quantity
     if order.side == "buy":
         paid = notional_up(price, quantity)

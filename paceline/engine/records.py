@@ -1,9 +1,9 @@
 """Accounts, trades and resting orders.
 
-On a shelf they are replaced, never changed (see `shelf`): `copy()` gives one that may be changed until it is
-put there. `fields()` is the row in snapshots, whose form is fixed: **another field needs another
-`SCHEMA_VERSION`**. Plain classes with their fields written out, because compiled that is a C struct; acyclic,
-so the collector need not look at them.
+Records on a shelf are replaced, never changed (see `shelf`): change a `copy()`, then put it there. `fields()`
+is the record's row in snapshots, whose format is fixed: **a new field needs a new `SCHEMA_VERSION`**.
+Records are plain classes with their fields written out, because mypyc compiles those to C structs. They are
+marked acyclic, so the garbage collector does not scan them.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ from paceline.messages.inbound import OrderSide, OrderType, TradeSide
 UNSET: Final = -1
 
 NOTHING: Final[dict[str, int]] = {}
-"""The assets of whoever has none: one for all, as balances are replaced and never changed."""
+"""The balances of an account without assets. All share it, because balances are replaced, never changed."""
 
 AccountFields = tuple[str, int, int, int, dict[str, int], dict[str, int], bool]
 TradeFields = tuple[
@@ -79,9 +79,9 @@ class Account:
 
 @mypyc_attr(acyclic=True)
 class Trade:
-    """An open trade. `position` is that of the message that opened it, `…_set` of that which set a level.
+    """An open trade. `position` is that of the message that opened it, `…_set` of the one that set a level.
 
-    `watches_liquidation`: that level stands in the market's books. Loading finds it anew.
+    `watches_liquidation`: the market's books hold its liquidation level. Loading a snapshot recomputes it.
     """
 
     __slots__ = (
@@ -171,7 +171,7 @@ class Trade:
         return copy
 
     def level_set(self, level_class: int) -> int:
-        """Position of the message that set the level of a class; `UNSET` if there is none."""
+        """Position of the message that set the trade's level of a class; `UNSET` if it has no such level."""
         if level_class == LIQUIDATION:
             return self.position
         if level_class == STOP_LOSS:

@@ -1,6 +1,6 @@
-"""The codes of refusals. A handler returns the first that applies, having changed nothing, or None.
+"""The codes of refusals. A handler returns the first that applies and changes nothing, or returns None.
 
-`ACCOUNT_NOT_FOUND` comes first for all but `open_account`, so `engine` sees to it before any handler.
+`ACCOUNT_NOT_FOUND` comes first for all but `open_account`, so `engine` checks it before it calls a handler.
 """
 
 from typing import Literal
@@ -24,19 +24,19 @@ Refusal = Literal[
 ]
 
 SENTENCES: dict[str, str] = {
-    "ACCOUNT_EXISTS": "an account of that name is open already",
-    "ACCOUNT_NOT_FOUND": "there was no such account",
-    "ACCOUNT_HALTED": "the account was halted by the operator",
-    "MARKET_NOT_FOUND": "there was no such market",
-    "MARKET_HALTED": "the market was halted by the operator",
-    "PRICE_STALE": "the market had no price that was recent enough",
-    "LEVERAGE_OUT_OF_RANGE": "the leverage was outside what the market allows",
-    "INVALID_QUANTITY": "the quantity was zero or no multiple of the market's step",
-    "INVALID_STOP": "a level was on the wrong side of the price, or already reached",
-    "SLIPPAGE_EXCEEDED": "the price had moved further from the expected one than was allowed",
-    "BELOW_MINIMUM": "it was smaller than the market's minimum",
-    "LIQUIDATES_AT_ONCE": "the margin was so thin that the trade would have been liquidated at once",
-    "ORDER_NOT_FOUND": "the account had no such resting order (or it had a partner already)",
-    "TRADE_NOT_FOUND": "the account had no such open trade",
-    "INSUFFICIENT_BALANCE": "the balance did not cover it",
+    "ACCOUNT_EXISTS": "the account is already open",
+    "ACCOUNT_NOT_FOUND": "the account does not exist",
+    "ACCOUNT_HALTED": "the account is halted by the operator",
+    "MARKET_NOT_FOUND": "the market does not exist",
+    "MARKET_HALTED": "the market is halted by the operator",
+    "PRICE_STALE": "the market has no recent price",
+    "LEVERAGE_OUT_OF_RANGE": "the leverage is outside the market's range",
+    "INVALID_QUANTITY": "the quantity is zero or not a multiple of the market's step",
+    "INVALID_STOP": "a level is on the wrong side of the price, or already reached",
+    "SLIPPAGE_EXCEEDED": "the price is further from the expected price than the bound allows",
+    "BELOW_MINIMUM": "the size is below the market's minimum",
+    "LIQUIDATES_AT_ONCE": "the margin is too small: the trade would be liquidated at once",
+    "ORDER_NOT_FOUND": "the account has no such resting order, or the order has a partner already",
+    "TRADE_NOT_FOUND": "the account has no such open trade",
+    "INSUFFICIENT_BALANCE": "the balance is too low",
 }

@@ -1,8 +1,8 @@
-"""An ordered collection of frozen values that can be captured in no time while it goes on changing.
+"""An ordered, copy-on-write collection of frozen values. A capture of it takes almost no time.
 
-Values stand in blocks of 128 in the order in which they were added. A capture takes the blocks; the
-first write to a block after that copies the block. So a capture costs nothing per value, and what
-it holds never changes. A dictionary finds the slot of a key.
+Values are stored in blocks of 128, in the order in which they were added. A capture takes references to the
+blocks; the first write to a block after that copies the block. So a capture costs nothing per value, and its
+content never changes. A dictionary maps a key to its slot.
 """
 
 from collections.abc import Hashable, Iterator
@@ -11,20 +11,20 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-_BITS: Final = 7
+_SLOT_BITS: Final = 7
 SIZE: Final = 1 << 7
-_MASK: Final = SIZE - 1
+_SLOT_MASK: Final = SIZE - 1
 
 
 class Block(Generic[V]):
-    """`values`: up to 128, None where one was removed. It is ours to write in the shelf's epoch `epoch`."""
+    """`values`: up to 128, None where one was removed. Writable while the shelf's epoch is `epoch`."""
 
-    __slots__ = ("epoch", "gone", "values")
+    __slots__ = ("epoch", "removed", "values")
 
     def __init__(self, epoch: int) -> None:
         self.values: list[V | None] = []
         self.epoch = epoch
-        self.gone = 0
+        self.removed = 0
 
 
 class Shelf(Generic[K, V]):
@@ -53,33 +53,33 @@ class Shelf(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         slot = self._slots.get(key)
-        return None if slot is None else self._blocks[slot >> _BITS].values[slot & _MASK]
+        return None if slot is None else self._blocks[slot >> _SLOT_BITS].values[slot & _SLOT_MASK]
 
     def add(self, key: K, value: V) -> None:
-        """Add a value under a key that is not there yet."""
+        """Add a value under a new key."""
         slot = self._next
-        if not slot & _MASK:
-            self._tail = self._blocks[slot >> _BITS] = Block(self._epoch)
-        self._values(self._tail).append(value)
+        if not slot & _SLOT_MASK:
+            self._tail = self._blocks[slot >> _SLOT_BITS] = Block(self._epoch)
+        self._writable_values(self._tail).append(value)
         self._next = slot + 1
         self._slots[key] = slot
 
     def replace(self, key: K, value: V) -> None:
-        """Put a new value in the place of the one under a key that is there."""
+        """Replace the value under an existing key."""
         slot = self._slots[key]
-        self._values(self._blocks[slot >> _BITS])[slot & _MASK] = value
+        self._writable_values(self._blocks[slot >> _SLOT_BITS])[slot & _SLOT_MASK] = value
 
     def remove(self, key: K) -> None:
         slot = self._slots.pop(key)
-        number = slot >> _BITS
+        number = slot >> _SLOT_BITS
         block = self._blocks[number]
-        self._values(block)[slot & _MASK] = None
-        block.gone += 1
-        if block.gone == SIZE:
+        self._writable_values(block)[slot & _SLOT_MASK] = None
+        block.removed += 1
+        if block.removed == SIZE:
             del self._blocks[number]
 
     def oldest(self) -> V | None:
-        """The value that was added first of those that are still there."""
+        """The value that was added first among those not removed."""
         if not self._slots:
             return None
         while self._first not in self._blocks:
@@ -87,15 +87,15 @@ class Shelf(Generic[K, V]):
         return next(value for value in self._blocks[self._first].values if value is not None)
 
     def capture(self) -> list[tuple[int, list[V | None]]]:
-        """The blocks as they are now (None where a value was removed), each with its number, which it keeps.
+        """The current blocks, each with its constant number (None where a value was removed).
 
-        Later changes do not show in them.
+        Later changes do not affect them.
         """
         self._epoch += 1
         return [(number, block.values) for number, block in self._blocks.items()]
 
-    def _values(self, block: Block[V]) -> list[V | None]:
-        """A block's values, to be written: their copy, where a capture holds them."""
+    def _writable_values(self, block: Block[V]) -> list[V | None]:
+        """A block's values for writing. They are copied first if a capture holds them."""
         if block.epoch != self._epoch:
             block.values = block.values.copy()
             block.epoch = self._epoch

@@ -1,10 +1,10 @@
 """The whole state at one position: captured at once, encoded slice by slice while the engine goes on.
 
-A snapshot is a sequence of chunks, each a JSON object `{"part": …, "rows": […]}` in UTF-8, in the order
-header, markets, accounts, trades, orders, answers; rows stand in the order in which they came to be.
-A row stays in its chunk for as long as the engine runs, so that a chunk in which nothing changed is the same,
-byte for byte, in the next snapshot and need not be stored again.
-The **state hash** is SHA-256 over the same rows, a line each, so it does not depend on the slicing.
+A snapshot is a sequence of chunks, each a JSON object `{"part": …, "rows": […]}` in UTF-8. The order is
+header, markets, accounts, trades, orders, answers; rows are in the order in which they were created.
+A row stays in its chunk while the engine runs. So a chunk without changes is byte for byte the same in the
+next snapshot and is not stored again.
+The **state hash** is SHA-256 over the same rows, one per line, so it does not depend on the slicing.
 """
 
 import hashlib
@@ -34,12 +34,12 @@ from paceline.messages.inbound import ConfigureMarket
 from paceline.messages.outbound import OrderResponse
 
 SCHEMA_VERSION = 1
-"""Of the rows. Raise it when a snapshot of the old form would be misread."""
+"""Version of the row format. Raise it when this code would misread a snapshot of the old format."""
 
 
 T = TypeVar("T")
 
-# Whole blocks of a shelf; about a third of a millisecond of work.
+# Whole blocks of a shelf; encoding them takes about a third of a millisecond.
 _ROWS_PER_CHUNK: Final = 4 * SIZE
 
 
@@ -65,10 +65,10 @@ class MarketRow(Struct, array_like=True):
     accepted_us: int | None
 
 
-# A trade or order with the best price that its trailing stop has seen, None where it has none.
+# A trade or order with the best price that its trailing stop has seen, None if it has no trailing stop.
 TradeRow = tuple[TradeFields, int | None]
 OrderRow = tuple[OrderFields, int | None]
-# On loading: position at which a trailing stop was set, whose it is, the best price it has seen.
+# While loading: position at which a trailing stop was set, its trade or order, the best price it has seen.
 Trailing = list[tuple[int, Trade | Order, int]]
 
 
@@ -123,20 +123,20 @@ class Capture:
 
     @property
     def hash(self) -> str:
-        """Hex SHA-256 of the captured state; known once all slices have been taken."""
+        """SHA-256 of the captured state in hex; available after the last slice."""
         if not self._complete:
-            raise InvariantViolation("the hash of a snapshot is known only after its last slice")
+            raise InvariantViolation("the hash of a snapshot is available only after its last slice")
         return self._digest.hexdigest()
 
     @property
     def ledger(self) -> dict[str, dict[str, int]]:
-        """Totals per asset and kind of ledger account; whole once all slices have been taken."""
+        """Totals per asset and kind of ledger account; complete after the last slice."""
         return self._totals.by_asset
 
     def slices(self, rows_per_chunk: int = _ROWS_PER_CHUNK) -> Iterator[bytes]:
-        """Chunks of the snapshot, of fewer rows where asked. The engine may be used between two of them.
+        """Chunks of the snapshot, of at most `rows_per_chunk` rows. The engine may run between chunks.
 
-        The ledger is checked on the way: `InvariantViolation` if it does not sum to zero.
+        The ledger is checked too: `InvariantViolation` if it does not sum to zero.
         """
         for part, groups in (
             ("header", iter([[self._header]])),
@@ -156,7 +156,7 @@ class Capture:
     def _chunk(self, part: str, rows: list[Any]) -> bytes:
         lines = _encode_lines(rows)
         self._digest.update(lines)
-        # JSON has no end of line within a row.
+        # The JSON of a row contains no line end.
         return b'{"part":"' + part.encode() + b'","rows":[' + lines[:-1].replace(b"\n", b",") + b"]}"
 
     def _account_rows(self, accounts: list[Account]) -> list[AccountFields]:
@@ -175,9 +175,9 @@ class Capture:
 
 
 def _grouped(blocks: Iterable[tuple[int, list[T | None]]]) -> Iterator[list[T]]:
-    """The values of a shelf's blocks, always the same blocks together."""
-    for _, some in groupby(blocks, lambda block: block[0] * SIZE // _ROWS_PER_CHUNK):
-        yield [value for _, values in some for value in values if value is not None]
+    """The values of a shelf's blocks, grouped by chunk. A block is always in the same chunk."""
+    for _, group in groupby(blocks, lambda block: block[0] * SIZE // _ROWS_PER_CHUNK):
+        yield [value for _, values in group for value in values if value is not None]
 
 
 def _header(state: State) -> Header:
@@ -202,9 +202,9 @@ def _market_row(market: Market) -> MarketRow:
 
 
 def load(chunks: Iterable[bytes]) -> State:
-    """The state of a snapshot's chunks, in their order; `InvariantViolation` if they are none of ours.
+    """The state from a snapshot's chunks, in their order; `InvariantViolation` if they cannot be read.
 
-    Whether they are all there, and as they were, is for the caller to see by the hash.
+    The caller compares the hash to see whether they are complete and unchanged.
     """
     state: State | None = None
     trailing: Trailing = []
@@ -216,13 +216,13 @@ def load(chunks: Iterable[bytes]) -> State:
         if isinstance(chunk, HeaderChunk):
             state = _state_of(chunk.rows[0])
         elif state is None:
-            raise InvariantViolation("the snapshot does not begin with its header")
+            raise InvariantViolation("the snapshot must begin with its header")
         elif isinstance(chunk, TradesChunk):
             _load_trades(state, chunk.rows, trailing)
         elif isinstance(chunk, OrdersChunk):
             _load_orders(state, chunk.rows, trailing)
         else:
-            _load_rest(state, chunk)
+            _load_other_rows(state, chunk)
     if state is None:
         raise InvariantViolation("the snapshot is empty")
     _load_trailing(state, trailing)
@@ -243,7 +243,7 @@ def _state_of(header: Header) -> State:
     return state
 
 
-def _load_rest(state: State, chunk: MarketsChunk | AccountsChunk | AnswersChunk) -> None:
+def _load_other_rows(state: State, chunk: MarketsChunk | AccountsChunk | AnswersChunk) -> None:
     if isinstance(chunk, MarketsChunk):
         for row in chunk.rows:
             market = Market(row.config, state.is_live)
@@ -254,16 +254,16 @@ def _load_rest(state: State, chunk: MarketsChunk | AccountsChunk | AnswersChunk)
     elif isinstance(chunk, AccountsChunk):
         for fields in chunk.rows:
             account = Account(*fields)
-            account.free = _in_order(account.free)
-            account.held = _in_order(account.held)
+            account.free = _sorted_by_asset(account.free)
+            account.held = _sorted_by_asset(account.held)
             state.accounts.add(account.name, account)
     else:
         for answer in chunk.rows:
             state.answers.shelf.add(answer_key(answer.account, answer.instruction), answer)
 
 
-def _in_order(balances: dict[str, int]) -> dict[str, int]:
-    """Sorted by asset: a store may have put them in another order."""
+def _sorted_by_asset(balances: dict[str, int]) -> dict[str, int]:
+    """The balances sorted by asset: the store may have changed their order."""
     return dict(sorted(balances.items())) if balances else NOTHING
 
 
@@ -287,7 +287,7 @@ def _load_orders(state: State, rows: list[OrderRow], trailing: Trailing) -> None
 
 
 def _load_trailing(state: State, trailing: Trailing) -> None:
-    """Trailing stops go in by the position at which they were set, which trades and orders share."""
+    """Add trailing stops in order of the position at which they were set, trades and orders together."""
     for _, holder, best_price in sorted(trailing, key=lambda item: item[0]):
         books = state.markets[holder.symbol].books
         if isinstance(holder, Trade):

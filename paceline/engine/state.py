@@ -1,4 +1,4 @@
-"""What the engine remembers between two messages."""
+"""The state that the engine keeps between two messages."""
 
 from typing import Final
 
@@ -10,12 +10,12 @@ from paceline.engine.refusals import Refusal
 from paceline.engine.shelf import Shelf
 from paceline.messages.inbound import ConfigureMarket
 
-# Why a price update was dropped, in the order in which the reasons are tried.
+# Why a price update is dropped, in the order in which the reasons are checked.
 DROP_REASONS: Final = ("market_not_configured", "update_id_not_above_last", "price_zero", "bid_not_below_ask")
 
 
 class House:
-    """The house's side of every posting: USD, and `house` per asset (the other side of profits and fills)."""
+    """The platform's side of every posting: USD, and `house` (other side of profits and fills) per asset."""
 
     __slots__ = ("external", "fees", "house", "insurance")
 
@@ -53,11 +53,11 @@ class Market:
         self.ask = 0
         self.update_id = -1
         self.accepted_us = UNSET
-        """Log time at which the latest price was accepted; `UNSET` before the first."""
+        """Log time at which the last price was accepted; `UNSET` before the first."""
         self.books = Books(is_live)
 
     def configure(self, config: ConfigureMarket) -> None:
-        """Its fields are taken over, because looking one up in a message costs a hundred times as much."""
+        """Copy the fields of the configuration: reading one from a message takes 100 times as long."""
         self.config = config
         self.symbol: str = config.symbol
         self.base: str = config.base
@@ -70,7 +70,7 @@ class Market:
         self.max_price_age_us: int = config.max_price_age_us
 
     def refusal(self, log_time: int) -> Refusal | None:
-        """Why nothing can be traded here now."""
+        """Why this market cannot be traded now; None if it can."""
         if self.halted:
             return "MARKET_HALTED"
         if self.accepted_us == UNSET or log_time - self.accepted_us > self.max_price_age_us:
@@ -97,7 +97,7 @@ class State:
     def __init__(self, shard: int) -> None:
         self.shard = shard
         self.id_prefix = f"{shard}:"
-        """Of the ids of all outputs."""
+        """Prefix of the ids of all outputs."""
         self.position = 0
         self.log_time = 0
         self.markets: dict[str, Market] = {}
@@ -110,18 +110,18 @@ class State:
         self.undecodable = 0
 
     def is_live(self, entry: Entry) -> bool:
-        """Does the level of a heap's entry still stand: trade or order there, level not set anew since?"""
+        """Whether a heap entry is valid: its trade or order exists, and its level was not set again since."""
         if entry.level_class == ORDER:
             return entry.id in self.orders
         trade = self.trades.get(entry.id)
         return trade is not None and trade.level_set(entry.level_class) == entry.position
 
     def trade_of(self, account: str, trade: str) -> Trade | None:
-        """The open trade, if it is this account's."""
+        """The open trade, if it belongs to this account."""
         found = self.trades.get(trade)
         return found if found is not None and found.account == account else None
 
     def order_of(self, account: str, order: str) -> Order | None:
-        """The resting order, if it is this account's."""
+        """The resting order, if it belongs to this account."""
         found = self.orders.get(order)
         return found if found is not None and found.account == account else None

@@ -1,4 +1,4 @@
-"""Trades: leveraged, isolated margin. Open, amend, close."""
+"""Leveraged trades with isolated margin: open, amend, close."""
 
 from paceline.engine.ledger import post_usd
 from paceline.engine.numbers import (
@@ -28,7 +28,7 @@ from paceline.messages.inbound import (
 )
 from paceline.messages.outbound import Reason
 
-# What closing a part of a trade comes to: price, profit before the fee, fee, its share of the margin.
+# The result of closing a part of a trade: price, profit before the fee, fee, the part's share of the margin.
 Settlement = tuple[int, int, int, int]
 
 
@@ -41,7 +41,7 @@ def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal 
         return "MARKET_NOT_FOUND"
     if refusal := market.refusal(state.log_time):
         return refusal
-    trade = _trade(turn, market, message)
+    trade = _new_trade(turn, market, message)
     long, entry, margin = trade.side == "long", trade.entry, trade.margin
     if not 1 <= trade.leverage <= market.max_leverage:
         return "LEVERAGE_OUT_OF_RANGE"
@@ -66,8 +66,8 @@ def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal 
     return None
 
 
-def _trade(turn: Turn, market: Market, message: CreateTrade) -> Trade:
-    """The trade that is asked for; its quantity and its liquidation level are still to be found."""
+def _new_trade(turn: Turn, market: Market, message: CreateTrade) -> Trade:
+    """The requested trade. The caller sets its quantity and liquidation level."""
     position = turn.state.position
     side: TradeSide = message.side
     stop: int | None = message.stop_loss
@@ -105,14 +105,14 @@ def _open(turn: Turn, market: Market, trade: Trade, fee: int) -> None:
 
 
 def _watched(market: Market, long: bool) -> int:
-    """A long leaves at the bid and so watches it; a short the ask."""
+    """The price that a trade watches and is closed at: the bid for a long, the ask for a short."""
     return market.bid if long else market.ask
 
 
 def _levels_fit(
     market: Market, long: bool, start: int, *, stop: int | None, target: int | None, distance: int | None
 ) -> bool:
-    """Is none of the levels reached already? The take profit must lie beyond `start`."""
+    """Whether none of the levels is reached already. The take profit must be beyond `start`."""
     if long:
         fit = (stop is None or stop < market.bid) and (target is None or target > start)
     else:
@@ -138,7 +138,7 @@ def amend_trade(turn: Turn, message: AmendTrade, account: Account) -> Refusal | 
 
 
 def _amendment_fits(market: Market, long: bool, message: AmendTrade) -> bool:
-    """Only the levels that the message names are looked at."""
+    """Whether the levels that the message names are valid; the others are not checked."""
     stop = message.stop_loss if message.sets & SETS_STOP_LOSS else None
     target = message.take_profit if message.sets & SETS_TAKE_PROFIT else None
     distance = message.trailing_stop if message.sets & SETS_TRAILING_STOP else None
@@ -147,7 +147,7 @@ def _amendment_fits(market: Market, long: bool, message: AmendTrade) -> bool:
 
 
 def _amended(trade: Trade, message: AmendTrade, position: int) -> Trade:
-    """The trade with the levels that the message names set anew, even to the same value, or removed."""
+    """The trade with the levels that the message names set or removed. An equal value counts as set again."""
     amended = trade.copy()
     if message.sets & SETS_STOP_LOSS:
         amended.stop_loss = message.stop_loss
@@ -182,7 +182,7 @@ def close_trade(turn: Turn, message: CloseTrade, account: Account) -> Refusal | 
 
 
 def close_at_level(turn: Turn, market: Market, trade: Trade, reason: Reason) -> None:
-    """A level of the trade was reached: close all of it at the present price."""
+    """Close the whole trade at the current price, because one of its levels was reached."""
     part = trade.quantity
     _settle(turn, trade, part, _settlement(market, trade, part), reason)
 
@@ -199,7 +199,7 @@ def _settle(turn: Turn, trade: Trade, part: int, terms: Settlement, reason: Reas
         rest.quantity -= part
         rest.margin -= share
         state.trades.replace(trade.id, rest)
-    # What the margin cannot bear of a loss, the insurance pays: nobody owes more than the margin.
+    # The insurance pays what a loss exceeds the margin by: an account never owes more than its margin.
     post_usd(
         turn,
         trade.account,

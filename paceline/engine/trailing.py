@@ -1,7 +1,7 @@
-"""Trailing levels of one market and direction, moved without touching each of them.
+"""Trailing levels of one market and direction, moved in groups instead of one by one.
 
-Stops that have seen the same best price since they were set share a group and so move as one: a new
-best price moves the newest group, which swallows the older ones that it catches up with.
+Stops that have seen the same best price since they were set share a group and move together. A new best
+price moves the newest group, which absorbs the older groups that it reaches.
 Keys are those of `levels`: the watched price for buys and shorts, its negative for sells and longs.
 So the best price is the *lowest* key seen, and a stop fires at `lowest + distance`.
 """
@@ -13,19 +13,20 @@ from typing import Final
 
 from paceline.engine.levels import NEVER, Entry, IsLive, key_of
 
-_SLACK: Final = 1024
+# Dead entries that the groups may hold beyond the number of living ones.
+_DEAD_ALLOWANCE: Final = 1024
 
 
 class Group:
-    """Stops set from position `start` on (up to the next group's), by distance in a heap."""
+    """Stops set from position `start` on, up to the start of the next group, in a heap by distance."""
 
     __slots__ = ("entries", "lowest", "older_first", "start")
 
     def __init__(self, start: int, lowest: int) -> None:
         self.start = start
         self.lowest = lowest
-        self.entries: list[Entry] = []  # with their distances as keys
-        self.older_first = NEVER  # key that fires first among all older groups
+        self.entries: list[Entry] = []  # their keys are distances
+        self.older_first = NEVER  # the key that fires first in all older groups
 
     @property
     def first(self) -> int:
@@ -44,17 +45,19 @@ class TrailingBook:
         self._size = 0
         self._in_order = True
         self.first: int = NEVER
-        """The key that fires first (of a dead entry perhaps)."""
+        """The key that fires first. It may belong to a dead entry."""
         self.mark: int = -NEVER
         """A price with a key below this one moves levels."""
 
     def add(self, entry: Entry, best_price: int) -> None:
-        """Set a stop, its distance in the place of the key. `best_price`: the best that it has seen; at first
-        the present one. On loading, stops come in order of position.
+        """Add a stop, whose entry has its distance as key.
+
+        `best_price`: the best price it has seen; for a new stop the current price. A snapshot's stops must be
+        added in order of position.
         """
         lowest = key_of(best_price, self._direction)
         if not self._groups or self._groups[-1].lowest != lowest:
-            # Older groups have seen better prices, except where the market was halted when they came.
+            # Older groups have seen better prices, except if the market was halted when those came.
             if self._groups and self._groups[-1].lowest > lowest:
                 self._in_order = False
             group = Group(entry.position, lowest)
@@ -67,7 +70,7 @@ class TrailingBook:
         self.mark = lowest if self._in_order else max(self.mark, lowest)
 
     def move(self, price: int) -> None:
-        """The watched price is this now: levels whose best price it beats move."""
+        """Move the levels whose best price is worse than `price`, the new watched price."""
         price_key = key_of(price, self._direction)
         if price_key >= self.mark or not self._groups:
             return
@@ -85,7 +88,7 @@ class TrailingBook:
         self.first = min(newest.first, newest.older_first)
 
     def take(self, price: int) -> list[Entry]:
-        """Take out and return the living entries that fire, with their levels' keys in place of distances."""
+        """Remove and return the living entries that fire, with their levels' keys instead of distances."""
         price_key = key_of(price, self._direction)
         if price_key < self.first:
             return []
@@ -97,31 +100,31 @@ class TrailingBook:
                 self._size -= 1
                 if self._is_live(entry):
                     taken.append(Entry(key, entry.level_class, entry.position, entry.id))
-        self._recount()
+        self._rebuild()
         return taken
 
     def forget(self) -> None:
-        """One entry has died."""
+        """Count one entry as dead."""
         self._live -= 1
-        if self._size > 2 * self._live + _SLACK:
+        if self._size > 2 * self._live + _DEAD_ALLOWANCE:
             for group in self._groups:
                 group.entries = [entry for entry in group.entries if self._is_live(entry)]
                 heapify(group.entries)
             self._size = sum(len(group.entries) for group in self._groups)
-            self._recount()
+            self._rebuild()
 
     def best_prices(self) -> "BestPrices":
-        """A copy, for a snapshot."""
+        """A copy of the best prices, for a snapshot."""
         starts = [group.start for group in self._groups]
         return BestPrices(starts, [key_of(group.lowest, self._direction) for group in self._groups])
 
     def _move_each(self, price_key: int) -> None:
         for group in self._groups:
             group.lowest = min(group.lowest, price_key)
-        self._recount()
+        self._rebuild()
 
-    def _recount(self) -> None:
-        """Drop empty groups, join neighbours of one best price, and find what fires first."""
+    def _rebuild(self) -> None:
+        """Drop empty groups, merge neighbours with the same best price, and find the key that fires first."""
         groups: list[Group] = []
         for group in self._groups:
             if groups and groups[-1].lowest == group.lowest:
@@ -151,7 +154,7 @@ class BestPrices:
 
 
 def _merge(older: Group, newer: Group) -> Group:
-    """The older group with the newer one's stops: the smaller heap goes into the larger."""
+    """The older group with the newer one's stops added: the smaller heap is pushed into the larger."""
     small, large = sorted((older.entries, newer.entries), key=len)
     for entry in small:
         heappush(large, entry)

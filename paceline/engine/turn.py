@@ -1,4 +1,4 @@
-"""One message's turn: its outputs with their ids, and the accounts that it changes."""
+"""The processing of one message: its outputs with their ids, and the accounts that it changes."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from paceline.engine.refusals import Refusal
 from paceline.engine.state import State
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse, Outbound, Reason
 
-# Made for every instruction: compiled, a `Final` name is a C variable, while an imported one is looked up.
+# Used for every instruction. When compiled, a `Final` name is a C variable; an imported name is looked up.
 _BALANCE_UPDATE: Final = BalanceUpdate
 _CLOSED_ORDER: Final = ClosedOrder
 _ORDER_RESPONSE: Final = OrderResponse
@@ -21,18 +21,18 @@ class Turn:
     __slots__ = ("account", "changed", "first_id", "instruction", "outputs", "prefix", "state", "time")
 
     def __init__(self, state: State, instruction: str = "", account: str = "") -> None:
-        """The turn of the message at the state's position; of an instruction, with its id and account."""
+        """For the message at the state's position. An instruction also gives its id and account."""
         self.state = state
         self.instruction = instruction
         self.account = account
         self.time = state.log_time
         self.prefix = f"{state.id_prefix}{state.position}:"
-        """Of the ids of its outputs."""
+        """Prefix of the ids of this message's outputs."""
         self.first_id = self.prefix + "0"
-        """Of the first output: the answer to an instruction, whose trade or order is named after it."""
+        """Id of the first output, the answer to an instruction. The new trade or order has the same id."""
         self.outputs: list[Outbound] = []
         self.changed: dict[str, Account] = {}
-        """The accounts that this message changed, as they are now, in the order in which it first did."""
+        """The accounts that this message changed, in their current state, ordered by first change."""
 
     @property
     def response(self) -> OrderResponse:
@@ -92,7 +92,7 @@ class Turn:
         )
 
     def repeat(self, answer: OrderResponse) -> None:
-        """The answer that was given before, again."""
+        """Repeat an earlier answer, marked as a duplicate."""
         self.outputs.append(replace(answer, id=self.first_id, time=self.time, duplicate=True))
 
     def trade_closed(
@@ -164,7 +164,7 @@ class Turn:
         )
 
     def finish(self) -> list[Outbound]:
-        """Add the balances of the accounts that changed; returns all outputs."""
+        """Add the balances of the changed accounts; returns all outputs."""
         outputs = self.outputs
         for account in self.changed.values():
             outputs.append(

@@ -273,7 +273,7 @@ def test_the_story_of_a_refusal_and_of_nothing() -> None:
         if row.get("status") == "rejected" and row["code"] == "MARKET_HALTED"
     )
     for id_ in (refused["id"], refused["instruction"]):
-        assert "was refused: the market was halted by the operator (MARKET_HALTED)" in story("trades", id_)
+        assert "was refused: the market is halted by the operator (MARKET_HALTED)" in story("trades", id_)
     assert story("trades", "9:9:9") == "Nothing on this log concerns 9:9:9."
 
 
