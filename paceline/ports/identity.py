@@ -15,19 +15,19 @@ class Member(Struct, frozen=True):
 
 
 class Members(Protocol):
-    """Times are the store's own clock. `TransientError` when the store is away."""
+    """Times are those of the store's clock. `TransientError` if the store is unavailable."""
 
     def add_link(self, token_hash: bytes, email: str, display_name: str | None, lifetime_s: int) -> None: ...
 
     def sign_in(self, token_hash: bytes, newcomer: UUID, session: UUID, lifetime_s: int) -> Member | None:
-        """Use up a link and start a session, all or nothing; `None` if the link is unknown, used or expired.
+        """Use a link and start a session, atomically; `None` if the link is unknown, used or expired.
 
-        A first sign-in makes the member, with `newcomer` as its id.
+        A first sign-in creates the member, with `newcomer` as id.
         """
         ...
 
     def of_session(self, session: UUID) -> Member | None:
-        """Whose session it is; `None` once it has ended or expired."""
+        """The session's member; `None` if the session has ended or expired."""
         ...
 
     def end_session(self, session: UUID) -> None: ...

@@ -8,7 +8,7 @@ from paceline.messages.inbound import ConfigureMarket
 
 
 class Market(Struct, frozen=True, kw_only=True):
-    """What can be traded, as configured on the log."""
+    """A market, as configured on the log."""
 
     symbol: str
     base: str
@@ -31,12 +31,12 @@ class Markets(Protocol):
 
 class MarketBook(Protocol):
     async def configured(self) -> dict[int, dict[str, ConfigureMarket]]:
-        """The newest configuration by shard and symbol; shards without any may be absent."""
+        """The newest configuration by shard and symbol. Shards without markets may be absent."""
         ...
 
 
 class Price(Struct, frozen=True):
-    """Last price of a symbol, scaled by 10⁸; `time_us` is when our feed saw it."""
+    """Last price of a symbol, scaled by 10⁸; `time_us` is when our feed received it."""
 
     bid: int
     ask: int
@@ -44,6 +44,6 @@ class Price(Struct, frozen=True):
 
 
 class Prices(Protocol):
-    """`None` while no price of a symbol is known; `TransientError` when that cannot be told."""
+    """`None` while a symbol has no price; `TransientError` if the store is unavailable."""
 
     def last(self, symbol: str) -> Price | None: ...

@@ -1,4 +1,4 @@
-"""How the platform reaches a person: one message out, whatever the channel."""
+"""Sending a message to a person, over any channel."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Mail(Struct, frozen=True):
-    """`key` identifies the message: sending the same key again must not deliver it twice."""
+    """`key` identifies the message: sending a key twice must deliver the message once."""
 
     key: str
     to: str
@@ -19,7 +19,7 @@ class Notifier(Protocol):
     def send(self, mail: Mail) -> str:
         """Deliver `mail` and return the channel's id of it.
 
-        Raises `TransientError` or `PermanentError` when it was certainly not taken, `UnknownError`
-        when it may have been.
+        Raises `TransientError` or `PermanentError` if the channel did not accept it, `UnknownError` if it may
+        have.
         """
         ...

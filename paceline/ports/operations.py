@@ -1,4 +1,4 @@
-"""What an operator sees of markets and accounts, as far as the writer has come."""
+"""Markets and accounts for operators, up to the last effect that the writer has stored."""
 
 from typing import Literal, Protocol
 
@@ -9,10 +9,10 @@ from paceline.ports.market import Market
 
 
 class MarketControl(Market, frozen=True, kw_only=True):
-    """A market with what only operators look at. `shards` have it, `halted_shards` have it halted.
+    """A market with the fields for operators. It is configured on `shards` and halted on `halted_shards`.
 
-    All shards say the same, unless an instruction reached only some of them: then the rest is what the first
-    of `shards` says.
+    All shards agree, unless an instruction reached only some of them. Then the other fields are those of the
+    first of `shards`.
     """
 
     max_price_age_us: int
@@ -21,7 +21,7 @@ class MarketControl(Market, frozen=True, kw_only=True):
 
 
 class AccountControl(Struct, frozen=True, kw_only=True):
-    """An account of the engine with its newest balance; who holds it is null where nobody signed up."""
+    """An account of the engine with its last balance. The member's fields are null if it has no member."""
 
     account: str
     shard: int
@@ -37,7 +37,7 @@ class AccountControl(Struct, frozen=True, kw_only=True):
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """Something that is wrong and lasts since `since`, µs; `times` counts how often it came back."""
+    """A problem that exists since `since`, µs; `times` counts how often it occurred."""
 
     key: str
     severity: Literal["info", "warning", "critical"]
@@ -47,14 +47,14 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class Control(Protocol):
-    """`TransientError` when the store is away."""
+    """`TransientError` if the store is unavailable."""
 
     def markets(self) -> list[MarketControl]: ...
 
     def account(self, account: str) -> AccountControl | None: ...
 
     def account_of(self, email: str) -> str | None:
-        """The account of the member with this address."""
+        """The account of the member with this email address; None if there is none."""
         ...
 
     def accounts(self, *, offset: int, limit: int) -> Page[AccountControl]:
@@ -62,13 +62,13 @@ class Control(Protocol):
         ...
 
     def shards_with(self, instruction: str, account: str | None) -> set[int]:
-        """The shards whose engine has taken the instruction; `account` is the one it names, if it does."""
+        """The shards whose engine has applied the instruction; `account` is the one it names, if any."""
         ...
 
     def set_role(self, email: str, role: str) -> bool:
-        """Whether there is a member with this address."""
+        """Set the member's role; False if no member has this email address."""
         ...
 
     def open_alerts(self, limit: int) -> list[Alert]:
-        """The worst and oldest first."""
+        """Most severe first, then oldest first."""
         ...

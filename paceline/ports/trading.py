@@ -11,7 +11,7 @@ from paceline.messages.inbound import Admin, Inbound, User
 
 
 class Balance(Struct, frozen=True, kw_only=True):
-    """The newest `balance_update`, decimals as strings: `balances` free, `locked_balances` in orders."""
+    """The last `balance_update`. Decimals are strings; `locked_balances` are in orders, `balances` free."""
 
     account: str
     time: int
@@ -23,7 +23,7 @@ class Balance(Struct, frozen=True, kw_only=True):
 
 
 class OpenTrade(Struct, frozen=True, kw_only=True):
-    """An open trade: decimals as strings, `opened` is log time in µs."""
+    """An open trade. Decimals are strings; `opened` is log time in µs."""
 
     trade: str
     symbol: str
@@ -41,7 +41,7 @@ class OpenTrade(Struct, frozen=True, kw_only=True):
 
 
 class RestingOrder(Struct, frozen=True, kw_only=True):
-    """An order that waits for its price: decimals as strings, `opened` is log time in µs."""
+    """An order that waits for its price. Decimals are strings; `opened` is log time in µs."""
 
     order: str
     symbol: str
@@ -55,7 +55,7 @@ class RestingOrder(Struct, frozen=True, kw_only=True):
 
 
 class AccountState(Protocol):
-    """`None` means "not known here" (which is not "nothing"); `TransientError` when the store is away."""
+    """`None` means "unknown to this store", not "empty". `TransientError` if the store is unavailable."""
 
     def balance(self, account: str) -> Balance | None: ...
 
@@ -84,52 +84,51 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 class EventLog(Protocol):
     async def append(self, shard: int, messages: Sequence[Inbound]) -> int:
-        """Write messages to a shard's log as one record; returns its offset once it is safe there."""
+        """Write messages to a shard's log as one record; returns its offset when it is durable."""
         ...
 
 
 class InstructionLog(Protocol):
     def append(self, message: User | Admin, shard: int) -> None:
-        """Hand over to `engine.in`, in order. `TransientError`: it certainly never gets there.
+        """Send to `engine.in`, in order. `TransientError`: it was not and will not be written.
 
-        Without an error it is on its way, soon there, and perhaps lost on it: what the engine says of it
-        tells.
+        Without an error the message is on its way and may still be lost. Only an answer confirms it.
         """
         ...
 
     def ping(self) -> None:
-        """`TransientError` when nothing could be appended now."""
+        """`TransientError` if messages cannot be appended now."""
         ...
 
 
 Wait = Callable[[int], Answer | None]
-"""Waits so many ms: `None` when no answer has come, `TransientError` when it may have been missed."""
+"""Waits up to the given ms: `None` if no answer came, `TransientError` if it may have been missed."""
 
 
 class Replies(Protocol):
-    """The quick way back. Everything here may be lost at any time; then `TransientError`."""
+    """The fast, volatile path of answers. All its data may be lost at any time; then `TransientError`."""
 
     def expect(self, account: str, instruction: str) -> AbstractContextManager[Wait]:
-        """Listen for an answer from now on: before the instruction is handed over. Raises nothing."""
+        """Listen for an answer. Call it before the instruction is sent. Raises nothing."""
         ...
 
     def remember_pending(self, account: str, instruction: str) -> None:
-        """Note that an instruction waits for its answer, for a day."""
+        """Remember for a day that an instruction waits for its answer."""
         ...
 
     def is_pending(self, account: str, instruction: str) -> bool: ...
 
 
 class Answers(Protocol):
-    """The lasting record of answers; `TransientError` when the store is away."""
+    """The durable store of answers. `TransientError` if the store is unavailable."""
 
     def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:
-        """The newest first-hand answer (no duplicate) to an instruction stamped at or after `since_us`."""
+        """The newest answer that is no duplicate, to an instruction whose `time` is at least `since_us`."""
         ...
 
 
 class ClosedOrderRow(Struct, frozen=True, kw_only=True):
-    """A `closed_order` of the engine: decimals as strings, times are log times in µs."""
+    """A `closed_order` of the engine. Decimals are strings; times are log times in µs."""
 
     id: str
     trade: str | None

@@ -1,4 +1,4 @@
-"""What the nightly run needs of the outside: cuts, metrics, gates, publication, cold store."""
+"""The stores that the nightly run uses: cuts, metrics, gates, publication, cold store."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -13,7 +13,7 @@ Gate = Literal["dbt", "expectations", "parity"]
 
 
 class ShardCut(Struct, frozen=True):
-    """`position` is that of the copied snapshot: what lies before it is in the cut. `day_end_position` is the
+    """`position` is that of the copied snapshot: earlier messages are in the cut. `day_end_position` is the
     first position at or after the end of the cut's day."""
 
     shard: int
@@ -26,8 +26,8 @@ class ShardCut(Struct, frozen=True):
 class Cut(Struct, frozen=True):
     """A consistent state of all shards, taken for `day`.
 
-    The marts tell of everything up to `as_of_day`: this day, or a newer one that is published already. That
-    day ends at `as_of_end_us`, or, while it still runs (`provisional`), where the log was.
+    The marts cover everything up to `as_of_day`: this day, or a newer day that is published already. That
+    day ends at `as_of_end_us`; if it is not over (`provisional`), this is the log time of the cut.
     """
 
     cut_id: int
@@ -39,14 +39,14 @@ class Cut(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    """How far the writer has come on `engine.out` of a shard."""
+    """The writer's next position and offset on `engine.out` of a shard."""
 
     next_position: int
     next_offset: int
 
 
 class Failure(Struct, frozen=True):
-    """An expectation that did not hold: how many rows broke it, and some of them, as JSON has it.
+    """A failed expectation: the number of rows that violate it, and some of them as JSON values.
 
     Exact numbers are decimal strings without an exponent.
     """
@@ -63,88 +63,88 @@ class Published(Struct, frozen=True):
 
 
 class CutStore(Protocol):
-    """`TransientError` when the store is away; so for all ports here."""
+    """`TransientError` if the store is unavailable. This holds for all ports here."""
 
     def shards(self) -> int:
         """Number of shards of the installation; 0 before its first start."""
 
     def first_opened_us(self) -> int | None:
-        """When the first account was opened, µs; None while there is none."""
+        """When the first account was opened, µs; None if there are no accounts."""
 
     def published(self) -> Published | None:
         """The newest publication."""
 
     def copy_snapshots(self, day: date) -> tuple[int, list[ShardCut]]:
-        """Copy each shard's newest whole snapshot under a new cut id, in one transaction."""
+        """Copy each shard's newest complete snapshot under a new cut id, in one transaction."""
 
     def writer_standings(self) -> Mapping[int, Standing]: ...
 
     def finish(self, cut: Cut) -> Cut:
-        """Fill in where the day ends on each shard and keep the cut; old copies of snapshots are let go."""
+        """Set each shard's `day_end_position`, store the cut, and delete old copies of snapshots."""
 
     def discard(self, cut_id: int) -> None:
-        """Let go of a cut that is not finished, with its copies."""
+        """Delete an unfinished cut with its copies."""
 
     def chunks(self, cut_id: int, shard: int) -> list[bytes]:
-        """The copied snapshot, as the engine put it out; none once it was let go."""
+        """The copied snapshot, as the engine wrote it; empty if it was deleted."""
 
 
 class LogEnds(Protocol):
     def __call__(self) -> Mapping[int, int]:
-        """Per shard the offset after the last record of `engine.out`; `TransientError` if it cannot tell."""
+        """The end offset of `engine.out`, per shard. `TransientError` if the log is unavailable."""
 
 
 class MetricStore(Protocol):
     def days_to_compute(self, cut: Cut) -> list[date]:
-        """The cut's day, the day the marts tell of, and every earlier day that has no metrics yet."""
+        """The cut's day, its `as_of_day`, and every earlier day without metrics."""
 
     def unmarked(self, cut: Cut, day: date) -> list[str]:
-        """What is held at the end of the day but has no bar before it."""
+        """The symbols and assets that are held at the end of the day but have no bar before it."""
 
     def compute(self, cut: Cut, day: date) -> int:
-        """Write the metrics of all accounts at the end of the day; how many."""
+        """Write the metrics of all accounts at the end of the day; returns the number of accounts."""
 
 
 class GateStore(Protocol):
     def record(self, run_id: str, gate: Gate, cut: Cut, summary: str, failures: Sequence[Failure]) -> None:
-        """Keep what a gate said; with failures also an alert."""
+        """Store the result of a gate; failures also raise an alert."""
 
     def passed(self, run_id: str, cut_id: int) -> set[str]:
-        """The gates that this run has passed with this cut."""
+        """The gates that passed in this run, with this cut."""
 
 
 class Models(Protocol):
-    """The models that were built beside the published ones."""
+    """The new models, built next to the published ones."""
 
     def prepare(self) -> None:
-        """Clear away what an earlier run left."""
+        """Delete what an earlier run left."""
 
     def failed_tests(self) -> list[Failure]:
         """dbt's tests that found rows."""
 
     def cut_id(self) -> int | None:
-        """The cut that the models say they were built at."""
+        """The id of the cut that the models were built from."""
 
     def balances(self, shard: int) -> Iterator[Mapping[str, Any]]: ...
 
     def open_trades(self, shard: int) -> Iterator[Mapping[str, Any]]: ...
 
     def publish(self, run_id: str, cut: Cut) -> None:
-        """Put them in the place of the published ones, in one transaction."""
+        """Replace the published models with the new ones, in one transaction."""
 
 
 class Expectations(Protocol):
     def __call__(self) -> tuple[int, list[Failure]]:
-        """Check the new models; how many expectations there were and which failed."""
+        """Check the new models; returns the number of expectations and those that failed."""
 
 
 class ColdStore(Protocol):
     def export(self, table: str, month: str, where: str, parameters: Mapping[str, Any]) -> int:
-        """Put the rows of a published table into the month's Parquet file, in the place of the old one."""
+        """Replace the month's Parquet file with the matching rows of a published table; how many rows."""
 
 
 class LeaderboardRow(Struct, frozen=True, kw_only=True):
-    """One account in one period. `rank` is null while it has too few trades to be ranked."""
+    """One account in one period. `rank` is null while the account has too few trades."""
 
     rank: int | None
     account: str
