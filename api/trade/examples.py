@@ -45,7 +45,7 @@ REFUSED: Final = AMENDED | {
     "status": "rejected",
     "code": "INSUFFICIENT_BALANCE",
     "trade": None,
-    "message": "There is not enough free balance for this and its fee.",
+    "message": "The free balance is too low for this and its fee.",
 }
 POSITIONS: Final = {
     "positions": [

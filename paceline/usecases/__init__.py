@@ -1,1 +1,1 @@
-"""What the platform can do, one function each; called by routes, tasks, commands and services."""
+"""The platform's operations, one function each. Routes, tasks, commands and services call them."""

@@ -1,4 +1,4 @@
-"""Signing in without a password: a link by mail, used once, starts a session."""
+"""Sign-in without a password: a mailed link, which can be used once, starts a session."""
 
 import secrets
 from hashlib import sha256
@@ -24,9 +24,9 @@ def send_link(
     verify_url: str,
     lifetime_min: int,
 ) -> None:
-    """Mail a link that signs `email` in. Nobody learns here whether a member has that address.
+    """Mail a sign-in link to `email`. The result does not reveal whether a member has that address.
 
-    `display_name` is for a newcomer: a member keeps the name they have.
+    `display_name` is for a new member; an existing member's name does not change.
     """
     token = secrets.token_urlsafe(32)
     members.add_link(_hash(token), email, display_name, lifetime_min * 60)
@@ -34,17 +34,17 @@ def send_link(
     try:
         notifier.send(_mail(email, link, lifetime_min, key=_hash(token).hex()))
     except UnknownError as error:
-        # It may well arrive; if it does not, the person asks for another one.
+        # The mail may still arrive. If it does not, the person requests another link.
         _log.warning("sign_in_mail_uncertain", error=error.message, details=error.details)
 
 
 def redeem(members: Members, token: str, session_s: int) -> tuple[Member, UUID]:
-    """Use up a link: whose it was, and the session that it started."""
+    """Use a link; returns its member and the new session. `AuthenticationError` if it is not valid."""
     session = uuid4()
     member = members.sign_in(_hash(token), uuid4(), session, session_s)
     if member is None:
         raise AuthenticationError(
-            "This sign-in link was used already, has expired or was never valid. Ask for a new one.",
+            "The sign-in link is used, expired or invalid. Request a new one.",
             code="LINK_INVALID",
         )
     return member, session
@@ -57,11 +57,11 @@ def _hash(token: str) -> bytes:
 def _mail(email: str, link: str, lifetime_min: int, key: str) -> Mail:
     text = (
         f"Sign in to Paceline:\n\n{link}\n\n"
-        f"The link works once, within {lifetime_min} minutes. If you did not ask for it, ignore this mail.\n"
+        f"The link works once, within {lifetime_min} minutes. If you did not request it, ignore this mail.\n"
     )
     html = (
         f'<p><a href="{escape(link)}">Sign in to Paceline</a></p>'
         f"<p>The link works once, within {lifetime_min} minutes. "
-        "If you did not ask for it, ignore this mail.</p>"
+        "If you did not request it, ignore this mail.</p>"
     )
     return Mail(key=key, to=email, subject="Your sign-in link for Paceline", text=text, html=html)

@@ -1,4 +1,4 @@
-"""The markets: configured on the log, because a replay under today's configuration is not a replay."""
+"""The markets. They are configured on the log, so that a replay uses the configuration of that time."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ _DEFAULTS = {
 
 
 def default_markets() -> list[ConfigureMarket]:
-    """The markets of a new installation. Ids and times are given when they are written to the log."""
+    """The markets of a new installation. Their ids and times are set when they are written to the log."""
     return [
         ConfigureMarket(
             id="",
@@ -41,17 +41,17 @@ def default_markets() -> list[ConfigureMarket]:
 async def configure_markets(
     wanted: Sequence[ConfigureMarket], book: MarketBook, log: EventLog, shards: int, now_us: int
 ) -> int:
-    """Write to each shard's log the markets of `wanted` that it does not know; how many messages that took.
+    """Write to each shard's log the markets of `wanted` that it lacks; returns the number of messages.
 
-    A market that is known stays as it is: an operator may have configured it otherwise.
+    A known market is not changed: an operator may have configured it differently.
     """
     known = await book.configured()
     written = 0
     for shard in range(shards):
-        lacking = [market for market in wanted if market.symbol not in known.get(shard, {})]
-        if lacking:
+        missing = [market for market in wanted if market.symbol not in known.get(shard, {})]
+        if missing:
             await log.append(
-                shard, [replace(m, id=f"market:{m.symbol}:{now_us}", time=now_us) for m in lacking]
+                shard, [replace(m, id=f"market:{m.symbol}:{now_us}", time=now_us) for m in missing]
             )
-            written += len(lacking)
+            written += len(missing)
     return written

@@ -1,4 +1,4 @@
-"""What operators do: configure and halt markets, halt accounts, move money in and out."""
+"""Operations for operators: configure and halt markets, halt accounts, deposit and withdraw."""
 
 import re
 import time
@@ -16,17 +16,17 @@ from paceline.ports.trading import Answer
 from paceline.usecases.trading import instructions as trading
 from paceline.usecases.trading.instructions import Desk
 
-# An operator's ids are told from members': the same key of both must not be taken for a repetition.
+# Prefix of operators' instruction ids: the same key from an operator and a member is not a repetition.
 OPERATOR = "operator-"
-MOST_AT_ONCE = 10**9 * SCALE  # of USD in or out, as the API takes it
+MOST_AT_ONCE = 10**9 * SCALE  # largest deposit or withdrawal, scaled USD; the API has the same limit
 _SYMBOL = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _ASSET = re.compile(r"[A-Z0-9]{1,16}", re.ASCII)
 _POLL_S = 0.05
-_PARTLY = "It may not have reached the shards {shards}. Send it again: that does no harm."
+_PARTLY_SENT = "The shards {shards} may not have the instruction. Send it again: a repetition is safe."
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """Where an instruction to all shards has arrived. `pending`: not seen on all of them yet."""
+    """The shards that have applied an instruction to all shards. `pending`: some have not yet."""
 
     instruction: str
     status: Literal["done", "pending"]
@@ -34,29 +34,30 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def market_settings(symbol: str, known: MarketControl | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a configuration: those given, the others as they are; `ValidationError` if some lack.
+    """A market's new configuration: the given fields, and the others unchanged.
 
-    `given` has scaled integers where `known` has decimals; None stands for what is not given.
+    `ValidationError` if a new market lacks fields. `given` has scaled integers where `known` has decimals;
+    None in `given` means not given.
     """
-    before = {} if known is None else {name: getattr(known, name) for name in given}
+    current = {} if known is None else {name: getattr(known, name) for name in given}
     for name in ("quantity_step", "min_notional"):
-        if name in before:
-            before[name] = parse_decimal(before[name])
-    wanted = before | {name: value for name, value in given.items() if value is not None}
-    lacking = [name for name in given if name not in wanted]
-    if lacking:
-        raise ValidationError(f"{symbol} is a new market: say its {', '.join(lacking)} as well.")
+        if name in current:
+            current[name] = parse_decimal(current[name])
+    wanted = current | {name: value for name, value in given.items() if value is not None}
+    missing = [name for name in given if name not in wanted]
+    if missing:
+        raise ValidationError(f"{symbol} is a new market. Give its {', '.join(missing)} too.")
     if _SYMBOL.fullmatch(symbol) is None:
-        raise ValidationError("A symbol is 1 to 64 letters, digits and underscores.")
+        raise ValidationError("A symbol must be 1 to 64 letters, digits and underscores.")
     if _ASSET.fullmatch(wanted["base"]) is None or wanted["base"] == "USD":
-        raise ValidationError("A base is 1 to 16 of A-Z and 0-9, and not USD.")
+        raise ValidationError("A base must be 1 to 16 characters of A-Z and 0-9, and not USD.")
     if wanted["quantity_step"] == 0:
         raise ValidationError("The quantity step must be above 0.")
     return wanted
 
 
 def configure_market(desk: Desk, control: Control, message: ConfigureMarket) -> Outcome:
-    """Configure a market anew or for the first time; `ConflictError` where that would change its base."""
+    """Configure a new or known market; `ConflictError` if that would change its base."""
     for market in control.markets():
         if market.symbol == message.symbol and market.base != message.base:
             raise ConflictError(
@@ -67,23 +68,23 @@ def configure_market(desk: Desk, control: Control, message: ConfigureMarket) -> 
 
 
 def known_market(control: Control, symbol: str) -> str:
-    """The symbol, if there is such a market; `NotFoundError` else, because the engine would say nothing."""
+    """The symbol; `NotFoundError` if the market does not exist. The engine would not answer."""
     if symbol not in {market.symbol for market in control.markets()}:
-        raise NotFoundError(f"There is no market {symbol[:64]!r}.")
+        raise NotFoundError(f"The market {symbol[:64]!r} does not exist.")
     return symbol
 
 
 def known_account(control: Control, account: str) -> AccountControl:
     found = control.account(account)
     if found is None:
-        raise NotFoundError(f"There is no account {account[:64]!r}.")
+        raise NotFoundError(f"The account {account[:64]!r} does not exist.")
     return found
 
 
 def instruct(desk: Desk, control: Control, message: Admin) -> Outcome:
-    """Hand to the log of every shard and wait, for as long as for a reply, until all engines took it.
+    """Send to the log of every shard and wait, up to the reply timeout, until all shards have applied it.
 
-    `TransientError`: no shard has it. `UnknownError`: some may have it; sending it again does no harm.
+    `TransientError`: no shard has it. `UnknownError`: some may have it; sending it again is safe.
     """
     for shard in range(desk.shards):
         try:
@@ -91,29 +92,30 @@ def instruct(desk: Desk, control: Control, message: Admin) -> Outcome:
         except TransientError as error:
             if shard == 0:
                 raise
-            raise UnknownError(_PARTLY.format(shards=f"{shard} to {desk.shards - 1}")) from error
-    return _arrived(desk, control, message)
+            raise UnknownError(_PARTLY_SENT.format(shards=f"{shard} to {desk.shards - 1}")) from error
+    return _outcome(desk, control, message)
 
 
-def _arrived(desk: Desk, control: Control, message: Admin) -> Outcome:
+def _outcome(desk: Desk, control: Control, message: Admin) -> Outcome:
     account = getattr(message, "account", None)
     deadline = time.monotonic() + desk.reply_timeout_ms / 1000
-    seen: set[int] = set()
+    applied: set[int] = set()
     while True:
-        with suppress(TransientError):  # it is on its way already; who has taken it is told later
-            seen = control.shards_with(message.id, account)
-        done = len(seen) == desk.shards
+        with suppress(TransientError):  # the message is sent already; the next round asks again
+            applied = control.shards_with(message.id, account)
+        done = len(applied) == desk.shards
         if done or time.monotonic() >= deadline:
-            return Outcome(instruction=message.id, status="done" if done else "pending", shards=sorted(seen))
+            status: Literal["done", "pending"] = "done" if done else "pending"
+            return Outcome(instruction=message.id, status=status, shards=sorted(applied))
         desk.pause(_POLL_S)
 
 
 def transfer(desk: Desk, control: Control, message: Deposit | Withdraw) -> Answer | None:
-    """Move money between an account and the outside; `None` if there is no answer in time."""
+    """Deposit into an account or withdraw from it; `None` if no answer comes in time."""
     known_account(control, message.account)
     return trading.send(desk, message)
 
 
 def set_role(control: Control, email: str, role: Literal["member", "operator"]) -> None:
     if not control.set_role(email.lower(), role):
-        raise NotFoundError(f"Nobody has signed in with the address {email!r} yet.")
+        raise NotFoundError(f"The address {email!r} has not signed in yet.")

@@ -1,7 +1,7 @@
-"""What happened to one trade or order, told as a person would tell it.
+"""The history of one trade or order, in sentences.
 
-An `Explainer` looks over the engine's shoulder while a log is replayed and keeps a paragraph for each thing
-that concerns the id: that of a trade or order, of a refusal (`shard:position:0`), or of an instruction.
+An `Explainer` observes the engine while a log is replayed, and writes a paragraph for each event of an id: of
+a trade, an order, a refusal (`shard:position:0`) or an instruction.
 """
 
 from typing import Final
@@ -29,7 +29,7 @@ from paceline.messages.outbound import ClosedOrder, OrderResponse, Outbound
 
 _money = format_decimal
 
-_FIRED: Final = {
+_LEVEL_NAMES: Final = {
     "stop_loss": "stop loss",
     "take_profit": "take profit",
     "trailing_stop": "trailing stop",
@@ -41,47 +41,47 @@ class Explainer:
     def __init__(self, id_: str) -> None:
         self.id = id_
         self._paragraphs: list[str] = []
-        self._symbol: str | None = None  # of what is open now
+        self._symbol: str | None = None  # of the trade or order, while it is open
         self._created: CreateTrade | PlaceOrder | None = None
         self._levels: dict[str, int | None] = {}
-        self._state_now = ""
+        self._current_state = ""
 
     def see(self, engine: Engine, position: int, message: Inbound, outputs: list[Outbound]) -> None:
-        """Take note of one message that was just applied."""
+        """Record one message that the engine has just applied."""
         for output in outputs:
             if isinstance(output, OrderResponse):
-                self._see_response(output, position, message)
+                self._record_response(output, position, message)
             elif isinstance(output, ClosedOrder) and self.id in (output.trade, output.order):
-                self._see_closed(output, position, message)
+                self._record_closing(output, position, message)
         if self._symbol is not None:
-            self._see_halts(position, message)
-            self._look_at_levels(engine)
+            self._record_halt(position, message)
+            self._record_levels(engine)
 
     def story(self) -> str:
-        """The paragraphs; says so where the log holds nothing of that id."""
+        """The paragraphs; a sentence that says so if the log has no event of the id."""
         if not self._paragraphs:
             return f"Nothing on this log concerns {self.id}."
-        return "\n".join([*self._paragraphs, *([self._state_now] if self._symbol is not None else [])])
+        return "\n".join([*self._paragraphs, *([self._current_state] if self._symbol is not None else [])])
 
-    def _tell(self, position: int, time: int, text: str) -> None:
+    def _add(self, position: int, time: int, text: str) -> None:
         moment = to_datetime(time).strftime("%Y-%m-%d %H:%M:%S.%f UTC")
         self._paragraphs.append(f"{moment} (message {position}): {text}")
 
     # ---- answers
 
-    def _see_response(self, answer: OrderResponse, position: int, message: Inbound) -> None:
-        about = (answer.id, answer.trade, answer.order, answer.instruction)
-        refused_on_it = answer.status == "rejected" and _aims_at(message) == self.id
-        if self.id not in about and not refused_on_it:
+    def _record_response(self, answer: OrderResponse, position: int, message: Inbound) -> None:
+        ids = (answer.id, answer.trade, answer.order, answer.instruction)
+        is_refusal_for_it = answer.status == "rejected" and _target_of(message) == self.id
+        if self.id not in ids and not is_refusal_for_it:
             return
         if answer.duplicate:
             text = f"instruction {answer.instruction} came again and got the same answer; nothing changed."
         elif answer.status == "rejected":
-            reason = SENTENCES.get(answer.code or "", "no reason is known")
-            text = f"{answer.account} asked {_wish(message)}, and was refused: {reason} ({answer.code})."
+            reason = SENTENCES.get(answer.code or "", "the reason is unknown")
+            text = f"{answer.account} asked {_request(message)}, and was refused: {reason} ({answer.code})."
         else:
             text = self._accepted(answer, message)
-        self._tell(position, answer.time, text)
+        self._add(position, answer.time, text)
 
     def _accepted(self, answer: OrderResponse, message: Inbound) -> str:
         if isinstance(message, CreateTrade):
@@ -92,20 +92,20 @@ class Explainer:
             return _placed(answer, message)
         if isinstance(message, AmendTrade):
             return f"{answer.account} amended the trade: {_amendment(message)}."
-        return f"{answer.account} asked {_wish(message)}, and it was accepted."
+        return f"{answer.account} asked {_request(message)}, and it was accepted."
 
     def _begin(self, message: CreateTrade | PlaceOrder) -> None:
         self._symbol = message.symbol
         self._created = message
 
-    # ---- endings
+    # ---- closings
 
-    def _see_closed(self, closed: ClosedOrder, position: int, message: Inbound) -> None:
+    def _record_closing(self, closed: ClosedOrder, position: int, message: Inbound) -> None:
         if closed.trade is not None:
             text = self._trade_closed(closed, message)
         else:
             text = _order_closed(closed, message)
-        self._tell(position, closed.time, text)
+        self._add(position, closed.time, text)
         if not closed.remaining:
             self._symbol = None
 
@@ -113,28 +113,28 @@ class Explainer:
         profit, margin, fee = closed.profit or 0, closed.margin or 0, closed.fee or 0
         left = margin + profit
         watched = "bid" if closed.side == "long" else "ask"
-        part = f"a part; {_money(closed.remaining)} stays open" if closed.remaining else "all that was open"
-        parts = [
+        part = f"a part; {_money(closed.remaining)} stays open" if closed.remaining else "the whole trade"
+        sentences = [
             f"{self._why_closed(closed, message)} {_money(closed.quantity)} closed at "
             f"{_money(closed.exit or 0)}, the {watched} ({part}).",
             f"It was entered at {_money(closed.entry or 0)}, so the {_result(profit)}.",
         ]
         if left >= 0:
-            parts.append(
-                f"Of the margin of {_money(margin)} USD {_money(left)} USD were left; after a fee of "
-                f"{_money(fee)} USD, {_money(left - fee)} USD went back to the cash of {closed.account}."
+            sentences.append(
+                f"Of the margin of {_money(margin)} USD, {_money(left)} USD was left; after a fee of "
+                f"{_money(fee)} USD, {_money(left - fee)} USD was returned to the cash of {closed.account}."
             )
         else:
-            parts.append(
-                f"That is more than the margin of {_money(margin)} USD: nothing went back, no fee was "
-                f"taken, and the insurance paid the missing {_money(-left)} USD."
+            sentences.append(
+                f"That is more than the margin of {_money(margin)} USD: nothing was returned, no fee was "
+                f"charged, and the insurance paid the missing {_money(-left)} USD."
             )
-        return " ".join(parts)
+        return " ".join(sentences)
 
     def _why_closed(self, closed: ClosedOrder, message: Inbound) -> str:
         if not isinstance(message, PriceUpdate):
             return f"{closed.account} closed it:"
-        name = _FIRED.get(closed.reason, closed.reason)
+        name = _LEVEL_NAMES.get(closed.reason, closed.reason)
         level = self._levels.get(closed.reason)
         fell = (closed.side == "long") != (closed.reason == "take_profit")
         price = (
@@ -148,14 +148,14 @@ class Explainer:
 
     # ---- while it is open
 
-    def _see_halts(self, position: int, message: Inbound) -> None:
+    def _record_halt(self, position: int, message: Inbound) -> None:
         if isinstance(message, (HaltMarket, ResumeMarket)) and message.symbol == self._symbol:
             halted = isinstance(message, HaltMarket)
-            what = "was halted: no level moves or fires" if halted else "was resumed: the next price decides"
-            self._tell(position, message.time, f"the market {self._symbol} {what}.")
+            event = "was halted: no level moves or fires" if halted else "was resumed: the next price decides"
+            self._add(position, message.time, f"the market {self._symbol} {event}.")
 
-    def _look_at_levels(self, engine: Engine) -> None:
-        """Levels as they stand, for when one of them fires, and for the end of the story."""
+    def _record_levels(self, engine: Engine) -> None:
+        """Keep the current levels, for the text when one of them fires and for the last line."""
         if trade := engine.open_trade(self.id):
             trailing = engine.trailing_level(trade)
             self._levels = {
@@ -165,14 +165,19 @@ class Explainer:
                 "trailing_stop": trailing,
             }
             levels = ", ".join(
-                f"{_FIRED[name]} {_money(level)}" for name, level in self._levels.items() if level is not None
+                f"{_LEVEL_NAMES[name]} {_money(level)}"
+                for name, level in self._levels.items()
+                if level is not None
             )
-            self._state_now = f"It is still open, with {_money(trade.quantity)} ({levels or 'no levels'})."
+            self._current_state = (
+                f"It is still open, with {_money(trade.quantity)} ({levels or 'no levels'})."
+            )
         elif order := engine.resting_order(self.id):
-            self._state_now = f"It is still resting, with {_money(order.quantity)}."
+            self._current_state = f"It is still resting, with {_money(order.quantity)}."
 
 
-def _aims_at(message: Inbound) -> str | None:
+def _target_of(message: Inbound) -> str | None:
+    """The trade or order that an instruction names."""
     if isinstance(message, (AmendTrade, CloseTrade)):
         return message.trade
     return message.order if isinstance(message, CancelOrder) else None
@@ -180,22 +185,22 @@ def _aims_at(message: Inbound) -> str | None:
 
 def _opened(answer: OrderResponse, message: CreateTrade) -> str:
     long = message.side == "long"
-    parts = [
+    sentences = [
         f"{answer.account} opened a {message.side} of {_money(answer.quantity or 0)} on {message.symbol} at "
         f"{_money(answer.price or 0)}, the {'ask' if long else 'bid'}, with a margin of "
         f"{_money(message.margin)} USD at leverage {message.leverage}.",
         f"The fee was {_money(answer.fee or 0)} USD.",
     ]
     if answer.liquidation is None:
-        parts.append("No price is low enough to liquidate it.")
+        sentences.append("No price is low enough to liquidate it.")
     else:
-        reach = "falls" if long else "rises"
+        moves = "falls" if long else "rises"
         watched = "bid" if long else "ask"
-        parts.append(f"It is liquidated when the {watched} {reach} to {_money(answer.liquidation)}.")
+        sentences.append(f"It is liquidated when the {watched} {moves} to {_money(answer.liquidation)}.")
     levels = _level_words(message.stop_loss, message.take_profit, message.trailing_stop)
     if levels:
-        parts.append(f"It was given {levels}.")
-    return " ".join(parts)
+        sentences.append(f"It has {levels}.")
+    return " ".join(sentences)
 
 
 def _level_words(stop_loss: int | None, take_profit: int | None, trailing_stop: int | None) -> str:
@@ -238,14 +243,14 @@ def _placed(answer: OrderResponse, message: PlaceOrder) -> str:
     return f"{order}, to wait {where}{partner}."
 
 
-def _wish(message: Inbound) -> str:
-    """What an instruction asked for, in its own words."""
+def _request(message: Inbound) -> str:
+    """The kind and the fields of an instruction, as text."""
     fields = to_json(message)
     kind = str(fields.get("kind", "")).replace("_", " ")
-    asked = {
+    shown = {
         name: value for name, value in fields.items() if name not in ("type", "kind", "id", "time", "account")
     }
-    details = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in asked.items())
+    details = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
     return f"to {kind}" + (f" ({details})" if details else "")
 
 
@@ -257,16 +262,16 @@ def _order_closed(closed: ClosedOrder, message: Inbound) -> str:
             f"{_money(closed.exit or 0)}, for a fee of {_money(closed.fee or 0)} USD."
         )
     if closed.reason == "cancelled":
-        asked = isinstance(message, CancelOrder) and message.order == closed.order
-        return "the order was cancelled" + ("." if asked else ", because its partner ended.")
-    reason = SENTENCES.get(closed.code or "", "no reason is known")
-    return f"{_price_words(message)}the order should have been filled, but died: {reason} ({closed.code})."
+        by_user = isinstance(message, CancelOrder) and message.order == closed.order
+        return "the order was cancelled" + ("." if by_user else ", because its partner ended.")
+    reason = SENTENCES.get(closed.code or "", "the reason is unknown")
+    return f"{_price_words(message)}the order was rejected instead of filled: {reason} ({closed.code})."
 
 
 def _price_words(message: Inbound) -> str:
     if not isinstance(message, PriceUpdate):
         return ""
-    return f"the price came to {_money(message.bid)} bid, {_money(message.ask)} ask, and "
+    return f"the price reached {_money(message.bid)} bid, {_money(message.ask)} ask, and "
 
 
 def _result(profit: int) -> str:

@@ -1,10 +1,10 @@
-"""Recorded frames of an exchange's WebSocket, one a line, as the price updates that our feed would write.
+"""Recorded frames of an exchange's WebSocket, one per line, as the price updates that our feed would write.
 
     1723161255088169167 {"stream":"btcusdt@bookTicker","data":{"u":5123,"s":"BTCUSDT","b":"61800.20",…}}
 
-The number before the JSON is when the frame was received, in nanoseconds. It becomes the `time` of the
-message, which on our log is always our own stamp and never the venue's; a Backpack frame without it has
-its event time `E` for that. Of all frames only `bookTicker` is a price.
+The number before the JSON is the time of receipt in nanoseconds. It becomes the `time` of the message, which
+on our log is always our time, never the venue's. A frame without that number uses its event time `E`. Only
+`bookTicker` frames are prices.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ from paceline.messages.unreadable import UNREADABLE
 
 Venue = Literal["binance", "backpack"]
 
-# Of the venue's own times, in µs: Binance counts milliseconds, Backpack microseconds.
+# Unit of the venue's times, in µs: Binance uses milliseconds, Backpack microseconds.
 _UNIT_US: Final[dict[Venue, int]] = {"binance": 1_000, "backpack": 1}
 
 
 class FrameError(ValueError):
-    """The line is no frame, or a price whose numbers cannot be read; says why."""
+    """The line is not a frame, or its numbers cannot be read; the error says why."""
 
 
 class _Frame(Struct):
@@ -33,7 +33,7 @@ class _Frame(Struct):
 
 
 class _BookTicker(Struct):
-    """Backpack's documentation shows `u` as a string, the wire carries an integer: take both."""
+    """`u` is a string in Backpack's documentation but an integer on the wire: both are accepted."""
 
     s: str
     b: str
@@ -50,9 +50,9 @@ _book_ticker = msgspec.json.Decoder(_BookTicker)
 
 
 def price_of_frame(line: bytes, venue: Venue, symbols: Mapping[str, str]) -> PriceUpdate | None:
-    """The price update of a recorded line, None for a frame of another kind.
+    """The price update of a recorded line; None for a frame of another kind; `FrameError` if it is invalid.
 
-    `symbols` maps the venue's names to ours; a name that it lacks stays as it is.
+    `symbols` maps the venue's symbols to ours; other symbols are not changed.
     """
     head, separator, rest = line.strip().partition(b" ")
     received_ns = int(head) if separator and head.isdigit() else None
@@ -75,7 +75,7 @@ def _price_update(
     elif ticker.E is not None:
         time_us = ticker.E * unit_us
     else:
-        raise FrameError("neither a time of receipt nor an event time")
+        raise FrameError("the frame has neither a time of receipt nor an event time")
     symbol = symbols.get(ticker.s, ticker.s)
     update_id = int(ticker.u)
     venue_time = ticker.T if ticker.T is not None else ticker.E

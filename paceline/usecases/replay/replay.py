@@ -1,7 +1,7 @@
-"""Replay: messages from files through the very same engine, with no server.
+"""Replay: apply messages from files to the same engine, without a server.
 
-A file holds one message of ours a line (`jsonl`), or recorded frames of an exchange. Several files are
-merged by time; at equal times the file named first goes first, and each file keeps its own order.
+A file has one JSON message per line (`jsonl`), or recorded frames of an exchange. Several files are merged by
+time. At equal times the file named first comes first, and each file keeps its order.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,18 +26,18 @@ Format = Literal["jsonl", "binance", "backpack"]
 Replayed = Inbound | Undecodable
 Timed = tuple[int, Replayed]
 
-_LINES_TO_LOOK_AT = 200
+_LINES_INSPECTED = 200
 
 
 class Counts(Struct):
-    """Lines of recorded frames that became no message: other kinds of frame, and what could not be read."""
+    """Lines of recorded frames that gave no message: frames of other kinds, and unreadable lines."""
 
     other_frames: int = 0
     bad_frames: int = 0
 
 
 class Report(Struct, frozen=True):
-    """What a replay ends with; ledger totals per asset and kind of account are decimal strings."""
+    """The engine's state after a replay. Ledger totals per asset and kind of account are decimal strings."""
 
     messages: int
     undecodable: int
@@ -52,7 +52,7 @@ class Report(Struct, frozen=True):
 
 
 def told_format(lines: Sequence[bytes]) -> Format | None:
-    """The format of a file, told from its first lines; None where no line tells."""
+    """The format of a file, detected from its first lines; None if no line shows it."""
     for line in lines:
         text = line.strip()
         head, separator, rest = text.partition(b" ")
@@ -72,19 +72,19 @@ def timed_messages(
 ) -> Iterator[Timed]:
     """The messages of one file with the times that order them.
 
-    The format is told from the lines; `wanted` settles it where they do not tell.
+    The format is detected from the lines; `wanted` is used if they do not show it.
     """
     remaining = iter(lines)
-    first = list(islice(remaining, _LINES_TO_LOOK_AT))
+    first = list(islice(remaining, _LINES_INSPECTED))
     format_ = told_format(first) or wanted or "jsonl"
-    every = chain(first, remaining)
+    all_lines = chain(first, remaining)
     if format_ == "jsonl":
-        return _of_json_lines(every)
-    return _of_frames(every, format_, symbols, counts)
+        return _from_json_lines(all_lines)
+    return _from_frames(all_lines, format_, symbols, counts)
 
 
-def _of_json_lines(lines: Iterable[bytes]) -> Iterator[Timed]:
-    """A line that cannot be decoded counts as a message, at its own time or right after the one before it."""
+def _from_json_lines(lines: Iterable[bytes]) -> Iterator[Timed]:
+    """An undecodable line counts as a message, at its own time or right after the message before it."""
     previous_us = 0
     for line in lines:
         text = line.rstrip(b"\r\n")
@@ -94,13 +94,13 @@ def _of_json_lines(lines: Iterable[bytes]) -> Iterator[Timed]:
             previous_us = message.time
         except DecodeError as error:
             message = Undecodable(text, str(error))
-            previous_us = _time_of(text, previous_us)
+            previous_us = _time_of(text, default_us=previous_us)
         yield previous_us, message
 
 
-def _time_of(text: bytes, otherwise: int) -> int:
+def _time_of(text: bytes, default_us: int) -> int:
     time = (_object_of(text) or {}).get("time")
-    return time if isinstance(time, int) and not isinstance(time, bool) and time >= 0 else otherwise
+    return time if isinstance(time, int) and not isinstance(time, bool) and time >= 0 else default_us
 
 
 def _object_of(text: bytes) -> dict[str, Any] | None:
@@ -111,10 +111,10 @@ def _object_of(text: bytes) -> dict[str, Any] | None:
     return cast(dict[str, Any], value) if isinstance(value, dict) else None
 
 
-def _of_frames(
+def _from_frames(
     lines: Iterable[bytes], venue: Venue, symbols: Mapping[str, str], counts: Counts
 ) -> Iterator[Timed]:
-    """A frame that cannot be read is skipped, as the feed keeps it from the log."""
+    """An unreadable frame is skipped: the feed does not write it to the log either."""
     for line in lines:
         try:
             message = price_of_frame(line, venue, symbols)
@@ -141,11 +141,11 @@ def replay(
     progress: Callable[[int], None] | None = None,
     at: int | None = None,
 ) -> Report:
-    """Apply messages, at most up to position `at`, and report what the engine has become.
+    """Apply messages, up to position `at`, and report the engine's state.
 
-    `put` takes each output; `progress` is called now and then with the number of messages applied.
+    `put` receives each output. `progress` is called every 10,000 messages with the number applied.
     """
-    outputs_seen = 0
+    outputs_count = 0
     for message in messages:
         position = engine.position
         if at is not None and position >= at:
@@ -156,13 +156,13 @@ def replay(
             engine.apply_undecodable()
             continue
         outputs = engine.apply(message)
-        outputs_seen += len(outputs)
+        outputs_count += len(outputs)
         if put is not None:
             for output in outputs:
                 put(output)
         if explainer is not None:
             explainer.see(engine, position, message, outputs)
-    return _report(engine, outputs_seen)
+    return _report(engine, outputs_count)
 
 
 def _report(engine: Engine, outputs: int) -> Report:

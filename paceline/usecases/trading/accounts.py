@@ -1,4 +1,4 @@
-"""What an account has: balances, open trades at the last price, resting orders, what can be traded."""
+"""Reading an account: balances, open trades at the last price, resting orders; and the markets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Position(OpenTrade, frozen=True, kw_only=True):
-    """An open trade at the price it would be closed at now; `None` where no price is known."""
+    """An open trade with the price at which it would close now; `None` if the market has no price."""
 
     current_price: str | None = None
     unrealised_profit: str | None = None
@@ -25,7 +25,7 @@ class Position(OpenTrade, frozen=True, kw_only=True):
 
 
 class Asset(Market, frozen=True, kw_only=True):
-    """A market with its last prices; `price_time` in µs. `None` where no price is known."""
+    """A market with its last prices; `price_time` in µs. `None` if it has no price."""
 
     bid: str | None = None
     ask: str | None = None
@@ -34,7 +34,7 @@ class Asset(Market, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Sight:
-    """Where accounts are read: `hot` first, `stored` where that is lost."""
+    """The sources of account state: `hot` first, `stored` if `hot` does not have it."""
 
     hot: AccountState
     stored: AccountState
@@ -43,13 +43,13 @@ class Sight:
 
 
 def balance(sight: Sight, desk: Desk, account: str) -> Balance:
-    """The newest balance. An account that the engine does not know yet is opened first."""
+    """The last balance. An account that the engine does not know is opened first."""
     found = _read(sight, lambda state: state.balance(account))
     if found is None:
         open_account(desk, account)
         found = _read(sight, lambda state: state.balance(account))
     if found is None:
-        raise TransientError("Your account is being opened. Try again in a moment.", code="ACCOUNT_OPENING")
+        raise TransientError("The account is being opened. Try again in a moment.", code="ACCOUNT_OPENING")
     return found
 
 
@@ -58,14 +58,14 @@ def is_open(sight: Sight, account: str) -> bool:
 
 
 def positions(sight: Sight, account: str) -> list[Position]:
-    """Open trades, oldest first, with what they would bring before the fee."""
+    """Open trades, oldest first, with their unrealised profit before the fee."""
     trades = _read(sight, lambda state: state.open_trades(account)) or []
     prices = {symbol: _price(sight, symbol) for symbol in {trade.symbol for trade in trades}}
     return [_valued(trade, prices[trade.symbol]) for trade in sorted(trades, key=lambda t: t.opened)]
 
 
 def orders(sight: Sight, account: str) -> list[RestingOrder]:
-    """Resting orders, oldest first. Of a pair each names the other, also the one that was there before."""
+    """Resting orders, oldest first. Both orders of an OCO pair name the other in `oco_with`."""
     found = _read(sight, lambda state: state.resting_orders(account)) or []
     partners = {order.oco_with: order.order for order in found if order.oco_with is not None}
     return [
@@ -79,12 +79,12 @@ def assets(sight: Sight) -> list[Asset]:
     return [_priced(market, _price(sight, market.symbol)) for market in sight.markets.markets()]
 
 
-def _read(sight: Sight, ask: Callable[[AccountState], T | None]) -> T | None:
+def _read(sight: Sight, query: Callable[[AccountState], T | None]) -> T | None:
     try:
-        found = ask(sight.hot)
+        found = query(sight.hot)
     except TransientError:
         found = None
-    return ask(sight.stored) if found is None else found
+    return query(sight.stored) if found is None else found
 
 
 def _price(sight: Sight, symbol: str) -> Price | None:
@@ -95,24 +95,24 @@ def _price(sight: Sight, symbol: str) -> Price | None:
 
 
 def _valued(trade: OpenTrade, price: Price | None) -> Position:
-    known = {name: getattr(trade, name) for name in OpenTrade.__struct_fields__}
+    fields = {name: getattr(trade, name) for name in OpenTrade.__struct_fields__}
     if price is None:
-        return Position(**known)
+        return Position(**fields)
     long = trade.side == "long"
-    leaves_at = price.bid if long else price.ask
-    profit = profit_of(long, parse_decimal(trade.entry), leaves_at, parse_decimal(trade.quantity))
+    exit_price = price.bid if long else price.ask
+    profit = profit_of(long, parse_decimal(trade.entry), exit_price, parse_decimal(trade.quantity))
     return Position(
-        **known,
-        current_price=format_decimal(leaves_at),
+        **fields,
+        current_price=format_decimal(exit_price),
         unrealised_profit=format_decimal(profit),
         price_time=price.time_us,
     )
 
 
 def _priced(market: Market, price: Price | None) -> Asset:
-    known = {name: getattr(market, name) for name in Market.__struct_fields__}
+    fields = {name: getattr(market, name) for name in Market.__struct_fields__}
     if price is None:
-        return Asset(**known)
+        return Asset(**fields)
     return Asset(
-        **known, bid=format_decimal(price.bid), ask=format_decimal(price.ask), price_time=price.time_us
+        **fields, bid=format_decimal(price.bid), ask=format_decimal(price.ask), price_time=price.time_us
     )

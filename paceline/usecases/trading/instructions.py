@@ -1,4 +1,4 @@
-"""Handing an instruction to the engine and fetching its answer."""
+"""Sending an instruction to the engine and receiving its answer."""
 
 import time
 from collections.abc import Callable
@@ -20,8 +20,8 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True)
 class Desk:
-    """What trading needs from outside. `now_us` stamps messages; nothing in a request does. `pause` waits so
-    many seconds."""
+    """The stores and settings that trading uses. `now_us` gives messages their time; requests never do.
+    `pause` waits for seconds."""
 
     log: InstructionLog
     replies: Replies
@@ -36,10 +36,10 @@ class Desk:
 
 
 def submit(desk: Desk, message: User) -> Answer | None:
-    """The engine's answer, or `None` if there is none in time (read it later with `find`).
+    """The engine's answer; `None` if it does not come in time (read it later with `find`).
 
-    `TransientError` is raised only where the message certainly is not on the log. An account that the
-    engine does not know yet is opened, and the message sent again: it has not remembered the first.
+    `TransientError` means that the message is not on the log. If the engine does not know the account, it is
+    opened and the message is sent again: the engine does not store the ids of unknown accounts.
     """
     answer = send(desk, message)
     if answer is not None and answer.code == "ACCOUNT_NOT_FOUND" and not isinstance(message, OpenAccount):
@@ -49,21 +49,21 @@ def submit(desk: Desk, message: User) -> Answer | None:
 
 
 def open_account(desk: Desk, account: str) -> Answer | None:
-    """Open the engine account of a member. Harmless when it is open already."""
+    """Open the engine account of a member. It is safe to call for an open account."""
     return send(desk, opening_of(desk, account))
 
 
 def opening_of(desk: Desk, account: str) -> OpenAccount:
-    """The one instruction that opens an account, always under the same id."""
+    """The instruction that opens an account. Its id is always the same."""
     return OpenAccount(
         id=OPENING + account, time=desk.now_us(), account=account, initial_balance=desk.initial_balance
     )
 
 
 def bounded(desk: Desk, message: CreateTrade | PlaceOrder) -> CreateTrade | PlaceOrder:
-    """A market order that leaves open what price it expects gets the last one and the default bound.
+    """Give a market order without an expected price the last price, and one without a bound the default.
 
-    `TransientError` when the last price cannot be read: better no order than one without a bound.
+    `TransientError` if the last price cannot be read: without a bound it could execute at any price.
     """
     if isinstance(message, PlaceOrder) and message.order_type != "market":
         return message
@@ -71,7 +71,7 @@ def bounded(desk: Desk, message: CreateTrade | PlaceOrder) -> CreateTrade | Plac
     if expected is None:
         price = desk.prices.last(message.symbol)
         if price is None:
-            return message  # no price of this symbol was ever seen: the engine will say what it thinks
+            return message  # the symbol never had a price: the engine refuses the order
         expected = price.ask if message.side in ("long", "buy") else price.bid
     if slippage is None:
         slippage = desk.default_slippage_bps
@@ -79,26 +79,26 @@ def bounded(desk: Desk, message: CreateTrade | PlaceOrder) -> CreateTrade | Plac
 
 
 def find(desk: Desk, account: str, instruction: str) -> Answer | None:
-    """The answer to an earlier instruction, `None` while it is pending; `NotFoundError` if unknown."""
+    """The answer to an earlier instruction; `None` while it is pending; `NotFoundError` if it is unknown."""
     answer = desk.answers.find(account, instruction)
     if answer is None and not desk.replies.is_pending(account, instruction):
-        raise NotFoundError("There is no such instruction of yours.")
+        raise NotFoundError("The account has no such instruction.")
     return answer
 
 
 def send(desk: Desk, message: User) -> Answer | None:
-    """Hand a message to its account's shard and wait for the answer, `None` if there is none in time."""
+    """Send a message to its account's shard and wait for the answer; `None` if it does not come in time."""
     with desk.replies.expect(message.account, message.id) as wait:
         desk.log.append(message, shard_of(message.account, desk.shards))
         answer = _answer_in_time(desk, message, wait)
     if answer is None:
-        with suppress(TransientError):  # then it is unknown until the engine has answered
+        with suppress(TransientError):  # then `find` does not know it until the engine has answered
             desk.replies.remember_pending(message.account, message.id)
     return answer
 
 
 def _answer_in_time(desk: Desk, message: User, wait: Wait) -> Answer | None:
-    """From here on the message may be on the log, so that a failing store means "no answer yet"."""
+    """The message may be on the log already, so a failing store means "no answer yet", not an error."""
     deadline = time.monotonic() + desk.reply_timeout_ms / 1000
     try:
         return wait(desk.reply_timeout_ms) or _stored(desk, message)
@@ -111,7 +111,7 @@ def _answer_in_time(desk: Desk, message: User, wait: Wait) -> Answer | None:
 
 
 def _stored(desk: Desk, message: User) -> Answer | None:
-    # The engine remembers ids for a day: what is older does not answer this message.
+    # The engine stores ids for a day: an older answer does not belong to this message.
     try:
         return desk.answers.find(message.account, message.id, message.time - DAY_US)
     except TransientError:

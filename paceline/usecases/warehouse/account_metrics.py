@@ -1,4 +1,4 @@
-"""What each account is worth at the end of a day, before the models are built."""
+"""The daily metrics of each account. They are computed before the models are built."""
 
 import structlog
 
@@ -9,15 +9,15 @@ _log = structlog.get_logger()
 
 
 def compute_account_metrics(metrics: MetricStore, cut: Cut) -> None:
-    """Write the metrics of the cut's day, of the day the marts tell of, and of days that were missed.
+    """Write the metrics of the cut's day, of its `as_of_day`, and of earlier days without metrics.
 
-    `TransientError` where something is held that has no price in the bars: the feed writes them with a delay.
+    `TransientError` if a held symbol or asset has no bar: the feed writes bars with a delay.
     """
     for day in metrics.days_to_compute(cut):
         if unmarked := metrics.unmarked(cut, day):
             raise TransientError(
-                f"No bar before the end of {day} for {', '.join(unmarked)}, which accounts hold: "
-                "does the feed write bars?",
+                f"{', '.join(unmarked)} must have a bar before the end of {day}, because accounts hold it. "
+                "Check that the feed writes bars.",
                 retry_after_s=10,
             )
         accounts = metrics.compute(cut, day)

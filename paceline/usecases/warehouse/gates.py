@@ -1,4 +1,4 @@
-"""Published means checked: dbt's tests, the expectations, and parity with the engine's own state."""
+"""The checks before a publication: dbt's tests, the expectations, and parity with the engine's state."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -13,48 +13,49 @@ Keyed = dict[str, dict[str, Any]]
 
 
 class GateFailed(ConflictError):
-    """A gate stopped the publication; what was published before stays."""
+    """A gate failed, so nothing is published. The earlier publication stays."""
 
     default_code = "GATE_FAILED"
 
 
 def check_dbt(gates: GateStore, models: Models, run_id: str, cut: Cut, *, built: bool) -> str:
-    """Judge a dbt build that has ended; `built` tells whether all of it succeeded."""
+    """Check a finished dbt build; `built` says whether all of it succeeded. Returns the summary."""
     failures = models.failed_tests()
     if not built and not failures:
         failures = [
-            Failure("every model builds and every test runs (the task's log tells which did not)", 1, [])
+            Failure("every model builds and every test runs (the task's log shows which did not)", 1, [])
         ]
-    return _judge(
-        gates, "dbt", run_id, cut, failures, good="all models were built and all of dbt's tests passed"
+    return _record(
+        gates, "dbt", run_id, cut, failures, passed="all models were built and all of dbt's tests passed"
     )
 
 
 def check_expectations(gates: GateStore, expectations: Expectations, run_id: str, cut: Cut) -> str:
+    """Check the new models with the expectations. Returns the summary."""
     count, failures = expectations()
-    return _judge(gates, "expectations", run_id, cut, failures, good=f"all {count} expectations hold")
+    return _record(gates, "expectations", run_id, cut, failures, passed=f"all {count} expectations hold")
 
 
 def check_parity(gates: GateStore, cuts: CutStore, models: Models, run_id: str, cut: Cut) -> str:
-    """The new models' balances and open trades must be those of the engine's snapshots, to the last unit."""
+    """Compare the new models' balances and open trades with the engine's snapshots. They must be equal."""
     engines = [_engine_of(cuts, cut, shard) for shard in cut.shards]
     failures = [one for one in engines if isinstance(one, Failure)]
     accounts = trades = 0
-    # With a witness that cannot be trusted there is nothing to compare.
+    # If a snapshot is not valid there is nothing to compare with.
     for engine in [] if failures else [one for one in engines if isinstance(one, Engine)]:
-        held = {account.name: _balance(account) for account in engine.accounts()}
-        open_ = {trade.id: _trade(trade) for trade in engine.open_trades()}
-        accounts += len(held)
-        trades += len(open_)
+        balances = {account.name: _balance(account) for account in engine.accounts()}
+        open_trades = {trade.id: _trade(trade) for trade in engine.open_trades()}
+        accounts += len(balances)
+        trades += len(open_trades)
         shard = engine.shard
-        failures += _compare(f"balances of shard {shard}", held, models.balances(shard), "account")
-        failures += _compare(f"open trades of shard {shard}", open_, models.open_trades(shard), "trade")
-    good = f"{accounts} balances and {trades} open trades are those of the engine"
-    return _judge(gates, "parity", run_id, cut, failures, good=good)
+        failures += _compare(f"balances of shard {shard}", balances, models.balances(shard), "account")
+        failures += _compare(f"open trades of shard {shard}", open_trades, models.open_trades(shard), "trade")
+    passed = f"{accounts} balances and {trades} open trades are those of the engine"
+    return _record(gates, "parity", run_id, cut, failures, passed=passed)
 
 
 def _engine_of(cuts: CutStore, cut: Cut, shard: ShardCut) -> Engine | Failure:
-    """The engine as it was at the cut, if the copy is what the engine put out."""
+    """The engine at the cut, or a failure if the copied snapshot is not the one that the engine wrote."""
     row: dict[str, Any] = {"shard": shard.shard, "expected": shard.state_hash, "position": shard.position}
     try:
         engine = Engine.load(cuts.chunks(cut.cut_id, shard.shard))
@@ -67,10 +68,13 @@ def _engine_of(cuts: CutStore, cut: Cut, shard: ShardCut) -> Engine | Failure:
     return Failure(f"the copied snapshot of shard {shard.shard} has its hash", 1, [row])
 
 
-def _judge(gates: GateStore, gate: Gate, run_id: str, cut: Cut, failures: list[Failure], *, good: str) -> str:
+def _record(
+    gates: GateStore, gate: Gate, run_id: str, cut: Cut, failures: list[Failure], *, passed: str
+) -> str:
+    """Store a gate's result. Returns the summary `passed`, or raises `GateFailed`."""
     if not failures:
-        gates.record(run_id, gate, cut, good, [])
-        return good
+        gates.record(run_id, gate, cut, passed, [])
+        return passed
     summary = "; ".join(f"{one.expectation}: {one.rows_failed} rows" for one in failures)
     gates.record(run_id, gate, cut, summary, failures)
     lines = [f"The gate {gate!r} failed, so nothing is published. {summary}"]
@@ -108,7 +112,7 @@ def _trade(trade: Any) -> dict[str, Any]:
 
 
 def _compare(what: str, engine: Keyed, rows: Iterable[Mapping[str, Any]], key: str) -> Iterator[Failure]:
-    """At most one failure, with a row for each that differs: what the engine has and what the model has."""
+    """At most one failure, with the engine's and the model's values of the rows that differ."""
     models: Keyed = {}
     for row in rows:
         values = dict(row)

@@ -1,4 +1,4 @@
-"""The nightly run, step by step; Airflow and `paceline nightly` call the same steps."""
+"""The steps of the nightly run. Airflow and `paceline nightly` call the same steps."""
 
 import json
 from collections.abc import Mapping
@@ -24,17 +24,17 @@ from paceline.usecases.warehouse.take_cut import take_cut
 
 
 def day_of_run(params: Mapping[str, Any], due: datetime | None) -> date:
-    """The day that is asked for; else the running one, or, of a run that is due at `due`, the one before."""
+    """The requested day. Else the day of `due` (default now) if provisional, or the day before it."""
     if params.get("day"):
         return date.fromisoformat(params["day"])
     moment = (due or datetime.now(UTC)).astimezone(UTC)
-    today = date(moment.year, moment.month, moment.day)  # Airflow's datetimes give dates of another type
+    today = date(moment.year, moment.month, moment.day)  # `date()` of Airflow's datetimes is of another type
     return today if params.get("provisional") else today - timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Nightly:
-    """Steps in the order of their methods. `run_id` tells one run's gates from another's."""
+    """The steps, in the order of the methods. `run_id` identifies the gates of one run."""
 
     cuts: CutStore
     log_ends: LogEnds
@@ -54,7 +54,7 @@ class Nightly:
         compute_account_metrics(self.metrics, cut)
 
     def cut_var(self, cut: Cut) -> str:
-        """The var `cut` of the dbt project."""
+        """The variable `cut` of the dbt project, as JSON."""
         return json.dumps(
             {
                 "cut_id": cut.cut_id,
@@ -82,10 +82,10 @@ class Nightly:
         return publish.export_month(self.cold, cut)
 
     def plain(self, cut: Cut) -> dict[str, Any]:
-        """A cut in plain values, as tasks hand it on, with what dbt is told of it."""
+        """A cut and its dbt variable in plain values, which tasks can pass on."""
         return {"cut": msgspec.to_builtins(cut), "dbt_var": self.cut_var(cut)}
 
 
 def cut_of(plain: Mapping[str, Any]) -> Cut:
-    """The cut that `Nightly.plain` made plain."""
+    """The cut from the plain values of `Nightly.plain`."""
     return msgspec.convert(plain["cut"], Cut)

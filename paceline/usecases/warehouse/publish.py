@@ -1,4 +1,4 @@
-"""Checked models take the place of the published ones, and the month goes to the cold store."""
+"""Publishing checked models, and exporting the month to the cold store."""
 
 from datetime import date
 from typing import Final
@@ -11,8 +11,8 @@ from paceline.ports.warehouse import ColdStore, Cut, GateStore, Models
 _log = structlog.get_logger()
 GATES: Final = frozenset({"dbt", "expectations", "parity"})
 
-# Which rows of a published table belong to a month `[start, end)`; the rest is as it stands at the
-# month's last run.
+# The condition for a published table's rows of a month `[start, end)`. `true` exports the whole table, as
+# it is at the month's last run.
 COLD_TABLES: Final = {
     "fct_closed_trades": "closed_day >= %(start)s and closed_day < %(end)s",
     "fct_account_days": "day >= %(start)s and day < %(end)s",
@@ -22,21 +22,20 @@ COLD_TABLES: Final = {
 
 
 def publish(gates: GateStore, models: Models, run_id: str, cut: Cut) -> None:
-    """`ConflictError`, and nothing published, unless this run's gates passed on models of this very cut."""
+    """Publish the new models. `ConflictError` unless all gates passed in this run, on models of this cut."""
     if missing := sorted(GATES - gates.passed(run_id, cut.cut_id)):
-        raise ConflictError(f"Nothing is published: the gates {missing} have not passed in this run.")
+        raise ConflictError(f"The gates {missing} have not passed in this run. Nothing is published.")
     if (built_at := models.cut_id()) != cut.cut_id:
         raise ConflictError(
-            f"Nothing is published: the models were built at cut {built_at}, not {cut.cut_id}. "
-            "Another run is under way beside this one."
+            f"The models are built from cut {built_at}, not {cut.cut_id}: another run is active. "
+            "Nothing is published."
         )
     models.publish(run_id, cut)
     _log.info("published", as_of_day=str(cut.as_of_day), provisional=cut.provisional, cut_id=cut.cut_id)
 
 
 def export_month(cold: ColdStore, cut: Cut) -> dict[str, int]:
-    """Rows in each file written. The files of the cut's month and of the published day's month are
-    replaced."""
+    """Replace the files of the cut's month and of the `as_of_day`'s month; returns the rows of each file."""
     rows: dict[str, int] = {}
     for first in sorted({cut.day.replace(day=1), cut.as_of_day.replace(day=1)}):
         start, end = first, date(first.year + first.month // 12, first.month % 12 + 1, 1)

@@ -1,4 +1,4 @@
-"""A consistent cut of all shards: snapshots that the writer has passed."""
+"""Taking a cut: a consistent state of all shards, from snapshots whose effects the writer has stored."""
 
 import time
 from collections.abc import Callable
@@ -23,22 +23,22 @@ def take_cut(
     patience_s: float = 60.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Cut:
-    """Take the cut for a day. The day must be over on every shard, unless a running one is allowed.
+    """Take the cut for a day. The day must be over on every shard, unless `allow_running`.
 
-    A rerun of a day older than the published one refreshes that day, but the marts go on telling of the newer
-    one. `TransientError` where the engine or the writer has not come far enough, `NotFoundError` where nobody
-    had an account by the end of the day.
+    A rerun of a day older than the published one refreshes that day; the marts still cover the newer day.
+    `TransientError` if the engine or the writer is behind, `NotFoundError` if there was no account by the end
+    of the day.
     """
     shards = cuts.shards()
     if not shards:
-        raise TransientError("The engine has never run: there is nothing to cut yet.", retry_after_s=30)
+        raise TransientError("The engine has never run: there is no state to cut yet.", retry_after_s=30)
     published = cuts.published()
     as_of_day = max(day, published.day) if published else day
     cut_id, copied = cuts.copy_snapshots(day)
     try:
         _check_copied(copied, shards, day, allow_running=allow_running)
         _await_writer(cuts, log_ends, copied, patience_s, sleep)
-        _check_anybody(cuts, day)
+        _check_accounts(cuts, day)
         return cuts.finish(_cut(cut_id, day, as_of_day, copied))
     except Exception:
         cuts.discard(cut_id)
@@ -48,7 +48,9 @@ def take_cut(
 def _check_copied(copied: list[ShardCut], shards: int, day: date, *, allow_running: bool) -> None:
     missing = sorted(set(range(shards)) - {one.shard for one in copied})
     if missing:
-        raise TransientError(f"No snapshot yet of shards {missing}: is the engine running?", retry_after_s=15)
+        raise TransientError(
+            f"The shards {missing} have no snapshot yet. Check that the engine runs.", retry_after_s=15
+        )
     start_us, end_us = day_bounds_us(day)
     needed_us = start_us if allow_running else end_us
     late = [one.shard for one in copied if one.log_time_us < needed_us]
@@ -56,16 +58,16 @@ def _check_copied(copied: list[ShardCut], shards: int, day: date, *, allow_runni
         event = "begun" if allow_running else "ended"
         raise TransientError(
             f"{day} has not {event} in the newest snapshots of shards {late}. "
-            "Is the engine running, and do prices flow?",
+            "Check that the engine runs and that prices arrive.",
             retry_after_s=15,
         )
 
 
-def _check_anybody(cuts: CutStore, day: date) -> None:
-    """Before the first account there is nobody to rank. Ask once the writer has come far enough."""
+def _check_accounts(cuts: CutStore, day: date) -> None:
+    """Without an account there is nothing to rank. The writer must have stored the snapshots' effects."""
     first_us = cuts.first_opened_us()
     if first_us is None or first_us >= day_bounds_us(day)[1]:
-        raise NotFoundError(f"Nobody had an account by the end of {day}: there is nothing to rank.")
+        raise NotFoundError(f"The platform has no account by the end of {day}: there is nothing to rank.")
 
 
 def _await_writer(
@@ -77,8 +79,8 @@ def _await_writer(
 ) -> None:
     """Wait until the writer has stored every effect that is in the snapshots.
 
-    Effects are sparse, so its position alone may stand before a snapshot for ever. A snapshot is stored only
-    after Kafka has its effects: who has read `engine.out` to the end that it has now has them all.
+    Effects are sparse, so the writer's position may stay below that of a snapshot for ever. A snapshot is
+    stored only after its effects are in Kafka: a writer at the current end of `engine.out` has them all.
     """
     ends = None
     pause_s = 0.25
@@ -99,8 +101,8 @@ def _await_writer(
             return
         if waited_s >= patience_s:
             raise TransientError(
-                f"After {patience_s:.0f} s the writer still has not stored what the snapshots of shards "
-                f"{[s.shard for s in late]} hold: is it running?",
+                f"The writer has not stored the effects in the snapshots of shards {[s.shard for s in late]} "
+                f"after {patience_s:.0f} s. Check that it runs.",
                 retry_after_s=30,
             )
         _log.info("waiting for the writer", shards=[s.shard for s in late], waited_s=round(waited_s, 1))

@@ -220,7 +220,7 @@ def test_the_command_line_runs_a_market(paceline: Callable[..., Ran], operator: 
     symbol = "CLI_USDC_PERP"
     lacking = paceline("market", "configure", symbol, "--base", "CLI")
     assert lacking.returncode == 1
-    assert "CLI_USDC_PERP is a new market: say its quantity_step, min_notional" in lacking.stderr
+    assert "CLI_USDC_PERP is a new market. Give its quantity_step, min_notional" in lacking.stderr
     options = ["--base", "CLI", "--step", "0.1", "--minimum", "5", "--max-leverage", "10", "--maker-bps", "2"]
     options += ["--taker-bps", "5", "--maintenance-bps", "50", "--max-price-age-ms", "5000"]
     made = paceline("market", "configure", symbol, *options)
@@ -237,7 +237,7 @@ def test_the_command_line_runs_a_market(paceline: Callable[..., Ran], operator: 
     assert "halted" in paceline("market", "list").stdout
     assert paceline("market", "resume", symbol).returncode == 0
     unknown = paceline("market", "halt", "NO_SUCH", "--yes")
-    assert (unknown.returncode, unknown.stderr) == (1, "paceline: There is no market 'NO_SUCH'.\n")
+    assert (unknown.returncode, unknown.stderr) == (1, "paceline: The market 'NO_SUCH' does not exist.\n")
 
 
 def test_the_command_line_runs_an_account(
@@ -256,7 +256,7 @@ def test_the_command_line_runs_an_account(
     assert "INSUFFICIENT_BALANCE" in refused.stderr
     assert account in paceline("account", "list").stdout
     nobody = paceline("account", "make-operator", "nobody@example.com", "--yes")
-    assert nobody.stderr == "paceline: Nobody has signed in with the address 'nobody@example.com' yet.\n"
+    assert nobody.stderr == "paceline: The address 'nobody@example.com' has not signed in yet.\n"
     assert paceline("account", "make-operator", known.email, "--yes").returncode == 0
     eventually(lambda: known.get("/admin/markets").status_code == 200)  # a member is looked up once a second
     assert paceline("account", "make-operator", known.email, "--undo").returncode == 0

@@ -27,7 +27,7 @@ def test_the_mailed_token_signs_in_once() -> None:
     member, session = redeem(members, token, 60)
     assert (member.email, member.display_name) == ("ada@example.com", "Ada")
     assert members.of_session(session) == member
-    with pytest.raises(AuthenticationError, match="used already"):
+    with pytest.raises(AuthenticationError, match="is used, expired"):
         redeem(members, token, 60)
 
 

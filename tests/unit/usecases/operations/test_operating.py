@@ -108,7 +108,7 @@ def test_what_is_not_given_stays() -> None:
 @pytest.mark.parametrize(
     ("symbol", "given", "why"),
     [
-        ("NEW", {"base": "B"}, "say its quantity_step, min_notional, max_leverage"),
+        ("NEW", {"base": "B"}, "Give its quantity_step, min_notional, max_leverage"),
         ("A B", {"base": "B", "quantity_step": 1, "min_notional": 0, "max_leverage": 1}, "symbol"),
         ("NEW", {"base": "USD", "quantity_step": 1, "min_notional": 0, "max_leverage": 1}, "base"),
         ("NEW", {"base": "B", "quantity_step": 0, "min_notional": 0, "max_leverage": 1}, "step"),

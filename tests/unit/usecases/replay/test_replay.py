@@ -258,7 +258,7 @@ def test_the_story_of_a_liquidated_trade() -> None:
         ("trades", "stop_loss", "amended the trade: stop loss now 101.5, take profit removed"),
         ("trailing", "trailing_stop", "which fired the trailing stop at"),
         ("orders", "filled", "was filled"),
-        ("orders", "rejected", "died: the balance did not cover it (INSUFFICIENT_BALANCE)"),
+        ("orders", "rejected", "rejected instead of filled: the balance is too low (INSUFFICIENT_BALANCE)"),
         ("orders", "cancelled", "was cancelled"),
     ],
 )

@@ -48,7 +48,7 @@ def test_without_one_of_the_gates_nothing_is_published(missing: str) -> None:
 
 def test_models_of_another_cut_are_not_published() -> None:
     models = FakeModels(built_at=8)
-    with pytest.raises(ConflictError, match="built at cut 8, not 7"):
+    with pytest.raises(ConflictError, match="built from cut 8, not 7"):
         publish(passed(*GATES), models, "run", CUT)
     assert models.publications == []
 
