@@ -1,4 +1,4 @@
-"""The `paceline` command. A sub-command's module is imported when it is called, so that all start fast."""
+"""The `paceline` command. A subcommand's module is imported when it is called, so that each starts fast."""
 
 import sys
 from importlib import import_module
@@ -10,30 +10,34 @@ from typer.main import get_command, get_group
 
 from paceline.core.errors import AppError
 
-# Name → where it lives (module and attribute: a function, or a Typer app) and its line in `--help`.
+# Name → module, attribute (a function or a Typer app) and the line in `--help`.
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "up": ("up", "up", "Run the whole platform on this machine until Ctrl-C."),
-    "status": ("status", "status", "Tell how the running platform is."),
+    "status": ("status", "status", "Show the state of the running platform."),
     "doctor": ("doctor", "doctor", "Check this machine before anything starts."),
-    "install": ("install", "install", "Fetch what is not in wheels; prepare the warehouse's manifest."),
+    "install": (
+        "install",
+        "install",
+        "Install what is not in wheels: Kafka, compiled engine, dbt manifest.",
+    ),
     "stream": ("stream", "stream", "Run stream services: engine, writer, router, feed, watchdog."),
     "api": ("api", "api", "Serve the REST API."),
     "docs": ("docs", "docs", "Build and serve the warehouse's documentation."),
-    "beat": ("beat", "beat", "Tell whether a stream service's heart beats (for containers)."),
+    "beat": ("beat", "beat", "Check a stream service's heartbeat (for containers)."),
     "sandbox": ("sandbox", "app", "Run stand-ins for outside services: exchange, mailbox, traders."),
-    "migrate": ("migrate", "migrate", "Bring the database to the newest schema."),
+    "migrate": ("migrate", "migrate", "Migrate the database to the newest schema."),
     "topics": ("topics", "topics", "Create the topics of the log."),
-    "markets": ("markets", "markets", "Put the default markets on the log where they are missing."),
+    "markets": ("markets", "markets", "Write the default markets to the log where they are missing."),
     "market": ("market", "app", "List, configure, halt and resume markets."),
-    "account": ("account", "app", "Look at accounts; halt, resume, pay in and out; make operators."),
+    "account": ("account", "app", "List, halt and resume accounts; deposit, withdraw; make operators."),
     "nightly": ("nightly", "nightly", "Compute, check and publish the leaderboard without Airflow."),
     "replay": ("replay", "replay", "Run recorded messages through the engine."),
     "drill": (
         "drill",
         "drill",
-        "Kill and pause services of a stack of its own, then check that nothing was lost.",
+        "Kill and pause services of a separate stack, then check that nothing is lost.",
     ),
-    "log": ("log", "app", "Export the log, archive it, cut it."),
+    "log": ("log", "app", "Export, archive and cut the log."),
 }
 
 # The last line of a command's `--help`.
@@ -50,7 +54,7 @@ EXAMPLES: Final[dict[str, str]] = {
 
 
 class LazyGroup(TyperGroup):
-    """Knows its commands by name and imports only the one that is asked for."""
+    """A group that lists its commands by name and imports only the one that is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -71,7 +75,7 @@ class LazyGroup(TyperGroup):
         return command
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The overview, without importing the commands."""
+        """The list of commands, without importing them."""
         formatter.write_usage(ctx.command_path, "COMMAND [ARGUMENTS]…")
         formatter.write_paragraph()
         formatter.write_text(
@@ -80,7 +84,7 @@ class LazyGroup(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
         formatter.write_paragraph()
-        formatter.write_text("`paceline COMMAND --help` tells more about each.")
+        formatter.write_text("`paceline COMMAND --help` describes a command.")
 
 
 app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -92,7 +96,7 @@ def paceline() -> None:
 
 
 def main() -> None:
-    """Entry point: an error of ours is one line for a person, not a stack trace."""
+    """Entry point. An `AppError` is printed as one line, without a stack trace."""
     try:
         app()
     except AppError as error:

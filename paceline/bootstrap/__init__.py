@@ -1,4 +1,4 @@
-"""Where ports meet adapters."""
+"""Connects ports to their adapters."""
 
 import json
 import time
@@ -38,9 +38,10 @@ from paceline.usecases.warehouse.nightly import Nightly
 
 @dataclass(frozen=True)
 class Platform:
-    """What the API works with. `pings` raise `TransientError` for what cannot be reached.
+    """The ports that the API and the operator's commands use. Each of `pings` raises `TransientError` if its
+    server cannot be reached.
 
-    `heartbeats` tells what each service said of itself in the last seconds, an entry an instance.
+    `heartbeats` returns each service's last reports about itself, one per instance.
     """
 
     desk: Desk
@@ -56,7 +57,7 @@ class Platform:
 
 
 def open_platform(settings: Settings) -> Platform:
-    """The API's platform on real servers, which need not be there yet."""
+    """The platform on real servers. They need not be running yet."""
     pool = Pool(settings.database_url, connections=max(2, settings.api_requests // 4))
     redis = HotClient(settings.cache_url, settings.reply_timeout_ms)
     log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
@@ -103,7 +104,7 @@ def open_platform(settings: Settings) -> Platform:
 
 
 async def configure_default_markets(settings: Settings) -> int:
-    """Put the default markets on the log of every shard that lacks them; how many messages that took."""
+    """Write the default markets to the log of every shard that lacks them; returns the number of messages."""
     async with EngineLog(settings.brokers) as log:
         return await markets.configure_markets(
             markets.default_markets(),
@@ -115,7 +116,7 @@ async def configure_default_markets(settings: Settings) -> int:
 
 
 def open_nightly(settings: Settings) -> Nightly:
-    """The steps of the nightly run on real servers; each connects when it is called."""
+    """The steps of the nightly run on real servers. Each step connects when it is called."""
     from paceline.adapters.files.parquet import ParquetStore
     from paceline.adapters.kafka.log_ends import KafkaLogEnds
     from paceline.adapters.postgres.warehouse.account_metrics import PostgresAccountMetrics
@@ -145,7 +146,7 @@ def warehouse_environment(settings: Settings) -> dict[str, str]:
 
 
 def build_models(settings: Settings, cut_var: str) -> bool:
-    """`dbt build` of all models at a cut, without Airflow; whether everything succeeded."""
+    """Run `dbt build` of all models at a cut, without Airflow; True if everything succeeded."""
     from paceline.adapters.runtime.dbt import run_dbt
 
     variables = json.dumps({"cut": cut_var})

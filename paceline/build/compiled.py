@@ -1,9 +1,9 @@
-"""The compiled form of the engine, in use where there is a build of exactly the sources that are here.
+"""The compiled form of the engine. It is used if a build of exactly these sources exists.
 
-`paceline/engine` is plain Python and runs as it is. `paceline install` compiles it too, into a folder of the
-virtual environment which is named after the SHA-256 of all that goes into a build. A finder ahead of Python's
-own looks for the engine's modules there. A source that has changed asks for a folder of another name, so an
-old build is never served. All of this stands outside of the engine, which may not read files or settings.
+`paceline/engine` is plain Python and runs without a build. `paceline install` also compiles it, into a folder
+of the virtual environment whose name is the SHA-256 of all inputs of the build. A finder before Python's own
+looks for the engine's modules there. A changed source changes the name, so an old build is never used.
+This module is outside the engine, because the engine may not read files or settings.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ PACKAGE = Path(__file__).parents[1]
 COMPILER = PACKAGE / "build" / "engine_compiler.py"
 COMPILER_LOCK = PACKAGE / "build" / "engine-compiler.lock"
 LIBRARY = "paceline_engine"
-"""Of mypyc's: one library holds all the code, and each module is a small front to it."""
-_COMPILED = ("paceline.engine.", f"{LIBRARY}__mypyc")
+"""Name of the library that mypyc builds. It has all the code; each module is a small wrapper of it."""
+_COMPILED_MODULES = ("paceline.engine.", f"{LIBRARY}__mypyc")
 
 
 def key(package: Path = PACKAGE) -> str:
-    """Names a build: the engine and what it imports (constants are compiled in), compiler, interpreter."""
+    """The name of a build: hash of engine, its imports (for their constants), compiler and interpreter."""
     digest = hashlib.sha256(str(sysconfig.get_config_var("SOABI")).encode())
     sources = (
         path for part in ("core", "engine", "messages") for path in sorted((package / part).glob("*.py"))
@@ -45,17 +45,17 @@ def builds() -> Path:
 
 @cache
 def in_use() -> Path | None:
-    """The build that this process runs; None where the engine is plain Python."""
-    wish = one("engine", os.environ)
-    if wish == "python":
+    """The build that this process uses; None if the engine is plain Python."""
+    setting = one("engine", os.environ)
+    if setting == "python":
         return None
     build = builds() / key()
     if build.is_dir():
         return build
-    if wish == "compiled":
+    if setting == "compiled":
         raise PermanentError(
-            f"PACELINE_ENGINE is `compiled`, but {builds()} holds no build of the engine as it is here: "
-            "`paceline install` makes one, or says why it cannot"
+            f"PACELINE_ENGINE is `compiled`, but {builds()} has no build of these sources. "
+            "Run `paceline install`, which builds the engine or says why it cannot."
         )
     return None
 
@@ -68,6 +68,6 @@ class Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if not fullname.startswith(_COMPILED) or (build := in_use()) is None:
+        if not fullname.startswith(_COMPILED_MODULES) or (build := in_use()) is None:
             return None
         return PathFinder.find_spec(fullname, [str(build.joinpath(*fullname.split(".")[:-1]))])

@@ -1,1 +1,1 @@
-"""The `paceline` command, one module a sub-command, imported when it is called."""
+"""The `paceline` command, one module per subcommand. A module is imported when its command is called."""

@@ -1,4 +1,4 @@
-"""`paceline account`: look at accounts, halt and resume them, move money, make operators."""
+"""`paceline account`: list, halt and resume accounts, deposit and withdraw, make operators."""
 
 from typing import Annotated, Literal
 
@@ -24,18 +24,18 @@ from paceline.messages.inbound import Deposit, HaltAccount, ResumeAccount, Withd
 from paceline.ports.operations import AccountControl
 from paceline.usecases.operations import operating
 
-_HELP = "Look at accounts; halt, resume, pay in and out; make operators."
+_HELP = "List, halt and resume accounts; deposit, withdraw; make operators."
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=_HELP)
 
 Account = Annotated[
-    str, typer.Argument(metavar="ACCOUNT|EMAIL", help="The account, or its member's address.")
+    str, typer.Argument(metavar="ACCOUNT|EMAIL", help="The account, or its member's email address.")
 ]
 Amount = Annotated[str, typer.Argument(help="USD, such as 250 or 99.5.")]
 
 
 @app.callback()
 def account() -> None:
-    """Look at accounts; halt, resume, pay in and out; make operators."""
+    """List, halt and resume accounts; deposit, withdraw; make operators."""
 
 
 COLUMNS = [
@@ -55,12 +55,12 @@ COLUMNS = [
 @app.command("list")
 def list_(
     *,
-    page: Annotated[int, typer.Option(min=1, help="Which page.")] = 1,
+    page: Annotated[int, typer.Option(min=1, help="Number of the page.")] = 1,
     per_page: Annotated[int, typer.Option(min=1, max=1000, help="Accounts on a page.")] = 50,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Accounts, newest first."""
+    """List the accounts, newest first."""
     with platform() as opened:
         found = opened.control.accounts(offset=(page - 1) * per_page, limit=per_page)
     if as_json:
@@ -75,7 +75,7 @@ def list_(
 
 @app.command()
 def show(account: Account, *, as_json: AsJson = False) -> None:
-    """An account, as far as the writer has come."""
+    """Show an account, up to the last effect that the writer has stored."""
     with platform() as opened:
         found = _known(opened, account)
     if as_json:
@@ -86,10 +86,10 @@ def show(account: Account, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def halt(account: Account, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Halt an account: it may close, amend and cancel, but open nothing new."""
+    """Halt an account: it can close, amend and cancel, but not open anything new."""
     with platform() as opened:
         name = _known(opened, account).account
-        ask(f"Halt account {name}? It can open nothing until it is resumed.", yes=yes)
+        ask(f"Halt account {name}? It cannot open anything new until it is resumed.", yes=yes)
         message = HaltAccount(instruction_id(), opened.desk.now_us(), name)
         outcome = operating.instruct(opened.desk, opened.control, message)
         tell_outcome(f"Halting {name}", outcome, as_json=as_json)
@@ -107,10 +107,10 @@ def resume(account: Account, *, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: paceline account deposit a.member@example.com 250")
 def deposit(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Pay USD into an account."""
+    """Deposit USD into an account."""
     with platform() as opened:
         name = _known(opened, account).account
-        ask(f"Pay {amount} USD into {name}?", yes=yes)
+        ask(f"Deposit {amount} USD into {name}?", yes=yes)
         message = Deposit(instruction_id(), opened.desk.now_us(), name, _amount(amount))
         answer = operating.transfer(opened.desk, opened.control, message)
         tell_answer(f"Deposit into {name}", message.id, answer, as_json=as_json)
@@ -118,10 +118,10 @@ def deposit(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJs
 
 @app.command()
 def withdraw(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Pay USD out of an account's cash."""
+    """Withdraw USD from an account's cash."""
     with platform() as opened:
         name = _known(opened, account).account
-        ask(f"Pay {amount} USD out of {name}?", yes=yes)
+        ask(f"Withdraw {amount} USD from {name}?", yes=yes)
         message = Withdraw(instruction_id(), opened.desk.now_us(), name, _amount(amount))
         answer = operating.transfer(opened.desk, opened.control, message)
         tell_answer(f"Withdrawal from {name}", message.id, answer, as_json=as_json)
@@ -129,13 +129,13 @@ def withdraw(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJ
 
 @app.command("make-operator")
 def make_operator(
-    email: Annotated[str, typer.Argument(help="Address of a member who has signed in before.")],
+    email: Annotated[str, typer.Argument(help="Email address of a member who has signed in.")],
     *,
-    undo: Annotated[bool, typer.Option("--undo", help="Make an operator a plain member again.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Make the operator a plain member again.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a member use the operators' part of the API: markets, halts, deposits and withdrawals."""
+    """Give a member the operator's rights: markets, halts, deposits and withdrawals."""
     with platform() as opened:
         if not undo:
             ask(f"Let {email} halt markets and move money?", yes=yes)
@@ -152,12 +152,12 @@ def _known(opened: Platform, name: str) -> AccountControl:
         return operating.known_account(opened.control, name)
     account = opened.control.account_of(name)
     if account is None:
-        raise NotFoundError(f"Nobody has signed in with the address {name!r} yet.")
+        raise NotFoundError(f"The address {name!r} has not signed in yet.")
     return operating.known_account(opened.control, account)
 
 
 def _amount(text: str) -> int:
     scaled = decimal(text)
     if not 0 < scaled <= operating.MOST_AT_ONCE:
-        raise typer.BadParameter("must be above 0 and at most 1000000000", param_hint="AMOUNT")
+        raise typer.BadParameter("must be above 0 and at most 1000000000 USD", param_hint="AMOUNT")
     return scaled

@@ -7,7 +7,7 @@ import typer
 
 
 def beat(service: Annotated[str, typer.Argument(help="engine, writer, router or feed.")]) -> None:
-    """Exit code 0 when the service's last heartbeat in Redis says that all is well."""
+    """Exit code 0 if the service's last heartbeat in Redis reports no problem."""
     from paceline.local.supervisor import probes
     from paceline.settings import settings
 

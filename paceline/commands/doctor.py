@@ -1,4 +1,4 @@
-"""`paceline doctor`: is this machine fit to run the stack?"""
+"""`paceline doctor`: checks whether this machine can run the stack."""
 
 import os
 
@@ -9,7 +9,7 @@ from paceline.commands.options import AsJson
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Check Python, wheels, ports, disk, memory and settings. Exit code 1 when something is in the way."""
+    """Check Python, wheels, ports, disk, memory and settings. Exit code 1 if a check fails."""
     from paceline.local import doctor as checks
     from paceline.local.stack import services as stack
     from paceline.local.supervisor import state
@@ -17,14 +17,14 @@ def doctor(*, as_json: AsJson = False) -> None:
 
     settings = load(os.environ)
     running = state.read(settings.var_dir)
-    # A running stack holds its own ports: that is no fault.
+    # A running stack uses its own ports, so they are not checked.
     services = [] if running else stack.services(settings, stack.Wishes())
     findings = checks.check(settings, services)
     findings.insert(0, checks.Finding("settings", checks.Level.OK, "valid"))
     if running:
         pid = running["pid"]
         findings.insert(
-            0, checks.Finding("stack", checks.Level.OK, f"runs already (PID {pid}), ports not checked")
+            0, checks.Finding("stack", checks.Level.OK, f"is running (PID {pid}), so ports are not checked")
         )
     if as_json:
         terminal.show_json({"ok": not checks.has_errors(findings), "findings": findings})

@@ -1,4 +1,4 @@
-"""`paceline drill`: does anything get lost when services die?"""
+"""`paceline drill`: checks that nothing is lost when services are killed."""
 
 import json
 import random
@@ -19,29 +19,30 @@ def drill(
         str | None,
         typer.Option(
             metavar="SERVICE=N,…",
-            help="Kill each service so often: engine=200,writer=50,kafka=20. Without it, `--seconds` counts.",
+            help="Kills per service: engine=200,writer=50,kafka=20. Without it, run for `--seconds`.",
             show_default=False,
         ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="How long to act; 60 without `--until`.", show_default=False)
+        float | None,
+        typer.Option(min=1, help="Duration; 60 without `--until`.", show_default=False),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of acts and orders; drawn if absent.", show_default=False)
+        int | None, typer.Option(min=0, help="Seed of acts and orders; random if absent.", show_default=False)
     ] = None,
-    orders: Annotated[float, typer.Option(min=0.1, metavar="RATE", help="Instructions a second.")] = 20,
+    orders: Annotated[float, typer.Option(min=0.1, metavar="RATE", help="Instructions per second.")] = 20,
     ticks: Annotated[
-        int, typer.Option(min=1, max=20_000, metavar="RATE", help="Price updates a second.")
+        int, typer.Option(min=1, max=20_000, metavar="RATE", help="Price updates per second.")
     ] = 50,
     pauses: Annotated[
-        float, typer.Option(min=0, max=10, help="SIGSTOPs of 1 to 8 s, for each SIGKILL of a service.")
+        float, typer.Option(min=0, max=10, help="SIGSTOPs of 1 to 8 s per SIGKILL of a service.")
     ] = 0.5,
     at_once: Annotated[
-        int, typer.Option(min=1, max=4, metavar="N", help="How many services may be down at once.")
+        int, typer.Option(min=1, max=4, metavar="N", help="Maximum number of services down at once.")
     ] = 2,
     keep: Annotated[
         Path | None,
-        typer.Option(file_okay=False, metavar="FOLDER", help="Put logs and evidence here if it fails."),
+        typer.Option(file_okay=False, metavar="FOLDER", help="Folder for logs and evidence if it fails."),
     ] = None,
     report_file: Annotated[
         Path | None,
@@ -49,17 +50,17 @@ def drill(
     ] = None,
     json_: AsJson = False,
 ) -> None:
-    """Trade on a stack of its own while services are killed and paused, then let the log judge.
+    """Trade on a separate stack while services are killed and paused, then compare the result with the log.
 
     Engine, writer, router, feed, API, Kafka, Redis and Postgres get SIGKILL, or SIGSTOP and SIGCONT, in an
-    order that follows from the seed. Afterwards answers, database, cache and state hashes are held against a
-    replay of the exported log. Exit code 0 only if everything agrees.
+    order that the seed determines. Then answers, database, cache and state hashes are compared with a replay
+    of the exported log. Exit code 0 only if everything agrees.
     """
     from paceline.drill.report import as_json, show
     from paceline.drill.run import Plan, run
     from paceline.drill.schedule import endless, parse_kills, planned
 
-    # Told to end, it takes its stack and its folder with it, as after Ctrl-C.
+    # On SIGTERM the drill stops its stack and deletes its folder, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     seed = random.randrange(2**31) if seed is None else seed
     kills = parse_kills(until) if until else None

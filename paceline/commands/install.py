@@ -1,4 +1,4 @@
-"""`paceline install`: what `pip` does not bring. Quick when all is there."""
+"""`paceline install`: installs what `pip` does not. It is quick if everything is installed."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from paceline.commands.options import AsJson
 
 
 def install(*, as_json: AsJson = False) -> None:
-    """Fetch Kafka's jars (by SHA-256), prepare them, compile the engine; write dbt's manifest and pages."""
+    """Fetch Kafka's jars (by SHA-256), prepare them, compile the engine, write dbt's manifest and page."""
     from paceline.build import engine_build
     from paceline.local.servers import jars, kafka_cache
     from paceline.local.stack import dbt
@@ -37,6 +37,6 @@ def install(*, as_json: AsJson = False) -> None:
         }
         terminal.show_json(result)
     if not parsed:
-        print("paceline: dbt could not parse the warehouse's models; its words are above", file=sys.stderr)
+        print("paceline: dbt cannot parse the warehouse's models. See its output above.", file=sys.stderr)
         raise typer.Exit(1)
     say(f"dbt's manifest: {manifest}")

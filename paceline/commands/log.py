@@ -1,4 +1,4 @@
-"""`paceline log`: look into the log, and archive it."""
+"""`paceline log`: export and archive the log."""
 
 import asyncio
 import gzip
@@ -16,7 +16,7 @@ from paceline.commands.options import AsJson
 from paceline.core.errors import PermanentError, ValidationError
 from paceline.settings import Settings, settings
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look into the log, and archive it.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Export and archive the log.")
 
 app.command(epilog="Example: paceline log archive /backup/log --cut")(archive)
 
@@ -25,25 +25,25 @@ _PROGRESS_EVERY_S: Final = 2.0
 
 @app.callback()
 def log() -> None:
-    """Look into the log, and archive it."""
+    """Export and archive the log."""
 
 
 @app.command(epilog="Example: paceline log export --shard 0 shard-0.jsonl.gz")
 def export(
     file: Annotated[Path, typer.Argument(help="File to write; compressed if its name ends in .gz.")],
-    shard: Annotated[int, typer.Option(min=0, help="Shard whose log to write.")] = 0,
+    shard: Annotated[int, typer.Option(min=0, help="Shard of the log.")] = 0,
     until_position: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Only the first N messages.")
     ] = None,
     archive: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder of `log archive`, for what was cut from Kafka."),
+        typer.Option(file_okay=False, help="Folder of `log archive`, for messages that were cut from Kafka."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a shard's log as JSON lines, for `paceline replay`. Line n holds the message at position n − 1.
+    """Write a shard's log as JSON lines, for `paceline replay`. Line n is the message at position n − 1.
 
-    Messages that could not be decoded are lines that do not decode, so that positions stay.
+    An undecodable message becomes a line that does not decode either, so that positions do not change.
     """
     messages = asyncio.run(_export(settings(), shard, file, until_position, archive))
     if as_json:
@@ -54,25 +54,23 @@ def export(
 
 async def _export(config: Settings, shard: int, file: Path, until: int | None, archive: Path | None) -> int:
     if shard >= config.engine_shards:
-        raise ValidationError(
-            f"There is no shard {shard}: they are numbered 0 to {config.engine_shards - 1}."
-        )
-    # Under another name until it is whole: a file that is there can be trusted.
+        raise ValidationError(f"Shard {shard} does not exist. Use 0 to {config.engine_shards - 1}.")
+    # The file has another name until it is complete, so that a file with the final name is complete.
     part = file.with_name(f"{file.name}.part")
     count = 0
-    told_at = time.monotonic()
+    reported_s = time.monotonic()
     with _opened(part, compressed=file.suffix == ".gz") as out:
         async for line in _lines(config, shard, archive):
             if count == until:
                 break
             out.write(line + b"\n")
             count += 1
-            if time.monotonic() - told_at > _PROGRESS_EVERY_S:
+            if time.monotonic() - reported_s > _PROGRESS_EVERY_S:
                 typer.echo(f"{count} messages …", err=True)
-                told_at = time.monotonic()
+                reported_s = time.monotonic()
     part.replace(file)
     if until is not None and count < until:
-        raise PermanentError(f"Shard {shard} has only {count} messages; {file} holds them all.")
+        raise PermanentError(f"Shard {shard} has only {count} messages; {file} has them all.")
     return count
 
 
@@ -97,8 +95,8 @@ async def _lines(config: Settings, shard: int, archive: Path | None) -> AsyncIte
                     yield line
         if bounds.begin > begin:
             raise PermanentError(
-                f"The log of shard {shard} begins at offset {bounds.begin}, not at {begin}: its start was "
-                "cut, and what is left has other positions. Name the archive's folder with --archive."
+                f"The log of shard {shard} begins at offset {bounds.begin}, not at {begin}: its start is cut "
+                "and the positions of the rest would be wrong. Give the archive's folder with --archive."
             )
         async for record in log_of_shard.records(begin, bounds.end):
             for line in lines_of_record(record.value):

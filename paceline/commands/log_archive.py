@@ -1,4 +1,4 @@
-"""`paceline log archive`: closed stretches of the log into files, and out of Kafka."""
+"""`paceline log archive`: copies closed stretches of the log to files, and can delete them from Kafka."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,21 +25,24 @@ _STRETCH: Final = 1_000_000
 
 
 def archive(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Gets a folder shard-N for each shard.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Gets a folder shard-N per shard."),
+    ],
     *,
-    shard: Annotated[int | None, typer.Option(min=0, help="Only this shard; else all of them.")] = None,
-    stretch: Annotated[int, typer.Option(min=1, metavar="N", help="Messages a file.")] = _STRETCH,
+    shard: Annotated[int | None, typer.Option(min=0, help="Only this shard; all shards if absent.")] = None,
+    stretch: Annotated[int, typer.Option(min=1, metavar="N", help="Messages per file.")] = _STRETCH,
     cut: Annotated[
         bool,
-        typer.Option("--cut", help="Then delete from Kafka what is archived and not needed there."),
+        typer.Option("--cut", help="Then delete from Kafka what is archived and no longer needed there."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before cutting.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write each shard's log, up to the older of its two snapshots, into compressed files with a manifest.
 
-    A second run goes on where the first ended. `paceline replay DIR/shard-N` reads and verifies them.
-    Only what is archived and older than both snapshots is ever cut.
+    The next run continues where this one ended. `paceline replay DIR/shard-N` reads and verifies the files.
+    Only messages that are archived and older than both snapshots are cut.
     """
     config = settings()
     if shard is not None and shard >= config.engine_shards:
@@ -77,7 +80,7 @@ def archive(
 async def archive_shard(
     config: Settings, shard: int, store: LogArchive, stretch: int = _STRETCH
 ) -> tuple[Manifest, int]:
-    """Archive what lies before the older snapshot; the manifest, and how many messages that added."""
+    """Archive the messages before the older snapshot; returns the manifest and the number added."""
     manifest = store.manifest() or Manifest(shard=shard)
     if manifest.shard != shard:
         raise PermanentError(f"{store.folder} is the archive of shard {manifest.shard}, not of {shard}.")
@@ -92,7 +95,7 @@ async def archive_shard(
     if manifest.next_offset == older.next_offset and manifest.next_position != older.position:
         raise InvariantViolation(
             f"Shard {shard}: the archive has {manifest.next_position} messages up to offset "
-            f"{older.next_offset}, but the engine counted {older.position}: it is not the log of this engine."
+            f"{older.next_offset}, but the engine has {older.position}: it is not the archive of this log."
         )
     return manifest, manifest.next_position - before
 
@@ -104,7 +107,7 @@ async def _archive(log: Scan, store: LogArchive, manifest: Manifest, end: int, s
         async for record in log.records(wanted, end):
             if record.offset != wanted:
                 raise InvariantViolation(
-                    f"The log is not whole: after offset {wanted - 1} came {record.offset}."
+                    f"The log has a gap: offset {record.offset} follows offset {wanted - 1}."
                 )
             writer = writer or store.begin(manifest.next_position, wanted)
             writer.add(record.offset, lines_of_record(record.value))
@@ -121,7 +124,7 @@ def _check_reach(shard: int, manifest: Manifest, begin: int, end: int) -> None:
     if manifest.next_offset < min(begin, end):
         raise PermanentError(
             f"Shard {shard}: the archive ends before offset {manifest.next_offset}, but the log begins at "
-            f"{begin}: what lies between was cut and is not in this archive. Name the folder that has it."
+            f"{begin}: the messages between are cut and not in this archive. Use the folder that has them."
         )
 
 
@@ -137,7 +140,7 @@ def _cut(config: Settings, shard: int, store: LogArchive, *, yes: bool) -> int |
     if not yes:
         typer.confirm(
             f"Delete the log of shard {shard} before offset {offset} from Kafka? "
-            f"From then on only {store.folder} has it: keep that folder, and a copy of it elsewhere.",
+            f"After that only {store.folder} has it: keep that folder, and a copy of it elsewhere.",
             abort=True,
             err=True,
         )
@@ -145,16 +148,16 @@ def _cut(config: Settings, shard: int, store: LogArchive, *, yes: bool) -> int |
 
 
 async def cuttable(config: Settings, shard: int, store: LogArchive) -> int | None:
-    """The offset before which the log may be cut, `None` where nothing may.
+    """The offset before which the log may be cut; `None` if nothing may be cut.
 
-    Reads all of the archive and both snapshots, because after the cut there is nothing else to start from.
+    Verifies the whole archive and both snapshots, because after the cut they are the only source.
     """
     manifest = store.manifest()
     if manifest is None:
         return None
     stored = await _stored(config, shard)
     if len(stored) < 2:
-        raise PermanentError(f"Shard {shard} has not two whole snapshots yet: nothing is cut.")
+        raise PermanentError(f"Shard {shard} must have two complete snapshots. Nothing is cut.")
     offset = min(manifest.next_offset, *(one.head.next_offset for one in stored))
     async with scan(config.brokers, ENGINE_IN, shard) as log:
         if (await log.bounds()).begin >= offset:
@@ -169,9 +172,9 @@ async def _check_snapshots(config: Settings, stored: Sequence[StoredSnapshot]) -
         for one in stored:
             chunks = await snapshots.load_chunks(connection, one.head.shard, one.generation)
             if not chunks:
-                raise PermanentError("A snapshot was replaced while it was read: try again.")
+                raise PermanentError("A snapshot is replaced while it is read. Try again.")
             if Engine.load(chunks).state_hash() != one.head.state_hash:
                 raise InvariantViolation(
-                    f"The snapshot of shard {one.head.shard} at position {one.head.position} does not hold: "
-                    "nothing is cut."
+                    f"The snapshot of shard {one.head.shard} at position {one.head.position} has another "
+                    "state hash. Nothing is cut."
                 )

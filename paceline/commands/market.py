@@ -40,7 +40,7 @@ COLUMNS = [
 
 @app.command("list")
 def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
-    """The markets as the engine has them."""
+    """List the markets, as the engine has them."""
     with platform() as opened:
         found = opened.control.markets()
         shards = opened.desk.shards
@@ -63,22 +63,22 @@ def _state(market: MarketControl, shards: int) -> str:
 def configure(
     symbol: Symbol,
     *,
-    base: Annotated[str | None, typer.Option(help="Asset, such as BTC; fixed once it is known.")] = None,
+    base: Annotated[str | None, typer.Option(help="Asset, such as BTC; cannot be changed later.")] = None,
     step: Annotated[str | None, typer.Option(help="Quantity step.")] = None,
-    minimum: Annotated[str | None, typer.Option(help="Least notional, USD.")] = None,
+    minimum: Annotated[str | None, typer.Option(help="Minimum notional, USD.")] = None,
     max_leverage: Annotated[int | None, typer.Option(min=1, max=1000)] = None,
     maker_bps: Annotated[int | None, typer.Option(min=0, max=10_000, help="Maker rate.")] = None,
     taker_bps: Annotated[int | None, typer.Option(min=0, max=10_000, help="Taker rate.")] = None,
     maintenance_bps: Annotated[int | None, typer.Option(min=0, max=10_000, help="Maintenance rate.")] = None,
     max_price_age_ms: Annotated[
-        int | None, typer.Option(min=1, max=86_400_000, help="Age at which a price is too old to trade at.")
+        int | None, typer.Option(min=1, max=86_400_000, help="Age above which a price is too old to trade.")
     ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a market, or change one: what is not named stays as it is. A new one needs every option.
+    """Add or change a market. Options that are not given do not change. A new market needs all options.
 
-    It counts from now on, for open trades too: rates are those of the moment of execution.
+    The change applies from now on, to open trades too: rates are those at the time of execution.
     """
     given = {
         "base": base,
@@ -94,7 +94,7 @@ def configure(
         known = next((m for m in opened.control.markets() if m.symbol == symbol), None)
         wanted = operating.market_settings(symbol, known, given)
         if known is not None:
-            ask(f"Change {symbol} for everybody from now on?", yes=yes)
+            ask(f"Change {symbol} for all members from now on?", yes=yes)
         message = ConfigureMarket(id=instruction_id(), time=opened.desk.now_us(), symbol=symbol, **wanted)
         outcome = operating.configure_market(opened.desk, opened.control, message)
         tell_outcome(f"Configuring {symbol}", outcome, as_json=as_json)
@@ -102,10 +102,10 @@ def configure(
 
 @app.command()
 def halt(symbol: Symbol, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Halt a market: it takes prices, but nothing opens, closes or fires until it is resumed."""
+    """Halt a market: it accepts prices, but nothing opens, closes or fires until it is resumed."""
     with platform() as opened:
         operating.known_market(opened.control, symbol)
-        ask(f"Halt {symbol}? Nobody can close there, and no stop loss fires, until it is resumed.", yes=yes)
+        ask(f"Halt {symbol}? No trade closes and no stop loss fires until it is resumed.", yes=yes)
         message = HaltMarket(instruction_id(), opened.desk.now_us(), symbol)
         outcome = operating.instruct(opened.desk, opened.control, message)
         tell_outcome(f"Halting {symbol}", outcome, as_json=as_json)
@@ -113,7 +113,7 @@ def halt(symbol: Symbol, *, yes: Yes = False, as_json: AsJson = False) -> None:
 
 @app.command()
 def resume(symbol: Symbol, *, as_json: AsJson = False) -> None:
-    """Resume a halted market: the next price decides what fires."""
+    """Resume a halted market. The next price decides which levels fire."""
     with platform() as opened:
         operating.known_market(opened.control, symbol)
         message = ResumeMarket(instruction_id(), opened.desk.now_us(), symbol)

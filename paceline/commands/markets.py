@@ -1,4 +1,4 @@
-"""`paceline markets`: put the default markets on the log."""
+"""`paceline markets`: write the default markets to the log."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from paceline.settings import settings
 
 
 def markets(*, as_json: AsJson = False) -> None:
-    """Put the default markets on the log of every shard that lacks them; those that are there stay."""
+    """Write the default markets to the log of every shard that lacks them. Existing markets do not change."""
     from paceline.bootstrap import configure_default_markets
 
     log_to_stderr()

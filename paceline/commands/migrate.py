@@ -1,4 +1,4 @@
-"""`paceline migrate`: bring the database to the newest schema."""
+"""`paceline migrate`: migrate the database to the newest schema."""
 
 import typer
 
@@ -8,7 +8,7 @@ from paceline.settings import settings
 
 
 def migrate(*, as_json: AsJson = False) -> None:
-    """Bring the database to the newest schema. Does nothing where it is."""
+    """Migrate the database to the newest schema. Does nothing if it has that schema."""
     from paceline.adapters.postgres.migrate import migrate as run
 
     before, after = run(settings().database_url)

@@ -15,14 +15,14 @@ from paceline.settings import settings
 
 def nightly(
     day: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day, UTC; yesterday if not given.")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day, UTC; yesterday if absent.")
     ] = None,
     provisional: Annotated[
-        bool, typer.Option(help="Allow a day that still runs; today if no day is given.")
+        bool, typer.Option(help="Allow a day that is not over; today if no day is given.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take a cut, build the models, pass the gates, publish the leaderboard, write the month's Parquet."""
+    """Take a cut, build the models, check the gates, publish the leaderboard, write the month's Parquet."""
     from paceline.bootstrap import build_models, open_nightly
     from paceline.core.errors import AppError
 

@@ -1,4 +1,4 @@
-"""What `paceline market` and `paceline account` share: the platform, questions, how things went."""
+"""Shared by `paceline market` and `paceline account`: the platform, confirmations, results."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 @contextmanager
 def platform() -> Iterator[Platform]:
-    """The platform of this installation, as the API has it."""
+    """The platform of this installation, as the API uses it."""
     log_to_stderr()
     opened = open_platform(settings())
     try:
@@ -36,7 +36,7 @@ def instruction_id() -> str:
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Go on only with a yes; without a terminal that is what `--yes` is for."""
+    """Ask for confirmation, or abort. Without a terminal, use `--yes`."""
     if not yes:
         typer.confirm(question, abort=True, err=True)
 
@@ -55,13 +55,13 @@ def tell_outcome(what: str, outcome: Outcome, *, as_json: bool = False) -> None:
         typer.echo(f"{what}: done on {len(outcome.shards)} shards.")
     else:
         typer.echo(
-            f"{what}: written to the log of every shard, seen so far on {outcome.shards or 'none'}. "
-            "It will be done once the engine gets there; `paceline status` tells whether it runs."
+            f"{what}: written to the log of every shard, applied so far on {outcome.shards or 'none'}. "
+            "The engine applies it when it reaches it. `paceline status` shows whether the engine runs."
         )
 
 
 def tell_answer(what: str, instruction: str, answer: Answer | None, *, as_json: bool = False) -> None:
-    """What became of a deposit or a withdrawal; a refusal is an error."""
+    """Print the result of a deposit or a withdrawal. A refusal raises `TradingError`."""
     if as_json:
         status = "pending" if answer is None else "rejected" if answer.status == "rejected" else "done"
         code = None if answer is None else answer.code

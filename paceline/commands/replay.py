@@ -1,4 +1,4 @@
-"""`paceline replay`: messages from files through the engine, with no server."""
+"""`paceline replay`: apply messages from files to the engine, without a server."""
 
 import gzip
 import sys
@@ -42,33 +42,31 @@ def replay(
     ],
     format_: Annotated[
         FileFormat | None,
-        typer.Option("--format", help="Of the files whose lines do not tell it themselves."),
+        typer.Option("--format", help="Format of files whose lines do not show it."),
     ] = None,
     symbol: Annotated[
         list[str] | None,
-        typer.Option(metavar="FROM=TO", help="Name a recorded symbol as one of ours; may be repeated."),
+        typer.Option(metavar="FROM=TO", help="Rename a recorded symbol to one of ours. Repeatable."),
     ] = None,
     shard: Annotated[
         int | None,
-        typer.Option(min=0, help="Shard in the ids of what comes out; 0, or that of the archive."),
+        typer.Option(min=0, help="Shard in the ids of the outputs; by default the archive's, or 0."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the messages out, as JSON lines.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the outputs as JSON lines.")] = None,
     at: Annotated[int | None, typer.Option(min=0, metavar="N", help="Stop after N messages.")] = None,
     explain: Annotated[
         str | None,
         typer.Option(
-            metavar="ID", help="Tell what happened to a trade, an order or an instruction, and why."
+            metavar="ID", help="Describe what happened to a trade, an order or an instruction, and why."
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run messages through the engine, with no server, and print what it becomes.
+    """Apply messages to the engine, without a server, and print the engine's state.
 
-    FILE is JSON lines, one message a line, or recorded frames (BINANCE, BACKPACK), of which each
-    bookTicker becomes a price update, or the folder of a shard's archive, which is verified. Several files
-    are merged by time; ties go in the order of the files.
+    FILE is JSON lines with one message per line, or recorded frames (BINANCE, BACKPACK) whose bookTickers
+    become price updates, or the folder of a shard's archive, which is verified. Several files are merged by
+    time; at equal times, in the order of the files.
     """
     symbols = _symbols(symbol or [])
     wanted: Format | None = format_.value if format_ else None
@@ -92,42 +90,42 @@ def replay(
 
 
 def _symbols(pairs: list[str]) -> dict[str, str]:
-    named = {}
+    renamed = {}
     for pair in pairs:
-        venue, separator, ours = pair.partition("=")
-        if not (venue and separator and ours):
-            raise typer.BadParameter(f"{pair!r} is not FROM=TO", param_hint="--symbol")
-        named[venue] = ours
-    return named
+        recorded, separator, ours = pair.partition("=")
+        if not (recorded and separator and ours):
+            raise typer.BadParameter(f"{pair!r} must have the form FROM=TO", param_hint="--symbol")
+        renamed[recorded] = ours
+    return renamed
 
 
 def _existing(files: list[Path]) -> list[Path]:
     for path in files:
         if not path.is_file() and LogArchive(path).manifest() is None:
-            raise typer.BadParameter(f"there is no file {path}", param_hint="FILE")
+            raise typer.BadParameter(f"the file {path} does not exist", param_hint="FILE")
     return files
 
 
 def _shard(files: list[Path], wanted: int | None) -> int:
-    """The shard of an archive counts unless it is said otherwise: the state hash holds it."""
+    """The given shard, or that of the first archive, or 0. It is part of the state hash."""
     manifests = [LogArchive(path).manifest() for path in files if path.is_dir()]
     of_archives = [manifest.shard for manifest in manifests if manifest is not None]
     return wanted if wanted is not None else (of_archives or [0])[0]
 
 
 def _lines(stack: ExitStack, path: Path) -> Iterator[bytes]:
-    """The lines of a file, unpacked where it begins like a gzip file; of an archive, verified."""
+    """The lines of a file, decompressed if it is a gzip file; or the verified lines of an archive."""
     manifest = LogArchive(path).manifest() if path.is_dir() else None
     if manifest is not None:
         yield from LogArchive(path).lines(manifest)
         return
     try:
         raw = stack.enter_context(path.open("rb"))
-        packed = raw.read(2) == b"\x1f\x8b"
+        is_gzip = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        if packed:
-            with gzip.open(raw) as unpacked:
-                yield from unpacked
+        if is_gzip:
+            with gzip.open(raw) as decompressed:
+                yield from decompressed
         else:
             yield from raw
     except (OSError, EOFError) as error:
@@ -135,7 +133,7 @@ def _lines(stack: ExitStack, path: Path) -> Iterator[bytes]:
         raise typer.Exit(1) from error
 
 
-class _Writer:
+class _OutputWriter:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
@@ -143,11 +141,11 @@ class _Writer:
         self._file.write(encode_line(output_to_json(output)) + b"\n")
 
 
-def _writer(stack: ExitStack, out: Path | None) -> _Writer | None:
+def _writer(stack: ExitStack, out: Path | None) -> _OutputWriter | None:
     if out is None:
         return None
     try:
-        return _Writer(stack.enter_context(out.open("wb")))
+        return _OutputWriter(stack.enter_context(out.open("wb")))
     except OSError as error:
         raise typer.BadParameter(f"cannot write {out}: {error.strerror}", param_hint="--out") from error
 
@@ -156,12 +154,12 @@ class _Progress:
     """A line on stderr every two seconds of work."""
 
     def __init__(self, began: float) -> None:
-        self._began = self._told = began
+        self._began = self._reported = began
 
     def __call__(self, messages: int) -> None:
         now = time.perf_counter()
-        if now - self._told >= _PROGRESS_EVERY_S:
-            self._told = now
+        if now - self._reported >= _PROGRESS_EVERY_S:
+            self._reported = now
             print(f"{messages:,} messages, {messages / (now - self._began):,.0f}/s", file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""`paceline sandbox …`: the stand-ins of the demo, each a process of its own."""
+"""`paceline sandbox …`: the stand-ins of the demo, each in its own process."""
 
 import asyncio
 import signal
@@ -32,34 +32,35 @@ def exchange(
     symbol: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FROM=TO", help="Rename a recorded symbol; without it XUSDT becomes X_USDC_PERP."
+            metavar="FROM=TO", help="Rename a recorded symbol; by default XUSDT becomes X_USDC_PERP."
         ),
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.01, max=50_000, help="Walked quotes a second over all markets.")
+        float | None,
+        typer.Option(min=0.01, max=50_000, help="Quotes per second, all markets together."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the walk.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random walk.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
     misbehave: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WHAT[:COUNT]",
-            help="disconnect, stall, garbage, duplicates, old_ids or string_ids, from the start.",
+            help="Fault from the start: disconnect, stall, garbage, duplicates, old_ids or string_ids.",
         ),
     ] = None,
     ping_interval: Annotated[float, typer.Option(min=0.01, help="Seconds between pings.")] = 60.0,
     silence: Annotated[
-        float, typer.Option(min=0.02, help="Seconds of silence after which a client is dropped.")
+        float, typer.Option(min=0.02, help="Seconds of silence before a client is disconnected.")
     ] = 120.0,
 ) -> None:
-    """The exchange: Backpack's WebSocket protocol with a seeded random walk or recorded frames."""
+    """Run the exchange: Backpack's WebSocket protocol with a seeded random walk or recorded frames."""
     import uvloop
 
     from paceline.core.errors import ConflictError
     from paceline.settings import settings
     from sandbox.exchange.server import Exchange, Options
 
-    have = settings()
+    config = settings()
 
     async def run() -> None:
         async with Exchange(options) as open_exchange:
@@ -67,14 +68,14 @@ def exchange(
 
     try:
         options = Options(
-            host=have.bind_host,
-            port=have.exchange_port if port is None else port,
-            seed=have.exchange_seed if seed is None else seed,
-            rate_hz=have.exchange_rate_hz if rate is None else rate,
+            host=config.bind_host,
+            port=config.exchange_port if port is None else port,
+            seed=config.exchange_seed if seed is None else seed,
+            rate_hz=config.exchange_rate_hz if rate is None else rate,
             feeds=tuple(feed or ()),
             renamed=dict(_pair(text) for text in symbol or ()),
             speed=speed,
-            memory_path=have.var_dir / "exchange" / "memory.json",
+            memory_path=config.var_dir / "exchange" / "memory.json",
             ping_interval_s=ping_interval,
             silence_s=silence,
             misbehave=tuple(_order(text) for text in misbehave or ()),
@@ -92,43 +93,43 @@ def nightly(
     airflow_url: Annotated[str, typer.Option(help="Airflow's address; empty means the local one.")] = "",
     password_file: Annotated[
         Path | None,
-        typer.Option(help="Where Airflow keeps its generated password; the local one if not given."),
+        typer.Option(help="File with Airflow's generated password; the local one if absent."),
     ] = None,
 ) -> None:
-    """The demo's operator: triggers the nightly DAG for the running day, every ten minutes."""
+    """Run the demo's operator: it triggers the nightly DAG for the running day every ten minutes."""
     from paceline.local.stack import airflow
     from paceline.settings import settings
     from sandbox.nightly_trigger import Airflow, run
 
-    have = settings()
-    file = password_file or airflow.password_file(have)
-    door = Airflow(airflow_url or airflow.url(have), airflow.USER, lambda: airflow.password(file))
-    run(door, have.database_url)
+    config = settings()
+    file = password_file or airflow.password_file(config)
+    client = Airflow(airflow_url or airflow.url(config), airflow.USER, lambda: airflow.password(file))
+    run(client, config.database_url)
 
 
 @app.command()
 def traders(
     count: Annotated[
-        int | None, typer.Option(min=1, max=500, help="How many; the setting if not given.")
+        int | None, typer.Option(min=1, max=500, help="Number of traders; the setting if absent.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of their choices.")] = 7,
 ) -> None:
-    """The demo's traders: they sign up by mailed link and trade through the public API."""
+    """Run the demo's traders: they sign up by mailed link and trade through the public API."""
     from paceline.settings import settings
     from sandbox.traders.crowd import run
 
-    have = settings()
-    number = have.demo_traders if count is None else count
+    config = settings()
+    number = config.demo_traders if count is None else count
     if number == 0:
-        typer.echo("PACELINE_DEMO_TRADERS is 0: there is nobody to trade.")
+        typer.echo("PACELINE_DEMO_TRADERS is 0: the demo has no traders.")
         return
-    sessions = have.var_dir / "traders" / "sessions.json"
-    asyncio.run(_until_stopped(run(number, seed, have.api_url, have.mail_api_url, sessions)))
+    sessions = config.var_dir / "traders" / "sessions.json"
+    asyncio.run(_until_stopped(run(number, seed, config.api_url, config.mail_api_url, sessions)))
 
 
 @app.command()
 def mailbox(port: Annotated[int | None, typer.Option(min=1, max=65535)] = None) -> None:
-    """The mailbox: speaks Resend's API and shows on a page what was sent."""
+    """Run the mailbox: it speaks Resend's API and shows the sent mails on a page."""
     from paceline.settings import settings
     from sandbox.mailbox.serve import serve
 
@@ -138,7 +139,7 @@ def mailbox(port: Annotated[int | None, typer.Option(min=1, max=65535)] = None) 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, market = text.partition("=")
     if not (name and equals and market):
-        raise ValueError(f"--symbol {text!r}: must have the form FROM=TO, such as BTCUSDT=BTC_USDC_PERP")
+        raise ValueError(f"--symbol {text!r}: must config the form FROM=TO, such as BTCUSDT=BTC_USDC_PERP")
     return name, market
 
 
@@ -151,7 +152,7 @@ def _order(text: str) -> "FaultRequest":
 
 
 async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run until the work fails or the process is told to stop (SIGTERM, SIGINT), which is a good end."""
+    """Run until the work fails, or until SIGTERM or SIGINT, which end it without an error."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

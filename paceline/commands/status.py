@@ -1,4 +1,4 @@
-"""`paceline status`: how the running stack is, from another terminal."""
+"""`paceline status`: the state of the running stack, from another terminal."""
 
 import os
 from typing import Any
@@ -24,7 +24,7 @@ def status(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Health of each service, consumer lag, age of the last price and snapshot. Exit code 0 if healthy."""
+    """Show service health, consumer lag, age of the last price and snapshot. Exit code 0 if healthy."""
     from paceline.local.stack.status import collect
     from paceline.settings import load
 
@@ -32,7 +32,7 @@ def status(
     if as_json:
         terminal.show_json(found)
     elif not found["running"]:
-        print("Nothing runs here: start it with `make up` or `paceline up`.")
+        print("The platform is not running. Start it with `make up` or `paceline up`.")
     else:
         _show(found, wide=wide)
     raise typer.Exit(0 if found["healthy"] else 1)

@@ -1,4 +1,4 @@
-"""`paceline topics`: make the topics of the log."""
+"""`paceline topics`: create the topics of the log."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from paceline.settings import settings
 
 
 def topics(*, as_json: AsJson = False) -> None:
-    """Make the topics of the log, one partition a shard. Refuses to go on with another number of shards."""
+    """Create the topics of the log, with one partition per shard. Fails if they have another number."""
     from paceline.adapters.kafka.topics import ensure_topics
 
     config = settings()

@@ -10,7 +10,7 @@ def up(
     *,
     without: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Leave a service out (airflow, traders, …). Repeatable."),
+        typer.Option(metavar="NAME", help="Do not start a service (airflow, traders, …). Repeatable."),
     ] = None,
     feed: Annotated[
         list[Path] | None,
@@ -21,11 +21,11 @@ def up(
     speed: Annotated[
         float | None, typer.Option(min=0, help="Speed of the recordings: 1 is real time.")
     ] = None,
-    rate: Annotated[float | None, typer.Option(min=0.01, help="Walked quotes a second.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Walked quotes per second.")] = None,
 ) -> None:
     """Run Postgres, Redis, Kafka, the exchange, the stream workers, the API, Airflow and the demo.
 
-    Data lies under PACELINE_VAR_DIR (`var/`), logs under its `log/`. Ctrl-C stops everything.
+    Data is in PACELINE_VAR_DIR (`var/`), logs are in its `log/`. Ctrl-C stops everything.
     """
     from paceline.local.stack.run import run
     from paceline.local.stack.services import Wishes

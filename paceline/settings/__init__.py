@@ -1,8 +1,8 @@
-"""Settings: the environment, read once and checked at start.
+"""Settings, read once from the environment and checked at start.
 
-Sources, first wins: the process environment, `.env` in the working directory, `secrets.env` in the data
-folder (made at the first `paceline up`, readable by its owner only), the default. Every setting is an
-environment variable `PACELINE_<NAME>`. The README's table is held against this file by a test.
+Sources, the first one wins: the process environment, `.env` in the working directory, `secrets.env` in the
+data folder (created by the first `paceline up`, readable by its owner only), the default. Every setting is an
+environment variable `PACELINE_<NAME>`. A test compares the README's table with this file.
 """
 
 import os
@@ -35,7 +35,7 @@ def _between(low: int, high: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
         number = int(value)
         if not low <= number <= high:
-            raise ValueError(f"must lie between {low} and {high}")
+            raise ValueError(f"must be between {low} and {high}")
         return number
 
     return parse
@@ -79,7 +79,7 @@ def _setting(default: str, parse: Callable[[str], Any], doc: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All settings. The metadata of a field holds its default as text, its parser and its documentation."""
+    """All settings. A field's metadata has its default as text, its parser and its documentation."""
 
     var_dir: Path = _setting("var", Path, "Folder of all data of the one-machine stack")
 
@@ -95,19 +95,19 @@ class Settings:
     bind_host: str = _setting("127.0.0.1", _text, "Address that our own servers listen on")
 
     restart_pause_s: int = _setting(
-        "30", _between(1, 3600), "Longest pause before a service that keeps dying is started again"
+        "30", _between(1, 3600), "Longest pause before a failing service is restarted, in seconds"
     )
 
     realtime: str = _setting(
         "auto",
         _one_of("auto", "off"),
-        "Real-time scheduling of what an order passes through: where the system allows it, or never",
+        "Real-time scheduling of the services on the path of an order: where the system allows it, or never",
     )
 
     worker_id: str = _setting(
         "",
         _text,
-        "Name by which Kafka knows a stream worker again when it is restarted; never the same for two",
+        "Name of a stream worker in Kafka, the same after a restart; must be unique",
     )
 
     postgres_url: str = _setting(
@@ -117,22 +117,28 @@ class Settings:
     kafka_bootstrap: str = _setting("", _text, "Kafka brokers (host:port,…); empty means the local one")
     postgres_password: str = _setting("", _text, "Password of the database owner; generated if empty")
     analyst_password: str = _setting("", _text, "Password of the read-only role; generated if empty")
-    jwt_secret: str = _setting("", _text, "Signs sessions, at least 32 characters; generated if empty")
+    jwt_secret: str = _setting(
+        "", _text, "Secret that signs sessions, at least 32 characters; generated if empty"
+    )
 
     engine: str = _setting(
-        "auto", _one_of("auto", "compiled", "python"), "Form of the engine: compiled where that is installed"
+        "auto",
+        _one_of("auto", "compiled", "python"),
+        "Form of the engine; auto means compiled if a build is installed",
     )
     engine_shards: int = _setting("4", _between(1, 256), "Number of shards, fixed at installation")
     snapshot_interval_s: int = _setting("10", _between(1, 3600), "Seconds between snapshots of a shard")
 
     watchdog_stuck_s: int = _setting(
-        "15", _between(2, 3600), "Seconds a reader may stand still with records to read before an alert"
+        "15", _between(2, 3600), "Seconds without progress of a reader with records to read, before an alert"
     )
     watchdog_price_s: int = _setting(
-        "30", _between(2, 86_400), "Seconds an open market may be without a price before an alert"
+        "30", _between(2, 86_400), "Seconds without a price of an open market, before an alert"
     )
     watchdog_snapshot_s: int = _setting(
-        "120", _between(2, 86_400), "Age of a shard's snapshot that raises an alert; at least three intervals"
+        "120",
+        _between(2, 86_400),
+        "Age in seconds of a shard's snapshot that raises an alert; at least three intervals",
     )
 
     feed_url: str = _setting(
@@ -142,39 +148,43 @@ class Settings:
         "BTC_USDC_PERP,ETH_USDC_PERP,SOL_USDC_PERP,ADA_USDC_PERP", _names, "Symbols to subscribe to"
     )
     feed_silence_ms: int = _setting(
-        "5000", _between(100, 600_000), "Silence of the exchange after which the feed reconnects"
+        "5000",
+        _between(100, 600_000),
+        "Milliseconds without data from the exchange, before the feed reconnects",
     )
     exchange_rate_hz: int = _setting(
-        "20", _between(1, 20_000), "Sandbox exchange: price updates a second over all symbols"
+        "20", _between(1, 20_000), "Sandbox exchange: price updates per second, all symbols together"
     )
     exchange_seed: int = _setting("7", _between(0, 2**31), "Sandbox exchange: seed of the random walk")
 
     public_url: str = _setting(
-        "", _url("http", "https"), "Where people reach the API; empty means the bind host"
+        "", _url("http", "https"), "URL of the API for people; empty means the bind host"
     )
     reply_timeout_ms: int = _setting(
-        "2000", _between(10, 60_000), "How long a request waits for the engine before it answers 202"
+        "2000", _between(10, 60_000), "Milliseconds that a request waits for the engine before it answers 202"
     )
     initial_balance_usd: int = _setting("5000", _amount, "Balance of a new account, in USD")
-    default_slippage_bps: int = _setting("50", _between(0, 10_000), "Bound of a market order that names none")
-    session_days: int = _setting("7", _between(1, 365), "How long a session lasts")
-    magic_link_minutes: int = _setting("10", _between(1, 60), "How long a magic link lasts")
+    default_slippage_bps: int = _setting(
+        "50", _between(0, 10_000), "Slippage bound of a market order that names none, in basis points"
+    )
+    session_days: int = _setting("7", _between(1, 365), "Lifetime of a session in days")
+    magic_link_minutes: int = _setting("10", _between(1, 60), "Lifetime of a magic link in minutes")
     sign_in_rate_per_minute: int = _setting(
-        "60", _between(1, 10_000), "Sign-in links that one network address may ask for in a minute"
+        "60", _between(1, 10_000), "Sign-in links that one network address may request per minute"
     )
     api_requests: int = _setting(
-        "128", _between(1, 512), "Requests the API handles at once; what comes beyond is answered 503"
+        "128", _between(1, 512), "Requests that the API handles at once; further requests get 503"
     )
 
     resend_url: str = _setting(
         "", _url("http", "https"), "Resend API for mail; empty means the sandbox mailbox"
     )
-    resend_api_key: str = _setting("", _text, "Key for Resend; the sandbox takes any")
+    resend_api_key: str = _setting("", _text, "Key for Resend; the sandbox mailbox accepts any")
     mail_from: str = _setting("Paceline <login@paceline.example>", _text, "Sender of mail")
 
     demo_traders: int = _setting("20", _between(0, 500), "Simulated traders in the demo; 0 for none")
     leaderboard_minimum_trades: int = _setting(
-        "3", _between(1, 10_000), "Closed trades an account needs in a period to be ranked"
+        "3", _between(1, 10_000), "Closed trades that an account needs in a period to be ranked"
     )
 
     @property
@@ -206,14 +216,14 @@ class Settings:
 
 
 def sources(environ: Mapping[str, str], folder: Path = Path()) -> dict[str, str]:
-    """The environment with what the files add to it."""
+    """The environment, with the variables of the files added."""
     found = _read_env_file(folder / ".env") | dict(environ)
     var_dir = Path(found.get(f"{PREFIX}VAR_DIR") or "var")
     return _read_env_file(folder / var_dir / "secrets.env") | found
 
 
 def one(name: str, environ: Mapping[str, str], folder: Path = Path()) -> Any:
-    """A single setting, for what is loaded before the others matter."""
+    """A single setting, for code that runs before all settings are loaded."""
     item = next(item for item in fields(Settings) if item.name == name)
     variable = PREFIX + name.upper()
     text = sources(environ, folder).get(variable) or item.metadata["default"]
@@ -224,7 +234,7 @@ def one(name: str, environ: Mapping[str, str], folder: Path = Path()) -> Any:
 
 
 def load(environ: Mapping[str, str], folder: Path = Path()) -> Settings:
-    """Settings from an environment mapping and the files; `ValidationError` names every bad one."""
+    """Settings from an environment mapping and the files; `ValidationError` names every invalid setting."""
     found = sources(environ, folder)
     values: dict[str, Any] = {}
     problems: dict[str, str] = {}
@@ -238,10 +248,10 @@ def load(environ: Mapping[str, str], folder: Path = Path()) -> Settings:
     known = {PREFIX + item.name.upper() for item in fields(Settings)}
     for name in sorted(found):
         if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and name not in known:
-            problems[name] = "there is no such setting"
+            problems[name] = "is not a setting"
     if problems:
         lines = "; ".join(f"{name}: {why}" for name, why in problems.items())
-        raise ValidationError(f"Settings are wrong. {lines}", details=problems)
+        raise ValidationError(f"Settings are invalid. {lines}", details=problems)
     return Settings(**values)
 
 
@@ -255,7 +265,7 @@ def _read_env_file(path: Path) -> dict[str, str]:
             continue
         name, equals, value = text.partition("=")
         if not equals:
-            raise ValidationError(f"{path.name}, line {number}: not of the form NAME=value")
+            raise ValidationError(f"{path.name}, line {number}: must have the form NAME=value")
         pairs[name.strip()] = value.strip().strip("'\"")
     return pairs
 

@@ -1,4 +1,4 @@
-"""Structured logs of a process: one JSON object a line on standard error, of ours and of the libraries."""
+"""Structured logs of a process and its libraries: one JSON object per line on standard error."""
 
 import json
 import logging
@@ -14,12 +14,12 @@ _STANDARD_ERROR = 2
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
-class _Lines:
-    """Writes each line at once: no buffer, and no lock that threads would queue at."""
+class _LineLogger:
+    """Writes each line immediately, without a buffer and without a lock that threads would wait for."""
 
     def info(self, line: bytes) -> None:
         line += b"\n"
-        with suppress(OSError):  # a full disk or a reader that went away must not end what is being logged
+        with suppress(OSError):  # a full disk or a closed pipe must not stop the code that logs
             while line:
                 line = line[os.write(_STANDARD_ERROR, line) :]
 
@@ -27,10 +27,10 @@ class _Lines:
 
 
 def set_up_logs(service: str) -> None:
-    """What we log goes straight to standard error, what libraries log there by way of `logging`.
+    """Log to standard error: our code directly, libraries through `logging`.
 
-    A line has `service`, `event`, `level` and `timestamp` (ISO 8601, UTC), what was bound for the request or
-    task (`request_id`), what the event brings along, and `logger` where it is a library's.
+    A line has `service`, `event`, `level` and `timestamp` (ISO 8601, UTC), the context of the request or task
+    (`request_id`), the event's own fields, and `logger` if it is from a library.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -56,7 +56,7 @@ def set_up_logs(service: str) -> None:
             lambda _logger, _name, event: _json(event),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: _Lines(),
+        logger_factory=lambda *_: _LineLogger(),
         cache_logger_on_first_use=True,
     )
 
@@ -69,5 +69,9 @@ def log_to_stderr() -> None:
 def _json(event: Any) -> bytes:
     try:
         return _encode(event)
-    except (TypeError, ValueError, OverflowError):  # such as half a character, or a number beyond 64 bits
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+    ):  # such as a lone surrogate, or a number beyond 64 bits
         return json.dumps(event, default=repr).encode()

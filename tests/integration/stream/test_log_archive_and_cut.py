@@ -111,7 +111,7 @@ def test_archived_and_cut_it_is_still_all_there(world: World, busy: Day) -> None
     whole = world.folder / "whole.jsonl"
     short = world.paceline("log", "export", whole)
     assert isinstance(short.exception, PermanentError)
-    assert "Name the archive's folder with --archive" in str(short.exception)
+    assert "Give the archive's folder with --archive" in str(short.exception)
     assert world.paceline("log", "export", whole, "--archive", folder).exit_code == 0
     assert json.loads(world.paceline("replay", whole, "--json").output)["state_hash"] == live
 
@@ -136,7 +136,7 @@ def test_nothing_is_cut_without_two_snapshots_and_a_whole_archive(world: World, 
     asyncio.run(world.run(200))
     one = world.paceline("log", "archive", folder, "--cut", "--yes")
     assert isinstance(one.exception, PermanentError)
-    assert "not two whole snapshots" in str(one.exception)
+    assert "must have two complete snapshots" in str(one.exception)
     asyncio.run(world.run(300))
     [file] = folder.glob("*/*.gz")
     whole = file.read_bytes()

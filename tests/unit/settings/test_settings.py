@@ -30,7 +30,7 @@ def test_environment_wins_over_dot_env_and_that_over_secrets(tmp_path: Path) -> 
         ("PACELINE_FEED_URL", "https://x", "ws:// or wss://"),
         ("PACELINE_INITIAL_BALANCE_USD", "1e3", "plain decimal number"),
         ("PACELINE_FEED_SYMBOLS", " , ", "at least one"),
-        ("PACELINE_API_PROT", "1", "no such setting"),
+        ("PACELINE_API_PROT", "1", "is not a setting"),
     ],
 )
 def test_a_wrong_setting_is_named_with_the_reason(tmp_path: Path, name: str, value: str, why: str) -> None:

@@ -196,8 +196,8 @@ def test_undecodable_lines_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["no-such-file.jsonl"], "there is no file"),
-        ([FIXTURES / "trades.jsonl", "--symbol", "BTC"], "is not FROM=TO"),
+        (["no-such-file.jsonl"], "does not exist"),
+        ([FIXTURES / "trades.jsonl", "--symbol", "BTC"], "must have the form FROM=TO"),
         ([FIXTURES / "trades.jsonl", "--out", "/no/such/folder/out"], "cannot write"),
         ([FIXTURES / "trades.jsonl", "--format", "csv"], "csv"),
         ([], "Missing argument"),
