@@ -139,7 +139,7 @@ def mailbox(port: Annotated[int | None, typer.Option(min=1, max=65535)] = None) 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, market = text.partition("=")
     if not (name and equals and market):
-        raise ValueError(f"--symbol {text!r}: must config the form FROM=TO, such as BTCUSDT=BTC_USDC_PERP")
+        raise ValueError(f"--symbol {text!r}: must have the form FROM=TO, such as BTCUSDT=BTC_USDC_PERP")
     return name, market
 
 

@@ -112,7 +112,7 @@ def _watched(market: Market, long: bool) -> int:
 def _levels_fit(
     market: Market, long: bool, start: int, *, stop: int | None, target: int | None, distance: int | None
 ) -> bool:
-    """Whether none of the levels is reached already. The take profit must be beyond `start`."""
+    """Whether no level is reached already. The take profit must be beyond `start`."""
     if long:
         fit = (stop is None or stop < market.bid) and (target is None or target > start)
     else:

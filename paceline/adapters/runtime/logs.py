@@ -69,9 +69,5 @@ def log_to_stderr() -> None:
 def _json(event: Any) -> bytes:
     try:
         return _encode(event)
-    except (
-        TypeError,
-        ValueError,
-        OverflowError,
-    ):  # such as a lone surrogate, or a number beyond 64 bits
+    except (TypeError, ValueError, OverflowError):  # such as a lone surrogate or a 65-bit number
         return json.dumps(event, default=repr).encode()
