@@ -11,7 +11,7 @@ import pytest
 
 from paceline.settings import settings
 from tests.support.warehouse import FIRST_DAY, LAST_DAY
-from tests.support.warehouse_rows import World
+from tests.support.warehouse_rows import SimulatedPlatform
 
 ROOT = Path(__file__).parents[2]
 EXPECTED = {"nightly_metrics"}
@@ -59,20 +59,20 @@ def test_every_dag_says_what_why_when_and_how_to_run_it_again() -> None:
 
 
 @pytest.fixture
-def world(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World(postgres_url)
-    world.trade(FIRST_DAY, days=3, step_minutes=60)
-    world.store()
+def platform(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimulatedPlatform:
+    platform = SimulatedPlatform(postgres_url)
+    platform.trade(FIRST_DAY, days=3, step_minutes=60)
+    platform.store()
     monkeypatch.setenv("PACELINE_POSTGRES_URL", postgres_url)
     monkeypatch.setenv("PACELINE_VAR_DIR", str(tmp_path))
     monkeypatch.setenv("PACELINE_ENGINE_SHARDS", "2")
     settings.cache_clear()
-    return world
+    return platform
 
 
 @pytest.mark.filterwarnings("default")  # Airflow, cosmos and dbt warn of each other while tasks run
 def test_a_whole_run_publishes_and_a_planted_error_stops_the_next(
-    world: World, airflow_home: Path, tmp_path: Path
+    platform: SimulatedPlatform, airflow_home: Path, tmp_path: Path
 ) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
@@ -80,7 +80,7 @@ def test_a_whole_run_publishes_and_a_planted_error_stops_the_next(
     run = dag.test(run_conf={"day": LAST_DAY.isoformat()})
     assert run.state == "success"
     assert len(list((tmp_path / "cold").glob("*/month=2026-03/data.parquet"))) == 4
-    with psycopg.connect(world.url) as connection:
+    with psycopg.connect(platform.url) as connection:
         board = connection.execute("select * from marts.leaderboard order by period, account").fetchall()
         gates = connection.execute("select gate, passed from ops.gate_results order by gate").fetchall()
         assert gates == [("dbt", True), ("expectations", True), ("parity", True)]

@@ -1,4 +1,4 @@
-"""The engine and the reference side by side: the same lines into both, everything they say compared."""
+"""Runs the engine and the reference on the same lines and compares all their outputs."""
 
 import json
 from collections import Counter
@@ -17,23 +17,23 @@ Json = dict[str, Any]
 
 
 class Disagreement(AssertionError):
-    """The engine and the reference say different things of the same messages."""
+    """The engine and the reference give different outputs for the same messages."""
 
 
 def apply_line(engine: Engine, line: str) -> list[Json]:
-    """Outputs of a line, which travels in the form of the log to the engine, if that can hold it."""
+    """Outputs of a line. The message is encoded and decoded as on the log, if its numbers fit."""
     try:
         message = decode_line(line)
     except DecodeError:
         engine.apply_undecodable()
         return []
-    with suppress(OverflowError):  # numbers beyond 64 bits stand in files only
-        (travelled,) = decode_messages(encode_messages([message]))
-        assert travelled == message, "the two forms decode to different structs"
+    with suppress(OverflowError):  # numbers beyond 64 bits occur in files only
+        (decoded,) = decode_messages(encode_messages([message]))
+        assert decoded == message, "the two forms decode to different structs"
     return [output_to_json(output) for output in engine.apply(message)]
 
 
-class Pair:
+class EnginePair:
     """Both engines at the same position."""
 
     def __init__(self, shard: int = 0) -> None:
@@ -41,7 +41,7 @@ class Pair:
         self.reference = ReferenceEngine(shard=shard)
 
     def apply(self, line: str) -> list[Json]:
-        """Outputs that both agree on; `Disagreement` where they do not."""
+        """Apply a line to both engines and return the outputs. Raises `Disagreement` if they differ."""
         position = self.reference.position
         return self.compare(position, line, self.reference.apply_line(line))
 
@@ -49,20 +49,20 @@ class Pair:
         actual = apply_line(self.engine, line)
         if _text(actual) != _text(expected):
             raise Disagreement(
-                f"at position {position} of\n  {line}\nthe engine says\n{_listed(actual)}\n"
-                f"and the reference\n{_listed(expected)}"
+                f"at position {position} of\n  {line}\nengine:\n{_listed(actual)}\n"
+                f"reference:\n{_listed(expected)}"
             )
         return expected
 
     def restart_engine(self) -> None:
-        """Put in the engine's place what a snapshot of it loads to."""
+        """Replace the engine by one that is loaded from its snapshot."""
         before = self.engine.state_hash()
         self.engine = Engine.load(list(self.engine.dump_slices()))
         if self.engine.state_hash() != before:
             raise Disagreement(f"the snapshot at position {self.reference.position} loads to another state")
 
     def compare_state(self) -> None:
-        """Balances, open trades, resting orders, ledger and counters."""
+        """Compare balances, open trades, resting orders, ledger and counters."""
         engine, reference = self.engine, self.reference
         engine.check_ledger()
         reference.ledger.check()
@@ -81,9 +81,9 @@ class Pair:
                 raise Disagreement(f"{what} after position {reference.position}: {actual!r} != {expected!r}")
 
 
-def check_agreement(lines: Sequence[str], shard: int = 0, *, state_every: int = 150) -> Pair:
-    """Both engines over all lines; `Disagreement` at the first difference."""
-    pair = Pair(shard)
+def check_agreement(lines: Sequence[str], shard: int = 0, *, state_every: int = 150) -> EnginePair:
+    """Run both engines on all lines. Raises `Disagreement` at the first difference."""
+    pair = EnginePair(shard)
     for number, line in enumerate(lines, 1):
         pair.apply(line)
         if number % state_every == 0:
@@ -92,8 +92,8 @@ def check_agreement(lines: Sequence[str], shard: int = 0, *, state_every: int = 
     return pair
 
 
-def shrunk(lines: Sequence[str], shard: int) -> list[str]:
-    """The same disagreement with as many lines blanked as possible: a blank line keeps all positions."""
+def shrink(lines: Sequence[str], shard: int) -> list[str]:
+    """Blank as many lines as possible while the engines still disagree. Blank lines keep all positions."""
     least = list(lines)
     size = len(least)
     while size > 0:
@@ -108,12 +108,12 @@ def shrunk(lines: Sequence[str], shard: int) -> list[str]:
 def _disagree(lines: Sequence[str], shard: int) -> bool:
     try:
         check_agreement(lines, shard, state_every=1)
-    except Exception:  # whatever breaks is what we are after
+    except Exception:  # any failure counts as a disagreement
         return True
     return False
 
 
-# ── one form for what both remember ─────────────────────────────────────────────────────────────────
+# ── the state of both engines in one form ─────────────────────────────────────────────────────────────────
 
 
 def _balances(engine: Engine, reference: ReferenceEngine) -> list[Json]:

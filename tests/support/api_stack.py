@@ -1,4 +1,4 @@
-"""The API on real servers with real stream services, and clients that are signed in."""
+"""The API on real servers with real stream services, and signed-in clients."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ _HOUR_US = 3_600_000_000
 
 @dataclass
 class Stack:
-    """Servers, services and mailbox of a test session. `price` moves a market."""
+    """Servers, stream services and mailbox of a test session. `price` sets the price of a market."""
 
     settings: Settings
     environ: dict[str, str]
@@ -51,7 +51,7 @@ class Stack:
     update_id: int = 0
 
     def log(self, *messages: Inbound) -> None:
-        """Write messages to every shard, as feed and operator do."""
+        """Append messages to the log of every shard, as the feed and operators do."""
         asyncio.run(self._log(messages))
 
     async def _log(self, messages: tuple[Inbound, ...]) -> None:
@@ -60,7 +60,7 @@ class Stack:
                 await log.append(shard, messages)
 
     def price(self, bid: str, ask: str, symbol: str = BTC) -> None:
-        """A price as the feed brings it: on the log and as the last one in Redis."""
+        """Write a price as the feed does: to the log, and to Redis as the last price."""
         self.update_id += 1
         now_us = time.time_ns() // 1000
         self.log(
@@ -97,21 +97,21 @@ class Stack:
         )
 
     def mail_to(self, email: str) -> list[dict[str, Any]]:
-        """Mails to an address, newest first, bodies included."""
+        """Mails to an address with their bodies, newest first."""
         headers = {"Authorization": "Bearer re_test"}
         with httpx.Client(base_url=self.settings.mail_api_url, headers=headers) as client:
             listed = client.get("/emails", params={"to": email}).raise_for_status().json()["data"]
             return [client.get(f"/emails/{mail['id']}").raise_for_status().json() for mail in listed]
 
     def token_for(self, email: str) -> str:
-        """The token of the newest link mailed to an address."""
+        """The token in the newest mail to an address."""
         found = re.search(r"token=([A-Za-z0-9_-]{43})", self.mail_to(email)[0]["text"])
         assert found is not None
         return found.group(1)
 
 
 class Member:
-    """A client that is signed in. `post` sends the CSRF header along."""
+    """A signed-in client. `post` and `delete` send the CSRF header."""
 
     def __init__(self, client: FlaskClient, session: dict[str, Any]) -> None:
         self.client = client
@@ -131,7 +131,7 @@ class Member:
 
 
 def sign_in(app: Flask, stack: Stack, email: str | None = None, name: str | None = None) -> Member:
-    """Somebody who has asked for a link, got the mail and used it."""
+    """Sign in with a mailed link and return the signed-in client."""
     email = email or f"{uuid4().hex[:12]}@example.com"
     client = app.test_client()
     body = {"email": email} | ({"display_name": name} if name else {})
@@ -145,7 +145,7 @@ def sign_in(app: Flask, stack: Stack, email: str | None = None, name: str | None
 
 @contextmanager
 def running_stack(folder: Path, database_url: str) -> Iterator[Stack]:
-    """Kafka and Redis of its own, the stream services, a mailbox, one market with a price."""
+    """Start own Kafka and Redis servers, the stream services, a mailbox and one market with a price."""
     kafka, cache = server.start(
         LocalKafka(folder / "kafka", free_port(), controller_port=free_port()),
         LocalRedis(folder / "redis", free_port()),
@@ -185,7 +185,7 @@ def running_stack(folder: Path, database_url: str) -> Iterator[Stack]:
 def start_command(
     where: str, argument: str, environ: dict[str, str], folder: Path
 ) -> subprocess.Popen[bytes]:
-    """A command of ours as a process of its own; its log goes to a file in `folder`."""
+    """Start a `paceline` command as a process. Its log goes to a file in `folder`."""
     module, name = where.split(":")
     call = f"{name}({argument!r})" if argument else f"{name}()"
     code = f"from paceline.commands.{module} import {name}; {call}"
@@ -201,7 +201,7 @@ def start_command(
 
 
 def stop(child: subprocess.Popen[bytes], within_s: float = 15) -> int:
-    """End a process as a supervisor does, and its exit code."""
+    """Send SIGTERM, then SIGKILL after `within_s`; return the exit code."""
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
     try:
@@ -212,7 +212,7 @@ def stop(child: subprocess.Popen[bytes], within_s: float = 15) -> int:
 
 
 def eventually(question: Any, within_s: float = 10.0) -> Any:
-    """The first true answer to `question`, asked until then."""
+    """Call `question` until it returns a true value and return that value."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         answer = question()

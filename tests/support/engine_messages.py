@@ -1,11 +1,11 @@
-"""Messages for the engine, made to hit each other: a few markets, a few accounts, levels a few ticks away.
+"""Generates engine messages that interact: few markets, few accounts, levels a few ticks apart.
 
-`Desk` looks at a `ReferenceEngine` to know what is open and at what price, so that most of what it makes
-does something. Every choice comes from the `random.Random` given to each method: a seeded one in the
-simulator, Hypothesis's in the state machine.
+`MessageGenerator` reads the state of a `ReferenceEngine` (open trades, prices), so that most of its messages
+have an effect. Every choice comes from the `random.Random` given to each method: a seeded one in the
+simulator, Hypothesis's in the state machine test.
 
-    desk = Desk(reference)
-    line = desk.any_line(rng)
+    generator = MessageGenerator(reference)
+    line = generator.any_line(rng)
 """
 
 import json
@@ -48,7 +48,7 @@ UNDECODABLE = (
 
 @dataclass(frozen=True)
 class Style:
-    """What a day is like: how often each kind of message comes, and how far away levels are set."""
+    """How often each kind of message occurs, and how far from the price levels are set."""
 
     weights: dict[str, int]
     symbols: tuple[str, ...]
@@ -57,7 +57,7 @@ class Style:
     balances: tuple[str, ...]
 
 
-UNLUCKY = Style(
+DEFAULT_STYLE = Style(
     weights={
         "price_update": 480,
         "bad_price_update": 20,
@@ -78,9 +78,9 @@ UNLUCKY = Style(
     leverages=(1, 2, 5, 10, 20, 20, 50, 100),
     balances=("0", "5000", "5000", "9999.99999999", "1000000"),
 )
-# Hundreds of levels on two symbols, few refusals: long queues of what waits to fire.
-CROWDED = Style(
-    weights=UNLUCKY.weights
+# Hundreds of levels on two symbols and few refusals: many levels wait to fire.
+CROWDED_STYLE = Style(
+    weights=DEFAULT_STYLE.weights
     | {"create_trade": 260, "amend_trade": 130, "place_order": 200, "withdraw": 3, "configure_market": 1}
     | {"halt_or_resume": 4},
     symbols=("BTC_USDC_PERP", "ADA_USDC_PERP"),
@@ -90,10 +90,10 @@ CROWDED = Style(
 )
 
 
-class Desk:
-    """Makes JSON lines that fit what is open in a reference engine."""
+class MessageGenerator:
+    """Generates JSON lines that refer to the open trades and orders of a reference engine."""
 
-    def __init__(self, reference: ReferenceEngine, style: Style = UNLUCKY) -> None:
+    def __init__(self, reference: ReferenceEngine, style: Style = DEFAULT_STYLE) -> None:
         self.reference = reference
         self.style = style
         self.now_us = START_US
@@ -103,22 +103,22 @@ class Desk:
         self.sent: list[Json] = []  # user instructions, to be repeated
 
     def opening_lines(self, rng: Random) -> list[str]:
-        """Markets, first prices and most accounts; the rest open, or fail to, as the scenario goes."""
+        """Lines that configure all markets, set first prices and open all accounts but the last."""
         configured = [self.configure_market(rng, symbol=symbol, usual=True) for symbol in MARKETS]
         prices = [self.price_update(rng, symbol=symbol) for symbol in MARKETS]
         accounts = [self.open_account(rng, account=account) for account in ACCOUNTS[:-1]]
-        return [as_line(self.noted(message)) for message in configured + prices + accounts]
+        return [as_line(self.remembered(message)) for message in configured + prices + accounts]
 
     def any_line(self, rng: Random) -> str:
-        """One line of any kind, in the proportions of a busy and unlucky day."""
+        """One line of a random kind, in the proportions of the style."""
         if rng.random() < 0.01:
             return rng.choice(UNDECODABLE)
         weights = self.style.weights
         kind = rng.choices(list(weights), list(weights.values()))[0]
-        return as_line(self.noted(getattr(self, kind)(rng)))
+        return as_line(self.remembered(getattr(self, kind)(rng)))
 
-    def noted(self, message: Json) -> Json:
-        """The message, remembered so that it may be repeated."""
+    def remembered(self, message: Json) -> Json:
+        """Store a user instruction so that it can be repeated later; return the message."""
         if message["type"] == "user_instruction":
             self.sent.append(message)
         return message
@@ -126,7 +126,7 @@ class Desk:
     # ── prices ──────────────────────────────────────────────────────────────────────────────────
 
     def price_update(self, rng: Random, symbol: str | None = None) -> Json:
-        """A step of a tight walk, sometimes a gap; comes back when it strays."""
+        """One step of a random walk, sometimes a gap; returns to the first price when too far from it."""
         symbol = symbol or rng.choice(self.style.symbols)
         _, _, first, tick = MARKETS[symbol]
         reach = 1 if rng.random() < 0.985 else 25
@@ -138,7 +138,7 @@ class Desk:
         return self._price(rng, symbol, moved - spread, moved)
 
     def bad_price_update(self, rng: Random) -> Json:
-        """One that is dropped, for any of the reasons or for several."""
+        """A price update that is dropped, for one or more reasons."""
         symbol = rng.choice([*MARKETS, "DOGE_USDC_PERP"])
         ask = self.asks.get(symbol, ONE)
         bid, ask = rng.choice([(ask, ask), (ask + 1, ask), (0, ask), (0, 0), (ask - 1, ask)])
@@ -162,7 +162,7 @@ class Desk:
     # ── admin instructions ──────────────────────────────────────────────────────────────────────
 
     def configure_market(self, rng: Random, symbol: str | None = None, *, usual: bool = False) -> Json:
-        """Unless `usual`, with another step, rates or limits than before, and at times another base."""
+        """Unless `usual`: another step, other rates or limits, and sometimes another base."""
         symbol = symbol or rng.choice(list(MARKETS))
         base, step, _, _ = MARKETS[symbol]
         usual = usual or rng.random() < 0.4
@@ -182,7 +182,7 @@ class Desk:
         }
 
     def halt_or_resume(self, rng: Random) -> Json:
-        """Resumes what is halted more often than it halts; sometimes names what does not exist."""
+        """Halt or resume a market or account. Resumes more often; some names do not exist."""
         reference = self.reference
         halted = [("market", s) for s, market in reference.markets.items() if market.halted]
         halted += [("account", a) for a, is_halted in reference.accounts.items() if is_halted]
@@ -204,7 +204,7 @@ class Desk:
         return self._user(rng, "deposit") | {"amount": rng.choice(("0.00000001", "500", "10000.33333333"))}
 
     def withdraw(self, rng: Random) -> Json:
-        """Round amounts, or the whole cash (best of one whose resting buy may need it), or a unit more."""
+        """A round amount, all the cash (often of an account with a resting buy), or one unit more."""
         buyers = [order.account for order in self.reference.orders.values() if order.side == "buy"]
         message = self._user(rng, "withdraw", rng.choice(buyers) if buyers and rng.random() < 0.7 else None)
         cash = self.reference.ledger.of(message["account"], "cash")
@@ -285,7 +285,7 @@ class Desk:
         return rng.choice([*self.reference.orders, "0:0:0", None])
 
     def _quantity(self, rng: Random, account: str, symbol: str, side: str) -> str:
-        """A few to some hundred USD worth, or (nearly) all there is; rarely no multiple of the step."""
+        """Worth 4 to 1,500 USD, or (almost) all that is free; sometimes no multiple of the step."""
         base, step, first, _ = MARKETS.get(symbol, UNKNOWN)
         market = self.reference.markets.get(symbol)
         step = market.quantity_step if market else step
@@ -299,10 +299,10 @@ class Desk:
         quantity -= quantity % step
         return decimal(rng.choice((0, step + 1)) if rng.random() < 0.04 else max(step, quantity))
 
-    # ── repeats, and what the kinds share ───────────────────────────────────────────────────────
+    # ── repeats, and helpers of all kinds ───────────────────────────────────────────────────────
 
     def repeat(self, rng: Random) -> Json:
-        """An id again: soon after, or close to 24 h after its first answer; at times with other contents."""
+        """Use an id again: soon, or about 24 h after its first answer; sometimes with other contents."""
         if not self.sent:
             return self.price_update(rng)
         message = dict(rng.choice(self.sent if rng.random() < 0.2 else self.sent[-60:]))
@@ -321,11 +321,11 @@ class Desk:
 
     def _user(self, rng: Random, kind: str, account: str | None = None) -> Json:
         message = self._head(rng, "user_instruction", "i")
-        name = account or rng.choice(ACCOUNTS if rng.random() < 0.98 else ("nobody", ""))
+        name = account or rng.choice(ACCOUNTS if rng.random() < 0.98 else ("unknown", ""))
         return message | {"kind": kind, "account": name}
 
     def _of_open(self, rng: Random, kind: str, field: str, known: dict[str, Any]) -> Json:
-        """Mostly the owner's own; at times another's, one long gone, or none at all."""
+        """An instruction for an open trade or order; sometimes of another account or for an unknown id."""
         subject = rng.choice(list(known.values())) if known and rng.random() < 0.93 else None
         message = self._user(rng, kind, subject.account if subject and rng.random() < 0.95 else None)
         gone = f"{self.reference.shard}:{rng.randint(0, max(1, self.reference.position))}:0"
@@ -333,7 +333,7 @@ class Desk:
         return message
 
     def _time(self, rng: Random) -> int:
-        """Mostly milliseconds on; at times the same, late, or long after."""
+        """Mostly some milliseconds later; sometimes equal, earlier, or much later."""
         choice = rng.random()
         if choice < 0.05:
             return self.now_us - rng.randint(0, 10 * SECOND_US)
@@ -349,7 +349,7 @@ class Desk:
         return rng.choice(self.style.symbols) if rng.random() < 0.98 else "DOGE_USDC_PERP"
 
     def _level(self, rng: Random, symbol: str, name: str, side: str) -> str:
-        """A level a few ticks from the price, mostly on its valid side; often one that already exists."""
+        """A level a few ticks from the price, mostly valid; often equal to an existing level."""
         _, _, first, tick = MARKETS.get(symbol, UNKNOWN)
         tick *= self.style.level_scale
         market: Market | None = self.reference.markets.get(symbol)
@@ -368,7 +368,7 @@ class Desk:
         return decimal(max(0, ask - offset if below else ask + offset))
 
     def _first_trailing_level(self, symbol: str, side: str, distance: str) -> str:
-        """Where a trailing stop begins, so that a stop loss can be put on the same level."""
+        """The first level of a trailing stop, so that a stop loss can be set to the same level."""
         market = self.reference.markets.get(symbol)
         if market is None:
             return "1"
@@ -394,8 +394,8 @@ def as_line(message: Json) -> str:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
-def stretched(line: str, rng: Random) -> str:
-    """The line with some of its numbers replaced by tiny, huge or round ones; 64 bits hold them all."""
+def with_extreme_numbers(line: str, rng: Random) -> str:
+    """Replace some numbers of the line by tiny, huge or round ones that fit into 64 bits."""
     if line in UNDECODABLE:
         return line
     message = json.loads(line)
@@ -421,23 +421,23 @@ def _is_decimal(text: str) -> bool:
 
 
 class Scenario:
-    """A seeded run of the desk: the same seed and length give the same lines.
+    """A seeded run of the generator. The same seed and length give the same lines.
 
-    Of four seeds the second has numbers of all sizes and the last is crowded.
+    With `seed % 4 == 1` some numbers are extreme; with `seed % 4 == 3` the style is `CROWDED_STYLE`.
     """
 
     def __init__(self, seed: int, length: int) -> None:
         self.seed = seed
         rng = Random(seed)
         self.reference = ReferenceEngine(shard=seed % 7)
-        desk = Desk(self.reference, CROWDED if seed % 4 == 3 else UNLUCKY)
+        generator = MessageGenerator(self.reference, CROWDED_STYLE if seed % 4 == 3 else DEFAULT_STYLE)
         self.lines: list[str] = []
         self.outputs: list[list[Json]] = []
-        for line in desk.opening_lines(rng):
+        for line in generator.opening_lines(rng):
             self._send(line)
         while len(self.lines) < length:
-            line = desk.any_line(rng)
-            self._send(stretched(line, rng) if seed % 4 == 1 else line)
+            line = generator.any_line(rng)
+            self._send(with_extreme_numbers(line, rng) if seed % 4 == 1 else line)
 
     def _send(self, line: str) -> None:
         self.lines.append(line)

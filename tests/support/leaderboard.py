@@ -1,4 +1,4 @@
-"""A published leaderboard: the columns that the contract of the mart promises, and some rows."""
+"""SQL of a published leaderboard: the columns of the dbt contract, and a few rows."""
 
 MART = """
 create schema marts;

@@ -1,4 +1,4 @@
-"""The log's topics, empty: servers are shared by all modules of a test session, the names are fixed."""
+"""Empty log topics. All modules of a test session share one Kafka, and topic names are fixed."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from paceline.adapters.kafka.topics import TOPICS, ensure_topics
 
 
 async def fresh_topics(brokers: str, shards: int) -> None:
-    """Remove the topics with all they hold and make them anew."""
+    """Delete the topics with their records and create them again."""
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await admin.start()
     try:
@@ -16,7 +16,7 @@ async def fresh_topics(brokers: str, shards: int) -> None:
         if present:
             await admin.delete_topics(sorted(present))
         async with asyncio.timeout(20):
-            while set(await admin.list_topics()) & set(TOPICS):  # noqa: ASYNC110 - Kafka tells nobody
+            while set(await admin.list_topics()) & set(TOPICS):  # noqa: ASYNC110 - Kafka sends no notification
                 await asyncio.sleep(0.05)
     finally:
         await admin.close()

@@ -1,4 +1,4 @@
-"""A platform whose every dependency is away, for what needs none."""
+"""A platform whose dependencies are all unavailable, for tests that need none of them."""
 
 import time
 from typing import Any, NoReturn
@@ -10,19 +10,19 @@ from paceline.usecases.trading.instructions import Desk
 from tests.support.fakes.notifications.notifier import FakeNotifier
 
 
-class Away:
-    """Any port, away."""
+class UnavailablePort:
+    """Stands for any port; every call raises `TransientError`."""
 
     def __getattr__(self, name: str) -> Any:
-        return away
+        return unavailable
 
 
-def away(*_: object, **__: object) -> NoReturn:
-    raise TransientError("away")
+def unavailable(*_: object, **__: object) -> NoReturn:
+    raise TransientError("unavailable")
 
 
 def offline_platform() -> Platform:
-    ports: Any = Away()
+    ports: Any = UnavailablePort()
     return Platform(
         desk=Desk(
             log=ports,
@@ -42,7 +42,7 @@ def offline_platform() -> Platform:
         closed_orders=ports,
         leaderboards=ports,
         notifier=FakeNotifier(),
-        pings={"postgres": away, "kafka": away, "redis": away},
-        heartbeats=away,
+        pings={"postgres": unavailable, "kafka": unavailable, "redis": unavailable},
+        heartbeats=unavailable,
         close=lambda: None,
     )

@@ -1,9 +1,9 @@
-"""A short way to write down what happens to an engine: one market, prices, instructions, JSON out.
+"""Drives an engine in tests with short calls: one market, prices, instructions; outputs as JSON.
 
-    desk = Scenario()
-    desk.open("a", "1000")
-    desk.price("100", "101")
-    response, balance = desk.send("create_trade", account="a", side="long", margin="10", leverage=10)
+    driver = EngineDriver()
+    driver.open("a", "1000")
+    driver.price("100", "101")
+    response, balance = driver.send("create_trade", account="a", side="long", margin="10", leverage=10)
 
 Decimals are strings and outputs are the JSON objects of `paceline.messages.json_form`. After every message
 the ledger is checked.
@@ -34,7 +34,9 @@ CONFIG: Json = {
 _WITH_SYMBOL = ("create_trade", "place_order", "halt_market", "resume_market")
 
 
-class Scenario:
+class EngineDriver:
+    """An engine with one configured market."""
+
     def __init__(self, **config: Any) -> None:
         self.engine = Engine()
         self.messages: list[Inbound] = []
@@ -50,7 +52,7 @@ class Scenario:
         return [output_to_json(output) for output in outputs]
 
     def send(self, kind: str, **fields: Any) -> list[Json]:
-        """An instruction of a user or the operator; `id`, `time` and `symbol` are made up where not given."""
+        """Apply an instruction of a user or operator; `id`, `time` and `symbol` have defaults."""
         self.now_us += 1_000
         head: Json = {"id": f"i{self.engine.position}", "time": self.now_us, "kind": kind}
         head["type"] = "admin_instruction" if kind in ADMIN else "user_instruction"
@@ -78,36 +80,36 @@ class Scenario:
         self.send("open_account", account=account, initial_balance=balance)
 
     def trade(self, account: str = "a", **fields: Any) -> str:
-        """Open a trade that must be accepted; its id."""
+        """Open a trade, assert that it is accepted, and return its id."""
         asked = {"account": account, "side": "long", "margin": "10", "leverage": 10} | fields
         response = self.send("create_trade", **asked)[0]
         assert response["status"] == "accepted", response
         return str(response["trade"])
 
     def order(self, account: str = "a", **fields: Any) -> str:
-        """Place an order that must be accepted; its id."""
+        """Place an order, assert that it is accepted, and return its id."""
         asked = {"account": account, "side": "buy", "order_type": "limit", "quantity": "0.1"} | fields
         response = self.send("place_order", **asked)[0]
         assert response["status"] == "accepted", response
         return str(response["order"])
 
 
-def ready(balance: str = "1000", bid: str = "100", ask: str = "101", **config: Any) -> Scenario:
-    """A market with a price and an account `a`."""
-    desk = Scenario(**config)
-    desk.price(bid, ask)
-    desk.open("a", balance)
-    return desk
+def ready_driver(balance: str = "1000", bid: str = "100", ask: str = "101", **config: Any) -> EngineDriver:
+    """A driver whose market has a price, with an account `a`."""
+    driver = EngineDriver(**config)
+    driver.price(bid, ask)
+    driver.open("a", balance)
+    return driver
 
 
-def noted(record: Account | Trade | None) -> tuple[Any, ...]:
-    """What an account or a trade is now, for comparing it with what it is later."""
+def fields_of(record: Account | Trade | None) -> tuple[Any, ...]:
+    """The current fields of an account or trade, to be compared with later ones."""
     assert record is not None
     return record.fields()
 
 
-def code(outputs: list[Json]) -> str | None:
-    """The refusal of an instruction, None if it was accepted. A refusal changes nothing, so it is all."""
+def refusal_code(outputs: list[Json]) -> str | None:
+    """The refusal code of the response, or None. A refusal must be the only output."""
     response = outputs[0]
     assert response["type"] == "order_response"
     if response["status"] == "rejected":
@@ -123,7 +125,7 @@ def of_type(outputs: list[Json], type_: str) -> list[Json]:
 
 
 def endings(outputs: list[Json]) -> list[tuple[str, str]]:
-    """`(id of the trade or order, reason)` of what ended, in order."""
+    """`(id of the trade or order, reason)` of each closed order, in order."""
     return [
         (str(output["trade"] or output["order"]), str(output["reason"]))
         for output in of_type(outputs, "closed_order")

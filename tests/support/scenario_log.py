@@ -1,4 +1,4 @@
-"""A busy day of one shard as it would stand on the logs: messages in records, and the engine's effects."""
+"""Messages of one shard and the engine's effects, encoded as records of the log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class LogRecord:
 
 @dataclass
 class Day:
-    """`effects` as the engine puts them out, `engine` as it stands at the end."""
+    """`effects` in the order of the engine; `engine` in its final state."""
 
     messages: list[Inbound | Undecodable]
     engine: Engine
@@ -42,7 +42,7 @@ def _decoded(line: str) -> Inbound | Undecodable:
 
 
 def day(messages: Sequence[Inbound | Undecodable], shard: int = 0) -> Day:
-    """Run the messages through the engine."""
+    """Apply the messages to a new engine."""
     done = Day(list(messages), Engine(shard=shard))
     for message in messages:
         position = done.engine.position

@@ -1,8 +1,8 @@
-"""Real servers for tests: each kind is started at most once a session, on free ports, in a temporary folder.
+"""Real servers for tests. Each kind starts at most once per session, on free ports, in a temporary folder.
 
 Fixtures: `postgres_url` (a fresh migrated database for each test module), `redis_url` (emptied for each test
-module), `kafka_bootstrap` (topics are the test's own business: name them
-uniquely).
+module), `kafka_bootstrap` (each test creates its own topics, with unique
+names).
 """
 
 import shutil
@@ -37,7 +37,7 @@ def open_folder() -> Path:
 
 @pytest.fixture
 def server_folder() -> Iterator[Path]:
-    """For a test that starts servers of its own."""
+    """A folder for a test that starts its own servers."""
     folder = open_folder()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -84,7 +84,7 @@ def kafka_server(servers_folder: Path) -> Iterator[server.Running]:
 
 @pytest.fixture(scope="module")
 def fresh_database(postgres_server: server.Running) -> Iterator[Callable[[], str]]:
-    """Makes migrated databases (about 50 ms each)."""
+    """Create a migrated database with each call (about 50 ms)."""
     with psycopg.connect(in_database(postgres_server.url, "postgres"), autocommit=True) as connection:
 
         def make() -> str:
@@ -96,12 +96,12 @@ def fresh_database(postgres_server: server.Running) -> Iterator[Callable[[], str
             )
             return in_database(postgres_server.url, name)
 
-        yield make  # the databases go with their server; an autovacuum at work would forbid to drop one
+        yield make  # not dropped: a running autovacuum would prevent it; they are deleted with the server
 
 
 @pytest.fixture(scope="module")
 def postgres_url(fresh_database: Callable[[], str]) -> str:
-    """A migrated database of this module's own."""
+    """This module's own migrated database."""
     return fresh_database()
 
 
@@ -121,6 +121,6 @@ def kafka_bootstrap(kafka_server: server.Running) -> str:
 
 
 def in_database(url: str, name: str) -> str:
-    """The same server and role, another database."""
+    """The URL of another database on the same server, for the same role."""
     part = conninfo_to_dict(url)
     return f"postgresql://{part['user']}:{part['password']}@{part['host']}:{part['port']}/{name}"

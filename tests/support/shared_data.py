@@ -1,19 +1,19 @@
-"""Recorded inputs that are kept beside the checkout and are not part of the project."""
+"""Recorded inputs that are stored outside the repository."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-_BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[3] / "shared" / "data"
+_DEFAULT_FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def shared_data(*parts: str) -> Path:
-    """Path of a recorded input; skips the test where it is absent.
+    """Path of a recorded input. Skips the test if it does not exist.
 
-    The folder is `../shared/data` beside the checkout, or what `PACELINE_TEST_SHARED_DATA` names.
+    The folder is `../shared/data` next to the checkout, or the value of `PACELINE_TEST_SHARED_DATA`.
     """
-    folder = Path(os.environ.get("PACELINE_TEST_SHARED_DATA", _BESIDE_THE_CHECKOUT))
+    folder = Path(os.environ.get("PACELINE_TEST_SHARED_DATA", _DEFAULT_FOLDER))
     path = folder.joinpath(*parts)
     if not path.exists():
         pytest.skip(f"recorded data is not here: {path}")

@@ -1,10 +1,10 @@
-"""Run seeded scenarios through the engine and the reference and compare everything.
+"""Run seeded scenarios through the engine and the reference and compare all outputs and states.
 
-The engine goes through a snapshot now and then.
+The engine is replaced by one loaded from its snapshot at regular intervals.
 
     python -m tests.support.simulate --seeds 200
 
-A seed that fails is shrunk to the lines that matter and written as a file for `paceline replay`.
+A failing seed is shrunk to the lines that matter and written to a file for `paceline replay`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.agreement import Disagreement, Pair, shrunk
+from tests.support.agreement import Disagreement, EnginePair, shrink
 from tests.support.engine_messages import Scenario
 
 STATE_EVERY = 100
@@ -26,7 +26,7 @@ RESTART_EVERY = 700
 
 @dataclass(frozen=True)
 class Result:
-    """What one seed gave. `problem` is None where both engines agree."""
+    """The result of one seed. `problem` is None if both engines agree."""
 
     seed: int
     messages: int
@@ -39,10 +39,10 @@ class Result:
 
 
 def run_seed(seed: int, length: int) -> Result:
-    """One scenario through both engines; an exception of either is a problem like any other."""
+    """Run one scenario through both engines. An exception of either one is a problem too."""
     started = time.perf_counter()
     scenario = Scenario(seed, length)
-    pair = Pair(scenario.reference.shard)
+    pair = EnginePair(scenario.reference.shard)
     problem, position = None, 0
     try:
         for position, line in enumerate(scenario.lines):
@@ -65,12 +65,12 @@ def run_seed(seed: int, length: int) -> Result:
         seconds=time.perf_counter() - started,
         state_hash=pair.engine.state_hash() if problem is None else "",
         problem=problem,
-        lines=[] if problem is None else shrunk(scenario.lines[: position + 1], scenario.reference.shard),
+        lines=[] if problem is None else shrink(scenario.lines[: position + 1], scenario.reference.shard),
     )
 
 
 def run_seeds(seeds: Sequence[int], length: int, jobs: int) -> Iterator[Result]:
-    """Results as they come."""
+    """Yield results in the order in which they finish."""
     if jobs == 1:
         yield from (run_seed(seed, length) for seed in seeds)
         return
@@ -80,17 +80,17 @@ def run_seeds(seeds: Sequence[int], length: int, jobs: int) -> Iterator[Result]:
 
 
 def report(result: Result, length: int, folder: Path) -> None:
-    """One line for a seed that passed; the problem, its file and how to see it again for one that did not."""
-    told = f"seed {result.seed}: {result.messages} messages, {result.outputs} outputs, {result.ended} ended"
+    """Print one line for a passed seed; otherwise the problem, its file and the command to repeat it."""
+    summary = (
+        f"seed {result.seed}: {result.messages} messages, {result.outputs} outputs, {result.ended} ended"
+    )
     if result.problem is None:
-        print(f"{told}, {result.seconds:.1f} s, state {result.state_hash[:16]}: agree", flush=True)
+        print(f"{summary}, {result.seconds:.1f} s, state {result.state_hash[:16]}: agree", flush=True)
         return
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"seed-{result.seed}.jsonl"
     file.write_text("".join(f"{line}\n" for line in result.lines), encoding="utf-8")
-    print(
-        f"{told}: DISAGREE\n{result.problem}\nthe lines that matter (blank ones keep the positions): {file}"
-    )
+    print(f"{summary}: DISAGREE\n{result.problem}\nthe relevant lines (blank ones keep positions): {file}")
     print(
         f"again: python -m tests.support.simulate --first {result.seed} --seeds 1 --messages {length}",
         flush=True,

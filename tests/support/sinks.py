@@ -1,4 +1,4 @@
-"""What an engine put out, brought to Postgres and Redis by the real writer and router, without Kafka."""
+"""Passes the records of an engine to the real writer and router, without Kafka."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tests.support.scenario_log import Day, LogRecord, bounds_of
 
 
 async def write(url: str, records: Sequence[LogRecord], end: int, *, shard: int = 0, shards: int = 1) -> None:
-    """Bring the writer of a database up to a record."""
+    """Let the writer store the records up to `end` (exclusive) in the database."""
     writer = Writer(url, shards)
     opened = await writer.open(shard, bounds_of(records))
     if opened.next_offset < end:
@@ -20,7 +20,7 @@ async def write(url: str, records: Sequence[LogRecord], end: int, *, shard: int 
 
 
 def write_days(url: str, *days: Day) -> None:
-    """Store a day of each shard, from shard 0 on."""
+    """Store one day for each shard, starting with shard 0."""
     for shard, one in enumerate(days):
         records = one.records(1)
         asyncio.run(write(url, records, len(records), shard=shard, shards=len(days)))
@@ -29,7 +29,7 @@ def write_days(url: str, *days: Day) -> None:
 async def route(
     router: Router, records: list[LogRecord], end: int | None = None, step: int = 4
 ) -> RouterShard:
-    """Hand a shard its records as the service does: small batches, opened anew when it asks for it."""
+    """Pass records to a router shard as the service does: in small batches, reopened on `Reopen`."""
     end = len(records) if end is None else end
     shard = await router.open(0, bounds_of(records))
     while (at := shard.next_offset) < end:

@@ -1,4 +1,4 @@
-"""A few messages of one shard in which everything that members look at happens once."""
+"""A few messages of one shard that cover everything a member can look at."""
 
 from typing import Any
 
@@ -47,9 +47,9 @@ def price(symbol: str, time: int, bid_usd: int) -> PriceUpdate:
 
 
 def small_day() -> Day:
-    """Ada holds a trade of BTC and an order that rests; three of her trades have ended, one of them in parts.
+    """Ada has an open BTC trade and a resting order. She closed two other trades, one of them in two parts.
 
-    The id `twice` was used on two days and is first-hand both times, then repeated. Bob has an account.
+    The id `twice` is used on two days with an original answer each, then repeated. Bob has an account.
     """
     usd = SCALE
     messages = [
@@ -75,7 +75,7 @@ def small_day() -> Day:
 
 
 def answers_of(one: Day) -> list[tuple[int, Answer]]:
-    """`(when the instruction was stamped, answer)`."""
+    """`(time stamp of the instruction in µs, answer)` of each answer."""
     return [
         (effect.message.time, msgspec.convert(output_to_json(output), Answer))
         for effect in one.effects
@@ -91,7 +91,7 @@ def closed_of(one: Day, account: str) -> list[ClosedOrderRow]:
 
 
 def balances_of(one: Day) -> dict[str, Balance]:
-    """The last of each account."""
+    """The last balance of each account."""
     found = {}
     for effect in one.effects:
         for output in effect.outputs:

@@ -1,4 +1,4 @@
-"""Real stream workers as processes of their own, on the test servers."""
+"""Real stream workers as processes, connected to the test servers."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from paceline.settings import PREFIX, Settings, load
 def stream_environment(
     folder: Path, postgres_url: str, redis_url: str, brokers: str, **more: str | int
 ) -> dict[str, str]:
-    """The environment of a worker; `more` are further settings by their names."""
+    """The environment of a worker; `more` are further settings by name."""
     values = {
         "VAR_DIR": folder,
         "POSTGRES_URL": postgres_url,
@@ -50,13 +50,13 @@ class Worker:
             )
 
     def kill_and_restart(self) -> None:
-        """SIGKILL, and a new process as the supervisor would start it."""
+        """Send SIGKILL and start a new process, as the supervisor does."""
         self.process.kill()
         self.process.wait(10)
         self.process = self._start()
 
     def stop(self, within_s: float = 15) -> int:
-        """SIGTERM; returns the exit code. Killed, and its log shown, when it does not end in time."""
+        """Send SIGTERM and return the exit code. If it does not end in time, kill it and show its log."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(within_s)
@@ -73,7 +73,7 @@ class Worker:
 def running(
     services: Sequence[str], environment: dict[str, str], folder: Path
 ) -> Iterator[dict[str, Worker]]:
-    """A process for each of the services; what still runs at the end is killed."""
+    """Start one process for each of the services. Those still running at the end are killed."""
     workers = {name: Worker(name, environment, folder) for name in services}
     try:
         yield workers

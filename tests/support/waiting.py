@@ -1,4 +1,4 @@
-"""Waiting for what happens elsewhere."""
+"""Waits for conditions."""
 
 import asyncio
 from collections.abc import Callable

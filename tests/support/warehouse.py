@@ -1,4 +1,4 @@
-"""A nightly run over a seeded world, without Kafka and without Airflow."""
+"""A nightly run on a simulated platform, without Kafka and Airflow."""
 
 from dataclasses import replace
 from datetime import date
@@ -8,7 +8,7 @@ from paceline.bootstrap import build_models, open_nightly
 from paceline.ports.warehouse import Cut
 from paceline.settings import Settings, load
 from paceline.usecases.warehouse.nightly import Nightly
-from tests.support.warehouse_rows import World
+from tests.support.warehouse_rows import SimulatedPlatform
 
 FIRST_DAY = date(2026, 3, 1)
 LAST_DAY = date(2026, 3, 3)
@@ -23,12 +23,12 @@ def settings_of(url: str, folder: Path, shards: int = 2) -> Settings:
     return load(environment, folder)
 
 
-def nightly_of(world: World, settings: Settings) -> Nightly:
-    return replace(open_nightly(settings), log_ends=world.log_ends)
+def nightly_of(platform: SimulatedPlatform, settings: Settings) -> Nightly:
+    return replace(open_nightly(settings), log_ends=platform.log_ends)
 
 
 def build(run: Nightly, settings: Settings, day: date, *, allow_running: bool = False) -> tuple[Cut, bool]:
-    """Everything up to the models; whether dbt was content."""
+    """Take a cut, compute metrics and build the models. Returns the cut and whether dbt succeeded."""
     cut = run.take_cut(day, allow_running=allow_running, patience_s=1)
     run.compute_metrics(cut)
     return cut, build_models(settings, run.cut_var(cut))

@@ -1,9 +1,9 @@
-"""Fills Postgres as a running platform would: the real engine over a seeded scenario, the real writer's rows,
-the engine's own snapshots, and bars. No Kafka: effects go from the one to the other by hand.
+"""Fills Postgres as a running platform does: a real engine with seeded messages, the real writer, snapshots
+and bars. There is no Kafka: effects are passed to the writer directly.
 
-    world = World(url, shards=2)
-    world.trade(first_day, days=3, seed=7)
-    world.store()
+    platform = SimulatedPlatform(url, shards=2)
+    platform.trade(first_day, days=3, seed=7)
+    platform.store()
 """
 
 import asyncio
@@ -49,8 +49,8 @@ class _Record:
     value: bytes
 
 
-class World:
-    """Some shards of the engine and the database that their effects go to."""
+class SimulatedPlatform:
+    """Engine shards and the database that stores their effects."""
 
     def __init__(self, url: str, shards: int = 2) -> None:
         self.url = url
@@ -64,7 +64,7 @@ class World:
         self.ids = 0
 
     def send(self, message: Inbound) -> list[Any]:
-        """Put a message on the logs that it belongs to; its outputs, of a user's instruction."""
+        """Apply a message on its shards; returns the outputs of a user's instruction."""
         answers: list[Any] = []
         user = isinstance(message, USER_TYPES)
         shards = [shard_of(message.account, len(self.engines))] if user else range(len(self.engines))  # type: ignore[union-attr]
@@ -87,7 +87,7 @@ class World:
         return f"i{self.ids}"
 
     def start(self, day: date) -> None:
-        """Markets, accounts and first prices at the day's beginning."""
+        """Configure markets, set first prices and open accounts at the start of the day."""
         self.now_us = day_bounds_us(day)[0] + SECOND_US
         for symbol, (base, _) in MARKETS.items():
             rates = (2, 5, 50)
@@ -102,7 +102,7 @@ class World:
             self.send(OpenAccount(self.name(), self.now_us, account, 5_000 * SCALE))
 
     def tick(self, symbol: str, price: int) -> None:
-        """A price update and its minute's bar; the ask is one dollar above the bid."""
+        """Send a price update and update its bar. The ask is one dollar above the bid."""
         self.prices[symbol] = price
         self.ids += 1
         ask = price + SCALE
@@ -113,7 +113,7 @@ class World:
         bar[4:] = [bar[4] + 1, self.ids]
 
     def trade(self, first_day: date, days: int, seed: int = 7, step_minutes: int = 20) -> None:
-        """Seeded trading of all accounts until some minutes into the day after the last."""
+        """Seeded trading of all accounts, until five minutes after the last day."""
         rng = Random(seed)
         self.start(first_day)
         end_us = day_bounds_us(first_day)[0] + days * DAY_US + 5 * MINUTE_US
@@ -154,8 +154,8 @@ class World:
         symbol = rng.choice((BTC, ETH))
         side = rng.choice(("long", "short"))
         price = self.prices[symbol]
-        away = price // 80
-        stops = (price - away, price + away) if side == "long" else (price + away, price - away)
+        gap = price // 80
+        stops = (price - gap, price + gap) if side == "long" else (price + gap, price - gap)
         margin, leverage = rng.randrange(20, 300) * SCALE, rng.choice((2, 5, 20, 40))
         message = CreateTrade(self.name(), self.now_us, account, symbol, side, margin, leverage, *stops)
         for output in self.send(message):
@@ -163,7 +163,7 @@ class World:
                 self.open[account].append(output.trade)
 
     def store(self) -> None:
-        """Effects through the writer, a snapshot of each shard, bars and members: all that a run reads."""
+        """Store all that a nightly run reads: effects, a snapshot of each shard, bars and members."""
         asyncio.run(self._store())
         self._store_bars()
 
@@ -174,7 +174,7 @@ class World:
         for shard, engine in enumerate(self.engines):
             capture = engine.begin_capture()
             chunks = [snapshots.chunk_of(data) for data in capture.slices(3)]
-            self._pass(shard)
+            self._deposit_after_snapshot(shard)
             opened = await writer.open(shard, LogBounds(0, self.offsets[shard]))
             await opened.handle([_Record(self.offsets[shard], encode_effects(self.effects[shard]))])
             await opened.tick()
@@ -187,13 +187,13 @@ class World:
         await writer.stop()
         await session.close()
 
-    def _pass(self, shard: int) -> None:
-        """One more deposit, so that the writer stands past the snapshot and rows beyond the cut are there."""
+    def _deposit_after_snapshot(self, shard: int) -> None:
+        """Send one more deposit, so that the writer is past the snapshot and has rows after the cut."""
         account = next(name for name in ACCOUNTS if shard_of(name, len(self.engines)) == shard)
         self.send(Deposit(self.name(), self.now_us, account, SCALE))
 
     def log_ends(self) -> dict[int, int]:
-        """What Kafka would say: records of `engine.out` by shard."""
+        """Number of `engine.out` records by shard, as Kafka would report it."""
         return dict(enumerate(self.offsets))
 
     def _store_bars(self) -> None:

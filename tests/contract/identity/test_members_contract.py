@@ -1,4 +1,4 @@
-"""What `Members` promises: links that work once, sessions that end."""
+"""Contract of `Members`: links that work once, and sessions that end."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from paceline.adapters.postgres.identity.members import PostgresMembers
 from paceline.core.errors import TransientError
 from paceline.ports.identity import Member, Members
 from tests.support.fakes.identity.members import FakeMembers
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 
 HOUR_S = 3600
 
@@ -22,9 +22,13 @@ def members(request: pytest.FixtureRequest) -> Members:
 
 
 @pytest.fixture(params=["fake", "postgres"])
-def away(request: pytest.FixtureRequest) -> Members:
+def unavailable(request: pytest.FixtureRequest) -> Members:
     fake = request.param == "fake"
-    return lost(FakeMembers()) if fake else PostgresMembers(request.getfixturevalue("lost_pool"))
+    return (
+        make_unavailable(FakeMembers())
+        if fake
+        else PostgresMembers(request.getfixturevalue("unreachable_pool"))
+    )
 
 
 @pytest.fixture
@@ -45,7 +49,7 @@ def signed_in(members: Members, email: str, name: str | None = None) -> tuple[Me
     return member, session
 
 
-def test_a_first_sign_in_makes_the_member(members: Members, email: str) -> None:
+def test_a_first_sign_in_creates_the_member(members: Members, email: str) -> None:
     newcomer, session = uuid4(), uuid4()
     member = members.sign_in(link(members, email, "Ada"), newcomer, session, HOUR_S)
     assert member is not None
@@ -54,17 +58,17 @@ def test_a_first_sign_in_makes_the_member(members: Members, email: str) -> None:
     assert members.of_session(session) == member
 
 
-def test_who_gives_no_name_gets_one(members: Members, email: str) -> None:
+def test_a_member_without_a_name_gets_a_default_name(members: Members, email: str) -> None:
     assert signed_in(members, email)[0].display_name
 
 
-def test_a_member_stays_who_they_are(members: Members, email: str) -> None:
+def test_a_second_sign_in_changes_nothing_of_the_member(members: Members, email: str) -> None:
     first, _ = signed_in(members, email, "Ada")
     again, _ = signed_in(members, email, "Mallory")
     assert again == first
 
 
-def test_members_have_accounts_of_their_own(members: Members, email: str) -> None:
+def test_each_member_has_their_own_account(members: Members, email: str) -> None:
     assert signed_in(members, email)[0].account != signed_in(members, "x" + email)[0].account
 
 
@@ -75,7 +79,7 @@ def test_a_link_works_once(members: Members, email: str) -> None:
     assert members.of_session(session) is None
 
 
-def test_a_link_used_many_times_at_once_works_once(members: Members, email: str) -> None:
+def test_a_link_used_concurrently_works_once(members: Members, email: str) -> None:
     token_hash, sessions = link(members, email), [uuid4() for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda one: members.sign_in(token_hash, uuid4(), one, HOUR_S), sessions))
@@ -83,17 +87,17 @@ def test_a_link_used_many_times_at_once_works_once(members: Members, email: str)
     assert sum(members.of_session(session) is not None for session in sessions) == 1
 
 
-def test_an_expired_link_and_an_unknown_one_do_not_work(members: Members, email: str) -> None:
+def test_expired_and_unknown_links_do_not_work(members: Members, email: str) -> None:
     assert members.sign_in(link(members, email, lifetime_s=0), uuid4(), uuid4(), HOUR_S) is None
     assert members.sign_in(token_bytes(32), uuid4(), uuid4(), HOUR_S) is None
-    # A newcomer is made with the sign-in, not before.
+    # A member is created by the sign-in, not before.
     newcomer = uuid4()
     member = members.sign_in(link(members, email), newcomer, uuid4(), HOUR_S)
     assert member is not None
     assert member.id == newcomer
 
 
-def test_a_session_ends_for_good_and_alone(members: Members, email: str) -> None:
+def test_ending_a_session_is_final_and_affects_no_other_session(members: Members, email: str) -> None:
     (member, ended), (_, other) = signed_in(members, email), signed_in(members, email)
     members.end_session(ended)
     members.end_session(ended)
@@ -108,21 +112,21 @@ def test_a_session_expires(members: Members, email: str) -> None:
     assert members.of_session(uuid4()) is None
 
 
-def test_a_store_that_is_away_is_told_as_passing(away: Members) -> None:
+def test_an_unavailable_store_raises_transient_error(unavailable: Members) -> None:
     with pytest.raises(TransientError):
-        away.add_link(b"x", "a@example.com", None, HOUR_S)
+        unavailable.add_link(b"x", "a@example.com", None, HOUR_S)
     with pytest.raises(TransientError):
-        away.sign_in(b"x", uuid4(), uuid4(), HOUR_S)
+        unavailable.sign_in(b"x", uuid4(), uuid4(), HOUR_S)
     with pytest.raises(TransientError):
-        away.of_session(uuid4())
+        unavailable.of_session(uuid4())
     with pytest.raises(TransientError):
-        away.end_session(uuid4())
+        unavailable.end_session(uuid4())
 
 
-def test_what_another_instance_ends_is_seen_within_a_second(
+def test_a_session_ended_by_another_instance_is_refused_within_two_seconds(
     request: pytest.FixtureRequest, email: str
 ) -> None:
-    """A fake is alone with its sessions."""
+    """Postgres only: a fake has no second instance."""
     pool = request.getfixturevalue("pool")
     here, there = PostgresMembers(pool), PostgresMembers(pool)
     member, session = signed_in(here, email)

@@ -1,4 +1,4 @@
-"""The feed's link against the sandbox exchange over a real WebSocket: the protocol both agree on."""
+"""The feed's link against the sandbox exchange over a real WebSocket: both must speak the same protocol."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ SUBSCRIBE = json.dumps({"method": "SUBSCRIBE", "params": [f"bookTicker.{symbol}"
 
 
 class Listener:
-    """A link whose frames are decoded and kept, as the feed does it."""
+    """A link that decodes each frame as the feed does and keeps the results."""
 
     def __init__(self, url: str, silence_s: float = 5.0, known: frozenset[str] = frozenset(SYMBOLS)) -> None:
         self._known = known
@@ -66,14 +66,14 @@ async def connect(url: str) -> AsyncIterator[ClientWebSocketResponse]:
         yield client
 
 
-async def until_clients(exchange: Exchange, number: int) -> None:
+async def wait_for_clients(exchange: Exchange, number: int) -> None:
     health = f"{exchange.url.replace('ws://', 'http://')}/health"
     async with httpx.AsyncClient(trust_env=False) as client:
         for _ in range(500):
             if (await client.get(health)).json()["clients"] == number:
                 return
             await asyncio.sleep(0.02)
-    pytest.fail(f"the exchange does not come to {number} clients")
+    pytest.fail(f"the exchange never had {number} clients")
 
 
 async def misbehave(exchange: Exchange, **order: object) -> None:
@@ -84,11 +84,11 @@ async def misbehave(exchange: Exchange, **order: object) -> None:
 
 
 @pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_reconnect_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "FIRST_PAUSE_S", 0.02)
 
 
-async def test_a_subscription_brings_prices_of_every_market_with_rising_ids() -> None:
+async def test_a_subscription_delivers_every_market_with_increasing_ids() -> None:
     async with Exchange(Options(rate_hz=400)) as exchange, Listener(exchange.url).listening() as listener:
         await until(lambda: len(listener.prices) > 100)
     assert {price.symbol for price in listener.prices} == set(SYMBOLS)
@@ -97,17 +97,17 @@ async def test_a_subscription_brings_prices_of_every_market_with_rising_ids() ->
     assert listener.refusals == []
 
 
-async def test_an_unsubscription_ends_the_prices_of_that_market_only() -> None:
+async def test_unsubscribing_stops_prices_of_that_market_only() -> None:
     async with Exchange(Options(rate_hz=400)) as exchange, connect(exchange.url) as client:
         await client.send_str(SUBSCRIBE)
         await client.send_str('{"method":"UNSUBSCRIBE","params":["bookTicker.BTC_USDC_PERP"]}')
-        for _ in range(40):  # what was under way when the second request arrived
+        for _ in range(40):  # frames sent before the second request arrived
             await client.receive_str()
         seen = {(await client.receive_json())["data"]["s"] for _ in range(100)}
     assert seen == set(SYMBOLS) - {"BTC_USDC_PERP"}
 
 
-async def test_an_unknown_stream_is_answered_with_an_error_and_the_connection_goes_on() -> None:
+async def test_an_unknown_stream_gets_an_error_and_the_connection_stays_open() -> None:
     async with Exchange(Options(rate_hz=400)) as exchange, connect(exchange.url) as client:
         await client.send_str('{"method":"SUBSCRIBE","params":["bookTicker.DOGE"]}')
         assert (await client.receive_json())["error"]["code"] == 4006
@@ -115,18 +115,18 @@ async def test_an_unknown_stream_is_answered_with_an_error_and_the_connection_go
         assert (await client.receive_json())["stream"].startswith("bookTicker.")
 
 
-async def test_a_client_that_never_answers_pings_is_dropped() -> None:
+async def test_a_client_that_answers_no_ping_is_disconnected() -> None:
     async with Exchange(Options(ping_interval_s=0.1, silence_s=0.3)) as exchange:
         reader, writer = await asyncio.open_connection("127.0.0.1", exchange.port)
         writer.write(HANDSHAKE)
         assert b"101" in await reader.readuntil(b"\r\n\r\n")
         received = await asyncio.wait_for(reader.read(), 3)
         assert received[0] == 0x89  # a ping
-        assert 0x88 in received  # then it says goodbye and closes
+        assert 0x88 in received  # then a close frame
         writer.close()
 
 
-async def test_a_client_that_answers_pings_stays() -> None:
+async def test_a_client_that_answers_pings_stays_connected() -> None:
     async with (
         Exchange(Options(rate_hz=50, ping_interval_s=0.05, silence_s=0.15)) as exchange,
         Listener(exchange.url).listening() as listener,
@@ -136,7 +136,7 @@ async def test_a_client_that_answers_pings_stays() -> None:
     assert listener.stats.reconnects == 0
 
 
-async def test_the_link_comes_back_after_every_disconnection_and_ids_still_rise() -> None:
+async def test_the_link_reconnects_after_each_disconnect_and_ids_keep_increasing() -> None:
     async with Exchange(Options(rate_hz=400)) as exchange, Listener(exchange.url).listening() as listener:
         await until(lambda: len(listener.prices) > 20)
         await misbehave(exchange, what="disconnect", count=3)
@@ -147,7 +147,7 @@ async def test_the_link_comes_back_after_every_disconnection_and_ids_still_rise(
     assert ids == sorted(set(ids))
 
 
-async def test_the_link_waits_for_an_exchange_that_restarts_and_ids_rise_across(tmp_path: Path) -> None:
+async def test_the_link_reconnects_after_an_exchange_restart_and_ids_keep_increasing(tmp_path: Path) -> None:
     memory = tmp_path / "memory.json"
     async with Exchange(Options(rate_hz=400, memory_path=memory)) as exchange:
         port = exchange.port
@@ -163,7 +163,7 @@ async def test_the_link_waits_for_an_exchange_that_restarts_and_ids_rise_across(
     assert ids == sorted(set(ids))
 
 
-async def test_silence_is_noticed_and_answered_with_a_new_connection() -> None:
+async def test_silence_leads_to_a_new_connection() -> None:
     async with (
         Exchange(Options(rate_hz=400)) as exchange,
         Listener(exchange.url, silence_s=0.3).listening() as listener,
@@ -175,7 +175,7 @@ async def test_silence_is_noticed_and_answered_with_a_new_connection() -> None:
         await until(lambda: len(listener.prices) > before + 20)
 
 
-async def test_garbage_is_refused_and_does_not_cost_the_connection() -> None:
+async def test_malformed_frames_are_refused_without_a_reconnect() -> None:
     async with Exchange(Options(rate_hz=400)) as exchange, Listener(exchange.url).listening() as listener:
         await until(lambda: len(listener.prices) > 5)
         await misbehave(exchange, what="garbage", count=24)
@@ -186,7 +186,7 @@ async def test_garbage_is_refused_and_does_not_cost_the_connection() -> None:
     assert {refusal.code for refusal in listener.refusals} >= {"not_json", "wrong_shape", "bad_number"}
 
 
-async def test_frames_that_are_of_no_use_do_not_break_the_silence() -> None:
+async def test_frames_of_unknown_symbols_count_as_silence() -> None:
     async with (
         Exchange(Options(rate_hz=200)) as exchange,
         Listener(exchange.url, silence_s=0.3, known=frozenset({"DOGE"})).listening() as listener,
@@ -195,7 +195,7 @@ async def test_frames_that_are_of_no_use_do_not_break_the_silence() -> None:
     assert len(listener.refusals) > 10
 
 
-async def test_duplicates_old_ids_and_ids_as_text_reach_the_engine_to_be_judged() -> None:
+async def test_duplicates_old_ids_and_text_ids_are_passed_on_to_the_engine() -> None:
     async with Exchange(Options(rate_hz=400)) as exchange, Listener(exchange.url).listening() as listener:
         await until(lambda: len(listener.prices) > 5)
         for what in ("duplicates", "old_ids", "string_ids"):
@@ -205,10 +205,10 @@ async def test_duplicates_old_ids_and_ids_as_text_reach_the_engine_to_be_judged(
     assert listener.refusals == []
     ids = [price.update_id for price in listener.prices]
     falling = sum(later <= earlier for earlier, later in pairwise(ids))
-    assert falling == 10  # five repeats and five from the past; ids as text are as good as integers
+    assert falling == 10  # five duplicates and five old ids; text ids count as integers
 
 
-async def test_a_recording_loops_as_fast_as_it_is_read_beside_the_walk_of_other_markets() -> None:
+async def test_a_recording_loops_at_full_speed_while_other_markets_are_generated() -> None:
     options = Options(rate_hz=100, feeds=(RECORDING,), speed=0)
     async with Exchange(options) as exchange, Listener(exchange.url).listening() as listener:
         await until(lambda: {price.symbol for price in listener.prices} == set(SYMBOLS), 10)
@@ -219,7 +219,7 @@ async def test_a_recording_loops_as_fast_as_it_is_read_beside_the_walk_of_other_
     assert ids == sorted(set(ids))
 
 
-async def test_a_recording_keeps_its_pace() -> None:
+async def test_a_recording_is_played_at_the_given_speed() -> None:
     """80 ms of recording at a tenth of its speed: about 1.25 loops a second, three quotes each."""
     options = Options(rate_hz=1, feeds=(RECORDING,), speed=0.1)
     async with Exchange(options) as exchange, Listener(exchange.url).listening() as listener:
@@ -228,7 +228,7 @@ async def test_a_recording_keeps_its_pace() -> None:
     assert 2 <= len(recorded) <= 7
 
 
-async def test_health_and_misbehaviour_over_plain_http() -> None:
+async def test_health_and_fault_requests_over_plain_http() -> None:
     async with Exchange(Options()) as exchange, httpx.AsyncClient(trust_env=False) as client:
         base = exchange.url.replace("ws://", "http://")
         assert (await client.get(f"{base}/health")).json()["symbols"] == sorted(SYMBOLS)
@@ -238,15 +238,15 @@ async def test_health_and_misbehaviour_over_plain_http() -> None:
         assert "must be one of" in wrong.json()["error"]
 
 
-async def test_a_client_that_goes_away_is_forgotten() -> None:
+async def test_a_client_that_disconnects_is_removed() -> None:
     async with Exchange(Options(rate_hz=400)) as exchange:
         async with connect(exchange.url) as client:
             await client.send_str(SUBSCRIBE)
             await client.receive_str()
-        await until_clients(exchange, 0)
+        await wait_for_clients(exchange, 0)
 
 
-async def test_a_client_that_does_not_read_is_cut_off_and_the_others_are_served_on(
+async def test_a_client_that_does_not_read_is_disconnected_and_others_are_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(clients, "MAX_UNSENT", 64 << 10)
@@ -256,24 +256,24 @@ async def test_a_client_that_does_not_read_is_cut_off_and_the_others_are_served_
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             deaf.connect(("127.0.0.1", exchange.port))
             deaf.sendall(HANDSHAKE + b"\x81\xfe" + struct.pack("!HI", len(SUBSCRIBE), 0) + SUBSCRIBE.encode())
-            await until_clients(exchange, 2)
-            await until_clients(exchange, 1)
+            await wait_for_clients(exchange, 2)
+            await wait_for_clients(exchange, 1)
         before = len(listener.prices)
         await until(lambda: len(listener.prices) > before + 20)
         assert listener.stats.reconnects == 0
 
 
-async def test_a_client_too_many_is_told_to_come_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_beyond_the_limit_gets_close_code_1013(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_MAX_CLIENTS", 1)
     async with Exchange(Options()) as exchange, connect(exchange.url) as first:
         async with connect(exchange.url) as second:
-            goodbye = await second.receive()
-        assert (goodbye.data, goodbye.extra) == (1013, "too many clients")
+            close_frame = await second.receive()
+        assert (close_frame.data, close_frame.extra) == (1013, "too many clients")
         await first.send_str("what")
         assert "error" in await first.receive_json()
 
 
-async def test_an_exchange_that_stops_says_so_to_its_clients() -> None:
+async def test_a_stopping_exchange_sends_close_code_1001() -> None:
     async with Exchange(Options()) as exchange, connect(exchange.url) as client:
         await exchange.__aexit__()
         assert (await client.receive()).data == 1001

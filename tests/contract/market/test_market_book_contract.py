@@ -1,4 +1,4 @@
-"""What `MarketBook` promises: the newest configuration of each market, shard by shard."""
+"""Contract of `MarketBook`: the newest configuration of each market on each shard."""
 
 import pytest
 
@@ -23,10 +23,10 @@ def book(request: pytest.FixtureRequest) -> MarketBook:
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
-async def test_nothing_is_configured_at_first(kind: str, fresh_database: object) -> None:
+async def test_a_new_installation_has_no_markets(kind: str, fresh_database: object) -> None:
     made: MarketBook = FakeMarketBook() if kind == "fake" else PostgresMarketBook(fresh_database())  # type: ignore[operator]
     assert not any((await made.configured()).values())
 
 
-async def test_the_newest_configuration_counts(book: MarketBook) -> None:
+async def test_configured_returns_the_newest_configuration(book: MarketBook) -> None:
     assert await book.configured() == {0: {BTC: FIRST[2], ETH: FIRST[1]}, 1: {BTC: SECOND[0]}}

@@ -1,4 +1,4 @@
-"""What `Prices` promises: the last price of a symbol, or that none is known."""
+"""Contract of `Prices`: the last price of a symbol, or None."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from paceline.adapters.redis.client import HotClient
 from paceline.adapters.redis.market import RedisPrices
 from paceline.core.errors import TransientError
 from paceline.ports.market import Price, Prices
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.instructions import FakePrices
 
 PRICE = Price(bid=6_898_300_000_000, ask=6_898_310_000_000, time_us=1_757_143_198_000_000)
@@ -20,22 +20,26 @@ def prices(request: pytest.FixtureRequest) -> Iterator[Prices]:
         yield FakePrices(BTC=PRICE)
         return
     client = HotClient(request.getfixturevalue("redis_url"), 100)
-    told = {"bid": "68983", "ask": "68983.1", "time_us": PRICE.time_us, "update_id": 1}  # as the feed does
-    client.ask("HSET", "price:BTC", *[word for pair in told.items() for word in pair])
+    fields = {"bid": "68983", "ask": "68983.1", "time_us": PRICE.time_us, "update_id": 1}  # as the feed does
+    client.ask("HSET", "price:BTC", *[word for pair in fields.items() for word in pair])
     yield RedisPrices(client)
     client.close()
 
 
-def test_the_last_price_is_scaled(prices: Prices) -> None:
+def test_last_returns_scaled_integers(prices: Prices) -> None:
     assert prices.last("BTC") == PRICE
 
 
-def test_a_symbol_without_a_price_has_none(prices: Prices) -> None:
+def test_last_returns_none_for_a_symbol_without_a_price(prices: Prices) -> None:
     assert prices.last("ETH") is None
 
 
 @pytest.mark.parametrize("kind", ["fake", "redis"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_redis_url: str) -> None:
-    away = lost(FakePrices()) if kind == "fake" else RedisPrices(HotClient(lost_redis_url, 100))
+def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_redis_url: str) -> None:
+    unavailable = (
+        make_unavailable(FakePrices())
+        if kind == "fake"
+        else RedisPrices(HotClient(unreachable_redis_url, 100))
+    )
     with pytest.raises(TransientError):
-        away.last("BTC")
+        unavailable.last("BTC")

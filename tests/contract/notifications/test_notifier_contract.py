@@ -1,4 +1,4 @@
-"""What every Notifier keeps to: a fake for unit tests, Resend's adapter against the sandbox mailbox."""
+"""Contract of `Notifier`: the fake for unit tests, and Resend's adapter against the sandbox mailbox."""
 
 import threading
 from collections.abc import Iterator
@@ -66,12 +66,12 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
         resend.notifier.close()
 
 
-def test_a_mail_is_delivered_whole(subject: Subject) -> None:
+def test_a_mail_is_delivered_with_all_fields(subject: Subject) -> None:
     assert subject.notifier.send(MAIL)
     assert subject.delivered() == [("ada@example.com", "Hello", "plain", "<p>rich</p>")]
 
 
-def test_a_key_is_delivered_once(subject: Subject) -> None:
+def test_the_same_key_is_delivered_once(subject: Subject) -> None:
     again = Mail(key=MAIL.key, to=MAIL.to, subject=MAIL.subject, text=MAIL.text, html=MAIL.html)
     assert subject.notifier.send(MAIL) == subject.notifier.send(again)
     assert len(subject.delivered()) == 1
@@ -83,18 +83,18 @@ def test_another_key_is_another_mail(subject: Subject) -> None:
     assert len(subject.delivered()) == 2
 
 
-def test_what_cannot_be_an_address_is_refused_for_good(subject: Subject) -> None:
+def test_an_invalid_address_raises_permanent_error(subject: Subject) -> None:
     with pytest.raises(PermanentError):
-        subject.notifier.send(Mail(key="k3", to="nobody", subject="s", text="t", html="h"))
+        subject.notifier.send(Mail(key="k3", to="unknown", subject="s", text="t", html="h"))
     assert subject.delivered() == []
 
 
-# How the real adapter tells failures apart.
+# How the real adapter classifies failures.
 
 
 @pytest.fixture
 def failing(request: pytest.FixtureRequest) -> Iterator[tuple[str, list[str]]]:
-    """A server that answers with the statuses of its parameter, one a request, then with 200."""
+    """A server that answers each request with the next status of its parameter, then with 200."""
     answers: list[tuple[int, dict[str, Any]]] = list(request.param)
     keys: list[str] = []
     app = Flask("failing")
@@ -116,7 +116,7 @@ def request_key() -> str:
 @pytest.mark.parametrize(
     "failing", [[(503, {}), (429, {"name": "rate_limit_exceeded"})]], indirect=True, ids=["two failures"]
 )
-def test_a_passing_failure_is_tried_again_with_the_same_key(failing: tuple[str, list[str]]) -> None:
+def test_a_transient_failure_is_retried_with_the_same_key(failing: tuple[str, list[str]]) -> None:
     url, keys = failing
     assert sender(url).send(MAIL) == "m1"
     assert keys == ["k1"] * 3
@@ -133,14 +133,16 @@ def test_a_passing_failure_is_tried_again_with_the_same_key(failing: tuple[str, 
     ],
     indirect=["failing"],
 )
-def test_failures_are_told_apart(failing: tuple[str, list[str]], kind: type[Exception], tries: int) -> None:
+def test_each_failure_raises_its_error_class(
+    failing: tuple[str, list[str]], kind: type[Exception], tries: int
+) -> None:
     url, keys = failing
     with pytest.raises(kind):
         sender(url).send(MAIL)
     assert len(keys) == tries
 
 
-def test_nobody_there_means_certainly_not_sent() -> None:
+def test_a_refused_connection_raises_transient_error() -> None:
     with pytest.raises(TransientError):
         sender(f"http://127.0.0.1:{free_port()}").send(MAIL)
 

@@ -1,4 +1,4 @@
-"""What `Control` promises: markets and accounts of all shards, who holds them, and what is wrong."""
+"""Contract of `Control`: markets, accounts and their members over all shards, and open alerts."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -23,7 +23,7 @@ from paceline.messages.inbound import (
 from paceline.ports.identity import Member
 from paceline.ports.operations import AccountControl, Alert, Control, MarketControl
 from tests.support.fakes.operations.control import FakeControl
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.scenario_log import day
 from tests.support.sinks import write_days
 from tests.support.small_day import BTC, ETH, balances_of, market, price
@@ -31,7 +31,8 @@ from tests.support.small_day import BTC, ETH, balances_of, market, price
 EARLY, SOL = "EARLY_USDC_PERP", "SOL_USDC_PERP"
 MEMBER = Member(uuid4(), "ada@example.com", "ada", "Ada", "member")
 WITHOUT_ACCOUNT = Member(uuid4(), "cy@example.com", "cy", "Cy", "member")
-# Shard 0: BTC is halted, ETH halted and resumed, a halt came before its market, SOL was given another base.
+# Shard 0: BTC is halted. ETH was halted and resumed. EARLY was halted before it was configured. SOL was
+# configured again with another base.
 FIRST = [
     market(BTC),
     market(ETH),
@@ -68,7 +69,7 @@ BOB = AccountControl(
 
 
 def seen(symbol: str, shards: list[int], halted: list[int], max_leverage: int = 100) -> MarketControl:
-    """The first shard that has a market tells whether it is halted."""
+    """The first shard that has a market decides `halted`."""
     return MarketControl(
         symbol=symbol, base=symbol.partition("_")[0], quantity_step="0.00001", min_notional="5",
         max_leverage=max_leverage, maker_rate_bps=2, taker_rate_bps=5, maintenance_rate_bps=50,
@@ -124,18 +125,18 @@ def control(request: pytest.FixtureRequest) -> Control:
     return PostgresControl(request.getfixturevalue("pool"))
 
 
-def test_a_market_says_on_which_shards_it_is_and_is_halted(control: Control) -> None:
-    """A halt counts only if it came after the market; the base is the first one, as the engine keeps it."""
+def test_markets_have_their_shards_and_halted_shards(control: Control) -> None:
+    """A halt counts only after the market was configured. The base is the first one, as in the engine."""
     assert control.markets() == MARKETS
 
 
-def test_an_account_comes_with_its_balance_and_holder(control: Control) -> None:
+def test_account_returns_balance_and_member(control: Control) -> None:
     assert control.account("ada") == ADA
     assert control.account("bob") == BOB
-    assert control.account("nobody") is None
+    assert control.account("unknown") is None
 
 
-def test_accounts_come_newest_first_in_pages(control: Control) -> None:
+def test_accounts_are_paged_newest_first(control: Control) -> None:
     everything = control.accounts(offset=0, limit=10)
     assert (everything.items, everything.total) == ([BOB, ADA], 2)
     second = control.accounts(offset=1, limit=1)
@@ -143,12 +144,12 @@ def test_accounts_come_newest_first_in_pages(control: Control) -> None:
     assert control.accounts(offset=2, limit=10).items == []
 
 
-def test_an_address_leads_to_the_account_in_upper_case_too(control: Control) -> None:
+def test_account_of_ignores_the_case_of_the_email(control: Control) -> None:
     assert control.account_of("Ada@Example.com") == "ada"
-    assert control.account_of("nobody@example.com") is None
+    assert control.account_of("unknown@example.com") is None
 
 
-def test_the_shards_that_have_taken_an_instruction(control: Control) -> None:
+def test_shards_with_returns_the_shards_that_have_the_instruction(control: Control) -> None:
     assert control.shards_with(market(BTC).id, None) == {0, 1}
     assert control.shards_with("halt-nothing", None) == {1}
     assert control.shards_with("halt-bob", "bob") == {1}
@@ -157,32 +158,36 @@ def test_the_shards_that_have_taken_an_instruction(control: Control) -> None:
     assert control.shards_with("never", None) == set()
 
 
-def test_a_role_is_set_where_there_is_a_member(control: Control) -> None:
+def test_set_role_changes_a_member_and_reports_an_unknown_email(control: Control) -> None:
     assert control.set_role("ADA@example.com", "operator")
     assert control.account("ada") == replace(ADA, role="operator")
     assert control.set_role("ada@example.com", "member")
     assert control.account("ada") == ADA
     assert control.set_role("cy@example.com", "member")
-    assert not control.set_role("nobody@example.com", "operator")
+    assert not control.set_role("unknown@example.com", "operator")
 
 
-def test_open_alerts_have_the_worst_and_oldest_first(control: Control) -> None:
+def test_open_alerts_are_sorted_by_severity_and_age(control: Control) -> None:
     assert control.open_alerts(10) == ALERTS
     assert control.open_alerts(2) == ALERTS[:2]
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, request: pytest.FixtureRequest) -> None:
+def test_an_unavailable_store_raises_transient_error(kind: str, request: pytest.FixtureRequest) -> None:
     is_fake = kind == "fake"
-    away: Control = lost(FakeControl()) if is_fake else PostgresControl(request.getfixturevalue("lost_pool"))
+    unavailable: Control = (
+        make_unavailable(FakeControl())
+        if is_fake
+        else PostgresControl(request.getfixturevalue("unreachable_pool"))
+    )
     for ask in (
-        away.markets,
-        lambda: away.account("a"),
-        lambda: away.account_of("a@example.com"),
-        lambda: away.accounts(offset=0, limit=1),
-        lambda: away.shards_with("i", None),
-        lambda: away.set_role("a@example.com", "member"),
-        lambda: away.open_alerts(1),
+        unavailable.markets,
+        lambda: unavailable.account("a"),
+        lambda: unavailable.account_of("a@example.com"),
+        lambda: unavailable.accounts(offset=0, limit=1),
+        lambda: unavailable.shards_with("i", None),
+        lambda: unavailable.set_role("a@example.com", "member"),
+        lambda: unavailable.open_alerts(1),
     ):
         with pytest.raises(TransientError):
             ask()

@@ -1,4 +1,4 @@
-"""What `LogEnds` promises: where `engine.out` ends on each shard, or that it cannot tell."""
+"""Contract of `LogEnds`: the end offset of `engine.out` on each shard, or `TransientError`."""
 
 import asyncio
 
@@ -10,13 +10,13 @@ from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.core.errors import TransientError
 from paceline.local.processes.ports import free_port
 from paceline.ports.warehouse import LogEnds
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeLogEnds
 from tests.support.log_topics import fresh_topics
 
 
 async def fill(brokers: str) -> None:
-    """Three records out on shard 0, none on shard 1; what came in does not count."""
+    """Three records of `engine.out` on shard 0, none on shard 1. Records of `engine.in` do not count."""
     await fresh_topics(brokers, 2)
     producer = make_producer(brokers, "test")
     await producer.start()
@@ -26,7 +26,9 @@ async def fill(brokers: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fake", "kafka"])
-def test_the_offset_after_the_last_record_by_shard(kind: str, request: pytest.FixtureRequest) -> None:
+def test_returns_the_offset_after_the_last_record_of_each_shard(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
     ends: LogEnds = FakeLogEnds({0: 3, 1: 0})
     if kind == "kafka":
         brokers = request.getfixturevalue("kafka_bootstrap")
@@ -36,8 +38,8 @@ def test_the_offset_after_the_last_record_by_shard(kind: str, request: pytest.Fi
 
 
 @pytest.mark.parametrize("kind", ["fake", "kafka"])
-def test_a_log_that_is_away_is_told_as_passing(kind: str) -> None:
+def test_an_unavailable_log_raises_transient_error(kind: str) -> None:
     address = f"127.0.0.1:{free_port()}"
-    away: LogEnds = lost(FakeLogEnds({})) if kind == "fake" else KafkaLogEnds(address, 1)
+    unavailable: LogEnds = make_unavailable(FakeLogEnds({})) if kind == "fake" else KafkaLogEnds(address, 1)
     with pytest.raises(TransientError):
-        away()
+        unavailable()

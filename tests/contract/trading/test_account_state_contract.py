@@ -1,4 +1,4 @@
-"""What `AccountState` promises: what the engine said last, or that it is not known here."""
+"""Contract of `AccountState`: the newest state from the engine, or None when it is not known."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from paceline.adapters.redis.trading.account_state import RedisAccountState
 from paceline.core.errors import TransientError
 from paceline.ports.trading import AccountState, Balance, OpenTrade, RestingOrder
 from stream.router.service import Router
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.account_state import FakeAccountState
 from tests.support.sinks import route, write_days
 from tests.support.small_day import BTC, balances_of, small_day
@@ -55,7 +55,7 @@ def state(request: pytest.FixtureRequest) -> Iterator[AccountState]:
     client.close()
 
 
-def test_the_newest_balance(state: AccountState) -> None:
+def test_balance_returns_the_newest_one(state: AccountState) -> None:
     found = state.balance("ada")
     assert found == balances_of(small_day())["ada"]
     assert found is not None
@@ -63,24 +63,24 @@ def test_the_newest_balance(state: AccountState) -> None:
     assert state.balance("bob") == Balance(account="bob", time=3, cash="1000", margin="0", locked="0")
 
 
-def test_only_open_trades_with_what_is_left_of_them(state: AccountState) -> None:
+def test_open_trades_have_their_remaining_quantity_and_closed_ones_are_absent(state: AccountState) -> None:
     assert state.open_trades("ada") == [TRADE]
     assert state.open_trades("bob") == []
 
 
-def test_only_resting_orders(state: AccountState) -> None:
+def test_only_resting_orders_are_returned(state: AccountState) -> None:
     assert state.resting_orders("ada") == [ORDER]
     assert state.resting_orders("bob") == []
 
 
-def test_a_stranger_has_no_balance(state: AccountState) -> None:
-    assert state.balance("nobody") is None
+def test_an_unknown_account_has_no_balance(state: AccountState) -> None:
+    assert state.balance("unknown") is None
 
 
 @pytest.mark.parametrize("kind", ["fake", "redis"])
-def test_what_may_not_be_whole_is_not_known(kind: str, request: pytest.FixtureRequest) -> None:
-    """Postgres has no such state: what the writer has stored is whole as far as it goes."""
-    partial: AccountState = FakeAccountState(whole=False)
+def test_incomplete_state_returns_none(kind: str, request: pytest.FixtureRequest) -> None:
+    """Postgres is never incomplete: the writer stores all rows of an effect in one transaction."""
+    partial: AccountState = FakeAccountState(complete=False)
     if kind == "redis":
         url = request.getfixturevalue("redis_url")
         with redis.Redis.from_url(url) as client:
@@ -93,10 +93,10 @@ def test_what_may_not_be_whole_is_not_known(kind: str, request: pytest.FixtureRe
         assert found is None
 
 
-def test_a_balance_newer_than_the_rebuilt_state_is_known_before_all_is_whole(
+def test_a_balance_newer_than_the_rebuild_is_returned_during_the_rebuild(
     state: AccountState, request: pytest.FixtureRequest
 ) -> None:
-    """Whoever is answered while Redis is being rebuilt reads their own writes."""
+    """A member whose instruction is answered during a rebuild of Redis reads their own write."""
     if isinstance(state, RedisAccountState):
         with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
             client.delete("router:ready")
@@ -108,12 +108,12 @@ def test_a_balance_newer_than_the_rebuilt_state_is_known_before_all_is_whole(
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres", "redis"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, request: pytest.FixtureRequest) -> None:
-    away: AccountState = lost(FakeAccountState())
+def test_an_unavailable_store_raises_transient_error(kind: str, request: pytest.FixtureRequest) -> None:
+    unavailable: AccountState = make_unavailable(FakeAccountState())
     if kind == "postgres":
-        away = PostgresAccountState(request.getfixturevalue("lost_pool"))
+        unavailable = PostgresAccountState(request.getfixturevalue("unreachable_pool"))
     elif kind == "redis":
-        away = RedisAccountState(HotClient(request.getfixturevalue("lost_redis_url"), 100), 1)
-    for ask in (away.balance, away.open_trades, away.resting_orders):
+        unavailable = RedisAccountState(HotClient(request.getfixturevalue("unreachable_redis_url"), 100), 1)
+    for ask in (unavailable.balance, unavailable.open_trades, unavailable.resting_orders):
         with pytest.raises(TransientError):
             ask("ada")

@@ -1,4 +1,4 @@
-"""What `Answers` promises: what the engine said first-hand, for good."""
+"""Contract of `Answers`: it returns the original answers of the engine, not duplicates."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from paceline.adapters.postgres.trading.answers import PostgresAnswers
 from paceline.core.errors import TransientError
 from paceline.core.times import DAY_US
 from paceline.ports.trading import Answers
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.instructions import FakeAnswers
 from tests.support.sinks import write_days
 from tests.support.small_day import answers_of, small_day
@@ -20,7 +20,7 @@ def answers(request: pytest.FixtureRequest) -> Answers:
     return PostgresAnswers(request.getfixturevalue("pool"))
 
 
-def test_the_answer_is_found_whole(answers: Answers) -> None:
+def test_find_returns_the_complete_answer(answers: Answers) -> None:
     found = answers.find("ada", "btc-2")
     assert found is not None
     assert (found.account, found.instruction, found.status, found.code) == ("ada", "btc-2", "accepted", None)
@@ -30,32 +30,36 @@ def test_the_answer_is_found_whole(answers: Answers) -> None:
     assert not found.duplicate
 
 
-def test_a_refusal_is_an_answer(answers: Answers) -> None:
+def test_find_returns_a_refusal(answers: Answers) -> None:
     found = answers.find("ada", "too-much")
     assert found is not None
     assert (found.status, found.code, found.trade) == ("rejected", "INSUFFICIENT_BALANCE", None)
 
 
-def test_the_newest_first_hand_answer_counts(answers: Answers) -> None:
+def test_find_returns_the_newest_answer_that_is_no_duplicate(answers: Answers) -> None:
     found = answers.find("ada", "twice")
     assert found is not None
     assert (found.time, found.duplicate) == (12 + 2 * DAY_US, False)
 
 
-def test_only_what_was_stamped_since_then_counts(answers: Answers) -> None:
+def test_since_us_excludes_older_instructions(answers: Answers) -> None:
     assert answers.find("ada", "btc-2", since_us=9) is not None
     assert answers.find("ada", "btc-2", since_us=10) is None
     assert answers.find("ada", "twice", since_us=13) is not None
 
 
-def test_what_was_never_asked_or_asked_by_another_is_not_found(answers: Answers) -> None:
+def test_unknown_instructions_and_those_of_other_accounts_are_not_found(answers: Answers) -> None:
     assert answers.find("ada", "never") is None
     assert answers.find("bob", "btc-2") is None
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, request: pytest.FixtureRequest) -> None:
+def test_an_unavailable_store_raises_transient_error(kind: str, request: pytest.FixtureRequest) -> None:
     fake = kind == "fake"
-    away = lost(FakeAnswers()) if fake else PostgresAnswers(request.getfixturevalue("lost_pool"))
+    unavailable = (
+        make_unavailable(FakeAnswers())
+        if fake
+        else PostgresAnswers(request.getfixturevalue("unreachable_pool"))
+    )
     with pytest.raises(TransientError):
-        away.find("ada", "btc-2")
+        unavailable.find("ada", "btc-2")

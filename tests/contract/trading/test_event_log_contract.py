@@ -1,4 +1,4 @@
-"""What `EventLog` promises: one record a call, at the offset that it returns."""
+"""Contract of `EventLog`: each call appends one record and returns its offset."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -46,14 +46,14 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         yield Subject(log, read)
 
 
-async def test_a_batch_is_one_record_at_the_offset_that_is_returned(subject: Subject) -> None:
+async def test_append_writes_one_record_and_returns_its_offset(subject: Subject) -> None:
     assert await subject.log.append(0, [A, B]) == 0
     assert await subject.log.append(0, [C]) == 1
     assert await subject.record(0, 0) == [A, B]
     assert await subject.record(0, 1) == [C]
 
 
-async def test_each_shard_has_a_log_of_its_own(subject: Subject) -> None:
+async def test_each_shard_has_its_own_log(subject: Subject) -> None:
     assert await subject.log.append(1, [A]) == 0
     assert await subject.log.append(0, [B]) == 0
     assert await subject.record(1, 0) == [A]

@@ -1,4 +1,4 @@
-"""What `InstructionLog` promises: on its way, or certainly not; in order, and never twice."""
+"""Contract of `InstructionLog`: a message is sent or certainly not sent; in order, never twice."""
 
 import asyncio
 import time
@@ -19,9 +19,9 @@ from paceline.local.servers.server import Running, start
 from paceline.messages.inbound import Deposit, HaltMarket
 from paceline.messages.log_form import decode_messages
 from paceline.ports.trading import InstructionLog
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.instructions import FakeInstructionLog
-from tests.support.frozen import freeze, thaw
+from tests.support.frozen import freeze, unfreeze
 from tests.support.log_topics import fresh_topics
 
 SHARDS = 2
@@ -33,7 +33,7 @@ def message(name: str) -> Deposit:
 
 @dataclass
 class Subject:
-    """`silence` makes the log take messages and say nothing, `speak` ends that."""
+    """`silence` makes the log accept messages without a reply; `speak` ends that."""
 
     log: InstructionLog
     on: Callable[[int], list[Any]]
@@ -53,8 +53,8 @@ def fake() -> Subject:
     return Subject(
         log,
         lambda shard: [message for message, at in log.appended if at == shard],
-        lambda: log.silent.update(range(SHARDS)),
-        log.silent.clear,
+        lambda: log.silent_shards.update(range(SHARDS)),
+        log.silent_shards.clear,
     )
 
 
@@ -70,17 +70,17 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
         log,
         lambda shard: asyncio.run(_read(server.url, shard)),
         lambda: freeze(server.pid),
-        lambda: thaw(server.pid),
+        lambda: unfreeze(server.pid),
     )
     log.close()
 
 
 @pytest.fixture(params=["fake", "fake whose shard fails", "kafka"])
-def away(request: pytest.FixtureRequest) -> Iterator[InstructionLog]:
+def unavailable(request: pytest.FixtureRequest) -> Iterator[InstructionLog]:
     if request.param != "kafka":
         fake = FakeInstructionLog()
-        fake.away_shards.add(0)
-        yield lost(fake) if request.param == "fake" else fake
+        fake.failing_shards.add(0)
+        yield make_unavailable(fake) if request.param == "fake" else fake
         return
     log = KafkaInstructionLog(f"127.0.0.1:{free_port()}", timeout_ms=100)
     yield log
@@ -88,7 +88,7 @@ def away(request: pytest.FixtureRequest) -> Iterator[InstructionLog]:
 
 
 def arrived(subject: Subject, shard: int, last: str) -> list[Any]:
-    """What is on a shard once the message named `last` is there."""
+    """The messages of a shard, read when the message with the id `last` has arrived."""
     end_s = time.monotonic() + 20
     while not (found := subject.on(shard)) or found[-1].id != last:
         assert time.monotonic() < end_s, f"{last} did not arrive: {found}"
@@ -96,7 +96,7 @@ def arrived(subject: Subject, shard: int, last: str) -> list[Any]:
     return found
 
 
-def test_messages_are_on_their_shard_in_order(subject: Subject) -> None:
+def test_messages_arrive_on_their_shard_in_order(subject: Subject) -> None:
     subject.log.ping()
     sent = [message("a"), message("b"), HaltMarket("c", 1, "BTC")]
     for one in sent:
@@ -106,7 +106,7 @@ def test_messages_are_on_their_shard_in_order(subject: Subject) -> None:
     assert arrived(subject, 0, "d") == [message("d")]
 
 
-def test_what_is_handed_to_a_silent_log_is_there_at_most_once(subject: Subject) -> None:
+def test_a_message_to_a_silent_log_is_stored_at_most_once(subject: Subject) -> None:
     subject.log.append(message("before"), 0)
     arrived(subject, 0, "before")
     subject.silence()
@@ -120,7 +120,7 @@ def test_what_is_handed_to_a_silent_log_is_there_at_most_once(subject: Subject) 
     assert names.count("perhaps") <= 1
 
 
-def test_what_is_under_way_is_delivered_before_it_is_closed(kafka_server: Running) -> None:
+def test_close_delivers_pending_messages(kafka_server: Running) -> None:
     asyncio.run(fresh_topics(kafka_server.url, SHARDS))
     log = KafkaInstructionLog(kafka_server.url)
     sent = [message(f"m{number}") for number in range(100)]
@@ -130,7 +130,7 @@ def test_what_is_under_way_is_delivered_before_it_is_closed(kafka_server: Runnin
     assert asyncio.run(_read(kafka_server.url, 0)) == sent
 
 
-def test_kafka_that_went_away_takes_nothing_until_it_is_back(server_folder: Path) -> None:
+def test_a_stopped_kafka_accepts_nothing_until_it_is_restarted(server_folder: Path) -> None:
     kafka = LocalKafka(server_folder / "kafka", free_port(), controller_port=free_port())
     [running] = start(kafka)
     log = KafkaInstructionLog(kafka.url, timeout_ms=2_000)
@@ -143,7 +143,7 @@ def test_kafka_that_went_away_takes_nothing_until_it_is_back(server_folder: Path
             log.append(message("never"), 0)
         [running] = start(kafka)
         end_s = time.monotonic() + 20
-        while not _takes(log, message("after")):
+        while not _accepts(log, message("after")):
             assert time.monotonic() < end_s
             time.sleep(0.1)
         log.close()
@@ -154,7 +154,7 @@ def test_kafka_that_went_away_takes_nothing_until_it_is_back(server_folder: Path
         running.stop()
 
 
-def _takes(log: InstructionLog, one: Deposit) -> bool:
+def _accepts(log: InstructionLog, one: Deposit) -> bool:
     try:
         log.append(one, 0)
     except TransientError:
@@ -162,17 +162,17 @@ def _takes(log: InstructionLog, one: Deposit) -> bool:
     return True
 
 
-def test_a_log_that_is_away_has_certainly_taken_nothing(away: InstructionLog) -> None:
+def test_an_unavailable_log_stores_nothing(unavailable: InstructionLog) -> None:
     with pytest.raises(TransientError):
-        away.append(message("never"), 0)
-    if isinstance(away, FakeInstructionLog):
-        assert away.appended == []
+        unavailable.append(message("never"), 0)
+    if isinstance(unavailable, FakeInstructionLog):
+        assert unavailable.appended == []
 
 
 @pytest.mark.parametrize("kind", ["fake", "kafka"])
-def test_a_log_that_is_away_does_not_answer_a_ping(kind: str) -> None:
-    nobody = KafkaInstructionLog(f"127.0.0.1:{free_port()}", timeout_ms=100)
-    away: InstructionLog = lost(FakeInstructionLog()) if kind == "fake" else nobody
+def test_an_unavailable_log_fails_a_ping(kind: str) -> None:
+    unreachable = KafkaInstructionLog(f"127.0.0.1:{free_port()}", timeout_ms=100)
+    unavailable: InstructionLog = make_unavailable(FakeInstructionLog()) if kind == "fake" else unreachable
     with pytest.raises(TransientError):
-        away.ping()
-    nobody.close()
+        unavailable.ping()
+    unreachable.close()

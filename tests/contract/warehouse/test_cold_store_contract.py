@@ -1,4 +1,4 @@
-"""What `ColdStore` promises: a month's rows in a file, which takes the place of the old one."""
+"""Contract of `ColdStore`: a month's rows in one file, which replaces the older file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import pytest
 from paceline.adapters.files.parquet import ParquetStore
 from paceline.core.errors import TransientError
 from paceline.ports.warehouse import ColdStore
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeColdStore
 
 IN_MONTH = "day >= %(start)s and day < %(end)s"
@@ -29,7 +29,7 @@ ROWS = [
 
 @dataclass
 class Subject:
-    """`file` is what a month's file holds, in the order of accounts; `forget` removes bob from the table."""
+    """`file` returns the rows of a month's file, sorted by account; `forget` deletes bob from the table."""
 
     cold: ColdStore
     file: Callable[[str], list[dict[str, Any]]]
@@ -73,16 +73,16 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
     return parquet(request.getfixturevalue("fresh_database")(), tmp_path)
 
 
-def test_a_month_has_its_rows_to_the_last_unit(subject: Subject) -> None:
+def test_an_export_holds_the_exact_rows_of_the_month(subject: Subject) -> None:
     assert subject.cold.export("days", "2026-03", IN_MONTH, MARCH) == 2
     assert subject.file("2026-03") == ROWS[:2]
 
 
-def test_a_table_may_be_kept_as_it_stands(subject: Subject) -> None:
+def test_a_whole_table_can_be_exported(subject: Subject) -> None:
     assert subject.cold.export("days", "2026-04", "true", APRIL) == 3
 
 
-def test_a_second_export_takes_the_place_of_the_first_and_of_no_other(subject: Subject) -> None:
+def test_a_second_export_replaces_the_file_of_that_month_only(subject: Subject) -> None:
     subject.cold.export("days", "2026-03", IN_MONTH, MARCH)
     subject.cold.export("days", "2026-04", IN_MONTH, APRIL)
     subject.forget()
@@ -92,8 +92,10 @@ def test_a_second_export_takes_the_place_of_the_first_and_of_no_other(subject: S
 
 
 @pytest.mark.parametrize("kind", ["fake", "parquet"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_url: str, tmp_path: Path) -> None:
-    away: ColdStore = lost(FakeColdStore({})) if kind == "fake" else ParquetStore(lost_url, tmp_path)
+def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url: str, tmp_path: Path) -> None:
+    unavailable: ColdStore = (
+        make_unavailable(FakeColdStore({})) if kind == "fake" else ParquetStore(unreachable_url, tmp_path)
+    )
     with pytest.raises(TransientError):
-        away.export("days", "2026-03", IN_MONTH, MARCH)
+        unavailable.export("days", "2026-03", IN_MONTH, MARCH)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

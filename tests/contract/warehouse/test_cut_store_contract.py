@@ -1,4 +1,4 @@
-"""What `CutStore` promises: copies of whole snapshots, where the writer stands, where a day ended."""
+"""Contract of `CutStore`: copies of complete snapshots, positions of the writer and of a day's end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from paceline.core.times import SECOND_US, day_bounds_us
 from paceline.engine import Engine
 from paceline.messages.inbound import Deposit
 from paceline.ports.warehouse import Cut, CutStore, Published, ShardCut, Standing
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeCuts
-from tests.support.warehouse_rows import ACCOUNTS, World
+from tests.support.warehouse_rows import ACCOUNTS, SimulatedPlatform
 
 DAY = date(2026, 3, 2)
 START_US, END_US = day_bounds_us(DAY)
@@ -26,47 +26,47 @@ SHARDS = 2
 
 @dataclass
 class Subject:
-    """`world` has run over the day's end; `publish` notes a publication."""
+    """`platform` has run past the end of the day; `publish` records a publication."""
 
     cuts: CutStore
-    world: World
+    platform: SimulatedPlatform
     publish: Callable[[Published], None]
     day_ends: dict[int, int]
 
 
-def two_days(url: str) -> tuple[World, dict[int, int]]:
-    """Markets and accounts on the day, two deposits a shard after it: the first of them is where it ended."""
-    world = World(url, SHARDS)
-    world.start(DAY)
-    world.now_us = END_US
-    day_ends = {shard: engine.position for shard, engine in enumerate(world.engines)}
+def two_days(url: str) -> tuple[SimulatedPlatform, dict[int, int]]:
+    """Markets and accounts on the day, then two deposits on each shard. The day ends at the first one."""
+    platform = SimulatedPlatform(url, SHARDS)
+    platform.start(DAY)
+    platform.now_us = END_US
+    day_ends = {shard: engine.position for shard, engine in enumerate(platform.engines)}
     for shard in range(SHARDS):
         account = next(name for name in ACCOUNTS[:-1] if shard_of(name, SHARDS) == shard)
         for _ in range(2):
-            world.send(Deposit(world.name(), world.now_us, account, SCALE))
-            world.now_us += SECOND_US
-    return world, day_ends
+            platform.send(Deposit(platform.name(), platform.now_us, account, SCALE))
+            platform.now_us += SECOND_US
+    return platform, day_ends
 
 
 def fake() -> Subject:
-    world, day_ends = two_days("")
+    platform, day_ends = two_days("")
     cuts = FakeCuts(installed=SHARDS, first_us=START_US + SECOND_US)
     standings = {}
-    for shard, engine in enumerate(world.engines):
+    for shard, engine in enumerate(platform.engines):
         capture = engine.begin_capture()
         cuts.snapshot_chunks[shard] = list(capture.slices(3))
         cuts.snapshots.append(
             ShardCut(shard, capture.position, capture.position, capture.log_time, capture.hash)
         )
-        cuts.effects[shard] = [(effect.position, effect.time) for effect in world.effects[shard]]
+        cuts.effects[shard] = [(effect.position, effect.time) for effect in platform.effects[shard]]
         standings[shard] = Standing(capture.position + 1, 1)
     cuts.standings = [standings]
-    return Subject(cuts, world, lambda published: setattr(cuts, "newest", published), day_ends)
+    return Subject(cuts, platform, lambda published: setattr(cuts, "newest", published), day_ends)
 
 
 def postgres(url: str) -> Subject:
-    world, day_ends = two_days(url)
-    world.store()
+    platform, day_ends = two_days(url)
+    platform.store()
 
     def publish(one: Published) -> None:
         with psycopg.connect(url) as connection:
@@ -79,13 +79,13 @@ def postgres(url: str) -> Subject:
         connection.execute(
             "insert into engine.installation (shards) values (%s) on conflict do nothing", (SHARDS,)
         )
-        # A snapshot of which only a part is there does not count, however new.
+        # An incomplete snapshot does not count, even when it is the newest.
         connection.execute(
             "insert into engine.snapshots (shard, generation, position, next_offset, log_time_us, "
             "state_hash, schema_version, code_version, chunks) "
             "values (0, 1, 10000, 0, 0, 'half', 1, 'test', 9)"
         )
-    return Subject(PostgresCuts(url), world, publish, day_ends)
+    return Subject(PostgresCuts(url), platform, publish, day_ends)
 
 
 @pytest.fixture(params=["fake", "postgres"])
@@ -98,7 +98,7 @@ def cut_of(cut_id: int, shards: list[ShardCut]) -> Cut:
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
-def test_before_the_first_start_there_is_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+def test_a_new_installation_is_empty(kind: str, request: pytest.FixtureRequest) -> None:
     cuts: CutStore = FakeCuts()
     if kind == "postgres":
         cuts = PostgresCuts(request.getfixturevalue("fresh_database")())
@@ -107,19 +107,19 @@ def test_before_the_first_start_there_is_nothing(kind: str, request: pytest.Fixt
     assert cuts.copy_snapshots(DAY)[1] == []
 
 
-def test_the_installation_and_its_first_account(subject: Subject) -> None:
+def test_shard_count_and_time_of_the_first_account(subject: Subject) -> None:
     assert subject.cuts.shards() == SHARDS
     assert subject.cuts.first_opened_us() == START_US + SECOND_US
 
 
-def test_the_newest_publication(subject: Subject) -> None:
+def test_published_returns_the_newest_publication(subject: Subject) -> None:
     assert subject.cuts.published() is None
     for published in (Published(6, date(2026, 3, 1), False), Published(7, DAY, True)):
         subject.publish(published)
         assert subject.cuts.published() == published
 
 
-def test_the_newest_whole_snapshots_are_copied_as_the_engine_put_them_out(subject: Subject) -> None:
+def test_copied_snapshots_load_with_the_same_hash(subject: Subject) -> None:
     cut_id, shards = subject.cuts.copy_snapshots(DAY)
     assert [one.shard for one in shards] == [0, 1]
     for one in shards:
@@ -129,13 +129,13 @@ def test_the_newest_whole_snapshots_are_copied_as_the_engine_put_them_out(subjec
     assert subject.cuts.copy_snapshots(DAY)[0] > cut_id
 
 
-def test_the_writer_stands_past_the_snapshots(subject: Subject) -> None:
+def test_the_writer_is_past_the_snapshots(subject: Subject) -> None:
     _, shards = subject.cuts.copy_snapshots(DAY)
     expected = {one.shard: Standing(one.position + 1, 1) for one in shards}
     assert subject.cuts.writer_standings() == expected
 
 
-def test_a_finished_cut_says_where_the_day_ends(subject: Subject) -> None:
+def test_a_finished_cut_has_the_position_of_the_day_end(subject: Subject) -> None:
     cut = cut_of(*subject.cuts.copy_snapshots(DAY))
     finished = subject.cuts.finish(cut)
     assert {one.shard: one.day_end_position for one in finished.shards} == subject.day_ends
@@ -143,36 +143,36 @@ def test_a_finished_cut_says_where_the_day_ends(subject: Subject) -> None:
     assert finished.cut_id == cut.cut_id
 
 
-def test_a_day_that_runs_ends_where_the_snapshot_is(subject: Subject) -> None:
+def test_a_running_day_ends_at_the_snapshot(subject: Subject) -> None:
     cut_id, shards = subject.cuts.copy_snapshots(date(2026, 3, 3))
     running = Cut(cut_id, date(2026, 3, 3), date(2026, 3, 3), END_US + 1, True, shards)
     assert all(one.day_end_position == one.position for one in subject.cuts.finish(running).shards)
 
 
-def test_old_copies_are_let_go(subject: Subject) -> None:
+def test_old_copies_are_deleted(subject: Subject) -> None:
     finished = [subject.cuts.finish(cut_of(*subject.cuts.copy_snapshots(DAY))) for _ in range(4)]
     assert subject.cuts.chunks(finished[0].cut_id, 0) == []
     assert subject.cuts.chunks(finished[-1].cut_id, 0)
 
 
-def test_a_discarded_cut_leaves_nothing(subject: Subject) -> None:
+def test_a_discarded_cut_has_no_chunks(subject: Subject) -> None:
     cut_id, _ = subject.cuts.copy_snapshots(DAY)
     subject.cuts.discard(cut_id)
     assert subject.cuts.chunks(cut_id, 0) == []
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_url: str) -> None:
-    away: CutStore = lost(FakeCuts()) if kind == "fake" else PostgresCuts(lost_url)
+def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url: str) -> None:
+    unavailable: CutStore = make_unavailable(FakeCuts()) if kind == "fake" else PostgresCuts(unreachable_url)
     for ask in (
-        away.shards,
-        away.first_opened_us,
-        away.published,
-        away.writer_standings,
-        lambda: away.copy_snapshots(DAY),
-        lambda: away.finish(cut_of(1, [ShardCut(0, 1, 1, 1, "hash")])),
-        lambda: away.discard(1),
-        lambda: away.chunks(1, 0),
+        unavailable.shards,
+        unavailable.first_opened_us,
+        unavailable.published,
+        unavailable.writer_standings,
+        lambda: unavailable.copy_snapshots(DAY),
+        lambda: unavailable.finish(cut_of(1, [ShardCut(0, 1, 1, 1, "hash")])),
+        lambda: unavailable.discard(1),
+        lambda: unavailable.chunks(1, 0),
     ):
         with pytest.raises(TransientError):
             ask()

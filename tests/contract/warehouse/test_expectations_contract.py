@@ -1,4 +1,4 @@
-"""What `Expectations` promises: how many there are, and of those that fail how many rows and which."""
+"""Contract of `Expectations`: their count, and for each failed one the number of rows and samples."""
 
 import psycopg
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from paceline.core.errors import TransientError
 from paceline.ports.warehouse import Expectations, Failure
 from quality.checkpoint import PostgresExpectations
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeExpectations
 
 SUITES = {
@@ -15,18 +15,18 @@ SUITES = {
         (
             "UnexpectedRowsExpectation",
             {
-                "description": "nobody owes cash",
+                "description": "cash is not negative",
                 "unexpected_rows_query": "select account, cash_usd from {batch} where cash_usd < 0",
             },
         ),
     ]
 }
-FAILURE = Failure("fct_balances: nobody owes cash", 1, [{"account": "bob", "cash_usd": "-0.00000001"}])
+FAILURE = Failure("fct_balances: cash is not negative", 1, [{"account": "bob", "cash_usd": "-0.00000001"}])
 
 
 @pytest.fixture(scope="module", params=["fake", "postgres"])
 def expectations(request: pytest.FixtureRequest) -> dict[bool, Expectations]:
-    """By whether they hold."""
+    """Keyed by whether all expectations pass."""
     if request.param == "fake":
         return {True: FakeExpectations(2), False: FakeExpectations(2, [FAILURE])}
     made: dict[bool, Expectations] = {}
@@ -41,16 +41,18 @@ def expectations(request: pytest.FixtureRequest) -> dict[bool, Expectations]:
     return made
 
 
-def test_they_are_counted_where_all_hold(expectations: dict[bool, Expectations]) -> None:
+def test_passing_expectations_are_counted(expectations: dict[bool, Expectations]) -> None:
     assert expectations[True]() == (2, [])
 
 
-def test_the_rows_that_break_one_are_counted_and_shown(expectations: dict[bool, Expectations]) -> None:
+def test_a_failure_has_its_row_count_and_sample_rows(expectations: dict[bool, Expectations]) -> None:
     assert expectations[False]() == (2, [FAILURE])
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_url: str) -> None:
-    away: Expectations = lost(FakeExpectations(2)) if kind == "fake" else PostgresExpectations(lost_url)
+def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url: str) -> None:
+    unavailable: Expectations = (
+        make_unavailable(FakeExpectations(2)) if kind == "fake" else PostgresExpectations(unreachable_url)
+    )
     with pytest.raises(TransientError):
-        away()
+        unavailable()

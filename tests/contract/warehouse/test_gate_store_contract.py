@@ -1,4 +1,4 @@
-"""What `GateStore` promises: what a gate said in a run of a cut, and an alert where it failed."""
+"""Contract of `GateStore`: gate results per run and cut, and an alert for each failed gate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from paceline.adapters.postgres.warehouse.gates import PostgresGates
 from paceline.core.errors import TransientError
 from paceline.ports.warehouse import Cut, Failure, GateStore
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeGates
 
 CUT = Cut(7, date(2026, 3, 2), date(2026, 3, 2), 1, False, [])
@@ -44,7 +44,7 @@ def run() -> str:
     return uuid4().hex
 
 
-def test_only_what_passed_in_this_run_with_this_cut_counts(subject: Subject, run: str) -> None:
+def test_passed_returns_gates_of_this_run_and_cut_only(subject: Subject, run: str) -> None:
     gates = subject.gates
     gates.record(run, "dbt", CUT, "good", [])
     gates.record(run, "parity", CUT, "bad", [FAILURE])
@@ -55,7 +55,7 @@ def test_only_what_passed_in_this_run_with_this_cut_counts(subject: Subject, run
     assert gates.passed("never", CUT.cut_id) == set()
 
 
-def test_the_last_word_of_a_gate_counts(subject: Subject, run: str) -> None:
+def test_the_last_result_of_a_gate_counts(subject: Subject, run: str) -> None:
     subject.gates.record(run, "dbt", CUT, "bad", [FAILURE])
     subject.gates.record(run, "dbt", CUT, "good", [])
     assert subject.gates.passed(run, CUT.cut_id) == {"dbt"}
@@ -63,7 +63,7 @@ def test_the_last_word_of_a_gate_counts(subject: Subject, run: str) -> None:
     assert subject.gates.passed(run, CUT.cut_id) == set()
 
 
-def test_only_a_gate_that_failed_raises_an_alert(subject: Subject, run: str) -> None:
+def test_only_a_failed_gate_opens_an_alert(subject: Subject, run: str) -> None:
     subject.gates.record(run, "dbt", CUT, "all is well", [])
     assert subject.alerts() == []
     subject.gates.record(run, "parity", CUT, "nothing adds up", [FAILURE])
@@ -72,9 +72,11 @@ def test_only_a_gate_that_failed_raises_an_alert(subject: Subject, run: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_url: str) -> None:
-    away: GateStore = lost(FakeGates()) if kind == "fake" else PostgresGates(lost_url)
+def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url: str) -> None:
+    unavailable: GateStore = (
+        make_unavailable(FakeGates()) if kind == "fake" else PostgresGates(unreachable_url)
+    )
     with pytest.raises(TransientError):
-        away.record("run", "dbt", CUT, "good", [])
+        unavailable.record("run", "dbt", CUT, "good", [])
     with pytest.raises(TransientError):
-        away.passed("run", 7)
+        unavailable.passed("run", 7)

@@ -1,4 +1,4 @@
-"""What `MetricStore` promises: which days are to do, what lacks a price, how many accounts there were."""
+"""Contract of `MetricStore`: days to compute, holdings without a price, number of accounts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from paceline.core.money import SCALE
 from paceline.core.times import SECOND_US, day_bounds_us
 from paceline.messages.inbound import CreateTrade, OpenAccount
 from paceline.ports.warehouse import Cut, MetricStore
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeMetrics
-from tests.support.warehouse_rows import ACCOUNTS, BTC, World
+from tests.support.warehouse_rows import ACCOUNTS, BTC, SimulatedPlatform
 
 FIRST, SECOND, THIRD = (date(2026, 3, day) for day in (1, 2, 3))
 STARTS_US = {day: day_bounds_us(day)[0] for day in (FIRST, SECOND, THIRD)}
@@ -23,7 +23,7 @@ STARTS_US = {day: day_bounds_us(day)[0] for day in (FIRST, SECOND, THIRD)}
 
 @dataclass
 class Subject:
-    """Five accounts since the first day, one of them with BTC since the second; a sixth since the third."""
+    """Five accounts from day 1, one of which holds BTC from day 2. A sixth account from day 3."""
 
     metrics: MetricStore
     cut_id: Callable[[], int]
@@ -40,16 +40,16 @@ def fake(*, bars: bool) -> Subject:
 
 
 def postgres(url: str, *, bars: bool) -> Subject:
-    world = World(url)
-    world.start(FIRST)
-    world.now_us = STARTS_US[SECOND] + SECOND_US
-    world.tick(BTC, world.prices[BTC])
-    [answer, *_] = world.send(CreateTrade("t", world.now_us, ACCOUNTS[0], BTC, "long", 100 * SCALE, 2))
+    platform = SimulatedPlatform(url)
+    platform.start(FIRST)
+    platform.now_us = STARTS_US[SECOND] + SECOND_US
+    platform.tick(BTC, platform.prices[BTC])
+    [answer, *_] = platform.send(CreateTrade("t", platform.now_us, ACCOUNTS[0], BTC, "long", 100 * SCALE, 2))
     assert answer.status == "accepted"
-    world.send(OpenAccount("late", STARTS_US[THIRD] + SECOND_US, ACCOUNTS[-1], SCALE))
+    platform.send(OpenAccount("late", STARTS_US[THIRD] + SECOND_US, ACCOUNTS[-1], SCALE))
     if not bars:
-        world.bars.clear()
-    world.store()
+        platform.bars.clear()
+    platform.store()
     cut_id, _ = PostgresCuts(url).copy_snapshots(THIRD)
     return Subject(PostgresAccountMetrics(url), lambda: cut_id)
 
@@ -67,50 +67,52 @@ def unpriced() -> None:
     """No bars."""
 
 
-def test_every_day_since_the_first_account_is_to_do_once(subject: Subject) -> None:
+def test_every_day_since_the_first_account_is_computed_once(subject: Subject) -> None:
     cut = subject.cut(THIRD)
     assert subject.metrics.days_to_compute(cut) == [FIRST, SECOND, THIRD]
     subject.metrics.compute(cut, FIRST)
     assert subject.metrics.days_to_compute(cut) == [SECOND, THIRD]
 
 
-def test_the_day_of_the_cut_and_that_of_the_marts_are_done_again(subject: Subject) -> None:
+def test_the_cut_day_and_the_as_of_day_are_computed_again(subject: Subject) -> None:
     cut = subject.cut(FIRST, as_of_day=THIRD)
     for day in (FIRST, SECOND, THIRD):
         subject.metrics.compute(cut, day)
     assert subject.metrics.days_to_compute(cut) == [FIRST, THIRD]
 
 
-def test_a_day_that_still_ran_is_done_again_once_it_is_over(subject: Subject) -> None:
+def test_a_provisional_day_is_computed_again_when_it_has_ended(subject: Subject) -> None:
     for day in (FIRST, SECOND):
         subject.metrics.compute(subject.cut(SECOND, provisional=True), day)
     assert subject.metrics.days_to_compute(subject.cut(THIRD)) == [SECOND, THIRD]
 
 
-def test_accounts_count_that_were_open_at_the_days_end(subject: Subject) -> None:
+def test_compute_counts_accounts_open_at_the_end_of_the_day(subject: Subject) -> None:
     cut = subject.cut(THIRD)
     assert [subject.metrics.compute(cut, day) for day in (FIRST, SECOND, THIRD)] == [5, 5, 6]
     assert subject.metrics.compute(cut, THIRD) == 6
 
 
-def test_what_has_bars_is_marked(subject: Subject) -> None:
+def test_unmarked_is_empty_when_bars_exist(subject: Subject) -> None:
     assert [subject.metrics.unmarked(subject.cut(THIRD), day) for day in (FIRST, THIRD)] == [[], []]
 
 
 @pytest.mark.usefixtures("unpriced")
-def test_what_is_held_without_a_bar_is_named(subject: Subject) -> None:
+def test_unmarked_names_held_symbols_without_bars(subject: Subject) -> None:
     cut = subject.cut(THIRD)
     assert [subject.metrics.unmarked(cut, day) for day in (FIRST, SECOND, THIRD)] == [[], [BTC], [BTC]]
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_url: str) -> None:
-    away: MetricStore = lost(FakeMetrics()) if kind == "fake" else PostgresAccountMetrics(lost_url)
+def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url: str) -> None:
+    unavailable: MetricStore = (
+        make_unavailable(FakeMetrics()) if kind == "fake" else PostgresAccountMetrics(unreachable_url)
+    )
     cut = Cut(1, FIRST, FIRST, 1, False, [])
     for ask in (
-        lambda: away.days_to_compute(cut),
-        lambda: away.unmarked(cut, FIRST),
-        lambda: away.compute(cut, FIRST),
+        lambda: unavailable.days_to_compute(cut),
+        lambda: unavailable.unmarked(cut, FIRST),
+        lambda: unavailable.compute(cut, FIRST),
     ):
         with pytest.raises(TransientError):
             ask()

@@ -1,4 +1,4 @@
-"""What `Models` promises: the models beside the published ones, and that they take their place as a whole."""
+"""Contract of `Models`: new models are built next to the published ones and replace them at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pytest
 from paceline.adapters.postgres.warehouse.publication import PostgresModels
 from paceline.core.errors import ConflictError, TransientError
 from paceline.ports.warehouse import Cut, Failure, Models
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeModels
 
 HELD = {
@@ -25,7 +25,7 @@ TRADE = {
 }  # fmt: skip
 FAILURE = Failure("not_null_account", 2, [{"account": None}, {"account": None}])
 
-# What dbt leaves behind, cut down to what is read of it.
+# The tables that dbt builds, reduced to the columns that are read.
 _BUILT = """
 create schema next_staging; create schema next_intermediate; create schema next_marts;
 create schema next_failures;
@@ -45,7 +45,7 @@ create table next_failures.not_null_account as select null::text as account from
 
 @dataclass
 class Subject:
-    """`build` leaves models behind as dbt does; `published` is the cut that readers see."""
+    """`build` creates the models as dbt does; `published` returns the cut that readers see."""
 
     models: Models
     build: Callable[[int], None]
@@ -91,7 +91,7 @@ def cut(cut_id: int, day: int = 2) -> Cut:
     return Cut(cut_id, date(2026, 3, day), date(2026, 3, day), 1, False, [])
 
 
-def test_what_was_built_is_told_with_amounts_as_decimals(subject: Subject) -> None:
+def test_built_rows_have_amounts_as_decimal_strings(subject: Subject) -> None:
     subject.build(7)
     assert subject.models.cut_id() == 7
     assert [dict(row) for row in subject.models.balances(0)] == [HELD]
@@ -100,12 +100,12 @@ def test_what_was_built_is_told_with_amounts_as_decimals(subject: Subject) -> No
     assert list(subject.models.open_trades(1)) == []
 
 
-def test_only_tests_that_found_rows_have_failed(subject: Subject) -> None:
+def test_only_tests_that_found_rows_are_failed_tests(subject: Subject) -> None:
     subject.build(7)
     assert subject.models.failed_tests() == [FAILURE]
 
 
-def test_before_a_build_and_after_it_is_cleared_away_there_is_nothing(subject: Subject) -> None:
+def test_before_a_build_and_after_prepare_there_are_no_models(subject: Subject) -> None:
     assert (subject.models.cut_id(), subject.models.failed_tests()) == (None, [])
     subject.build(7)
     subject.models.prepare()
@@ -113,7 +113,7 @@ def test_before_a_build_and_after_it_is_cleared_away_there_is_nothing(subject: S
     assert subject.published() is None
 
 
-def test_published_they_are_in_the_place_of_the_others(subject: Subject) -> None:
+def test_publish_replaces_the_published_models(subject: Subject) -> None:
     subject.build(7)
     subject.models.publish("run", cut(7))
     assert (subject.published(), subject.models.cut_id()) == (7, None)
@@ -124,7 +124,7 @@ def test_published_they_are_in_the_place_of_the_others(subject: Subject) -> None
     assert subject.published() == 8
 
 
-def test_a_publication_asked_for_again_is_the_same_one(subject: Subject) -> None:
+def test_publishing_again_in_the_same_run_changes_nothing(subject: Subject) -> None:
     subject.build(7)
     subject.models.publish("run", cut(7))
     subject.models.publish("run", cut(7))
@@ -132,7 +132,7 @@ def test_a_publication_asked_for_again_is_the_same_one(subject: Subject) -> None
 
 
 @pytest.mark.parametrize("older", [cut(6), cut(8, day=1)], ids=["cut", "day"])
-def test_an_older_cut_or_day_does_not_take_the_place_of_a_newer(subject: Subject, older: Cut) -> None:
+def test_an_older_cut_or_day_cannot_be_published(subject: Subject, older: Cut) -> None:
     subject.build(7)
     subject.models.publish("run", cut(7))
     subject.models.prepare()
@@ -143,15 +143,17 @@ def test_an_older_cut_or_day_does_not_take_the_place_of_a_newer(subject: Subject
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
-def test_a_store_that_is_away_is_told_as_passing(kind: str, lost_url: str) -> None:
-    away: Models = lost(FakeModels()) if kind == "fake" else PostgresModels(lost_url)
+def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url: str) -> None:
+    unavailable: Models = (
+        make_unavailable(FakeModels()) if kind == "fake" else PostgresModels(unreachable_url)
+    )
     for ask in (
-        away.prepare,
-        away.failed_tests,
-        away.cut_id,
-        lambda: list(away.balances(0)),
-        lambda: list(away.open_trades(0)),
-        lambda: away.publish("run", cut(7)),
+        unavailable.prepare,
+        unavailable.failed_tests,
+        unavailable.cut_id,
+        lambda: list(unavailable.balances(0)),
+        lambda: list(unavailable.open_trades(0)),
+        lambda: unavailable.publish("run", cut(7)),
     ):
         with pytest.raises(TransientError):
             ask()

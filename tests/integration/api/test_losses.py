@@ -13,7 +13,7 @@ from flask import Flask
 from api import close, create_app
 from paceline.local.processes.ports import free_port
 from tests.support.api_stack import BTC, Member, Stack, eventually, sign_in
-from tests.support.frozen import freeze, thaw
+from tests.support.frozen import freeze, unfreeze
 
 # With its own bound, so that no last price is needed.
 LONG = {
@@ -43,7 +43,7 @@ def frozen(pid: int) -> Iterator[None]:
     try:
         yield
     finally:
-        thaw(pid)
+        unfreeze(pid)
 
 
 @contextmanager

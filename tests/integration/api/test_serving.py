@@ -15,7 +15,7 @@ import pytest
 
 from paceline.local.processes.ports import free_port
 from tests.support.api_stack import BTC, Stack, eventually, start_command, stop
-from tests.support.frozen import freeze, thaw
+from tests.support.frozen import freeze, unfreeze
 
 _PLACES = 3
 
@@ -113,7 +113,7 @@ def test_who_finds_no_place_is_told_at_once(
                 ]
                 answers = [future.result(10) for future in asked]
         finally:
-            thaw(stack.workers[0].pid)
+            unfreeze(stack.workers[0].pid)
     assert sorted(answer.status_code for answer in answers) == [202] * _PLACES + [503] * _PLACES
     for answer in answers:
         if answer.status_code == 503:

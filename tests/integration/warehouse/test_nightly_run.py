@@ -1,4 +1,4 @@
-"""One seeded world through the whole nightly run: publication, gates, rerun, cold store, notebook."""
+"""One seeded platform through the whole nightly run: publication, gates, rerun, cold store, notebook."""
 
 import threading
 from collections.abc import Iterator
@@ -18,22 +18,22 @@ from paceline.settings import Settings
 from paceline.usecases.warehouse.gates import GateFailed
 from paceline.usecases.warehouse.nightly import Nightly
 from tests.support.warehouse import FIRST_DAY, LAST_DAY, build, nightly_of, pass_gates, settings_of
-from tests.support.warehouse_rows import World
+from tests.support.warehouse_rows import SimulatedPlatform
 
 ROOT = Path(__file__).parents[3]
 Rows = list[dict[str, Any]]
 
 
 class Published:
-    """The world after its first publication."""
+    """The platform after its first publication."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
-        self.world = World(url)
-        self.world.trade(FIRST_DAY, days=3)
-        self.world.store()
+        self.platform = SimulatedPlatform(url)
+        self.platform.trade(FIRST_DAY, days=3)
+        self.platform.store()
         self.settings: Settings = settings_of(url, folder)
-        self.run: Nightly = nightly_of(self.world, self.settings)
+        self.run: Nightly = nightly_of(self.platform, self.settings)
         self.cut, built = self.build()
         pass_gates(self.run, "first", self.cut, built=built)
         self.run.publish("first", self.cut)
@@ -260,7 +260,7 @@ def test_a_running_day_is_valued_at_the_engines_own_state(published: Published) 
     """Equity from the engine's memory and the last prices, against what the SQL makes of the history."""
     from datetime import timedelta
 
-    world = published.world
+    platform = published.platform
     day = LAST_DAY + timedelta(days=1)
     cut = published.run.take_cut(day, allow_running=True, patience_s=1)
     assert cut.provisional
@@ -269,18 +269,18 @@ def test_a_running_day_is_valued_at_the_engines_own_state(published: Published) 
         row["account"]: row
         for row in published.query("select * from ops.account_metrics where day = %s", day)
     }
-    extra = {one.shard: world.engines[one.shard].position - one.position for one in cut.shards}
+    extra = {one.shard: platform.engines[one.shard].position - one.position for one in cut.shards}
     assert set(extra.values()) == {1}, "one message lies beyond the cut"
-    for engine in world.engines:
+    for engine in platform.engines:
         deposited_beyond = next(iter(engine.accounts())).name
         for account in engine.accounts():
             equity = account.cash + account.margin + account.locked
             equity -= SCALE if account.name == deposited_beyond else 0
             for asset, quantity in account.free.items():
-                equity += quantity * world.prices[f"{asset}_USDC_PERP"] // SCALE
+                equity += quantity * platform.prices[f"{asset}_USDC_PERP"] // SCALE
             for trade in engine.open_trades():
                 if trade.account == account.name:
-                    bid = world.prices[trade.symbol]
+                    bid = platform.prices[trade.symbol]
                     move = bid - trade.entry if trade.side == "long" else trade.entry - (bid + SCALE)
                     equity += max(-trade.margin, move * trade.quantity // SCALE)
             assert rows[account.name]["equity"] == Decimal(equity).scaleb(-8)

@@ -1,4 +1,4 @@
-"""What the fakes have in common."""
+"""The base class of the fakes."""
 
 from typing import TypeVar
 
@@ -8,16 +8,16 @@ S = TypeVar("S", bound="FakeStore")
 
 
 class FakeStore:
-    """While `away` is set, every call raises `TransientError`."""
+    """While `available` is False, every call raises `TransientError`."""
 
-    away = False
+    available = True
 
-    def _reach(self) -> None:
-        if self.away:
-            raise TransientError("away")
+    def _check_available(self) -> None:
+        if not self.available:
+            raise TransientError("unavailable")
 
 
-def lost(fake: S) -> S:
-    """The fake, away."""
-    fake.away = True
+def make_unavailable(fake: S) -> S:
+    """Return the fake, with `available` set to False."""
+    fake.available = False
     return fake

@@ -1,6 +1,6 @@
-"""The JSON form of a message, strictly: one plain dict of integers and strings, or `Undecodable`.
+"""Strict decoder of the JSON form: returns a dict of integers and strings or raises `Undecodable`.
 
-`"margin": "100"` becomes 10000000000. Optional fields that are absent are absent; `None` stays only in
+`"margin": "100"` becomes 10000000000. Absent optional fields stay absent. `None` is kept only in
 `amend_trade`, where it removes a level.
 """
 
@@ -15,7 +15,7 @@ Rule = Callable[[Any], Any]
 
 
 class Undecodable(Exception):
-    """This is no message: it counts as one, and does nothing."""
+    """The line is not a valid message. It takes a position on the log and has no effect."""
 
 
 def text(value: Any) -> str:

@@ -1,10 +1,10 @@
-"""The specification as a program: slow, obvious, and sharing no code with the engine that it checks.
+"""The specification as a program: slow, simple, and without any code of the engine that it checks.
 
     engine = ReferenceEngine(shard=0)
     outputs = engine.apply_line('{"type": …}')      # JSON objects in the form of `--out`
 
-Every price update looks at every trade and every order. A refusal is raised before anything has changed,
-so the order of the `refuse` lines in a method is the order of the refusals in the specification.
+Every price update checks every trade and every order. A refusal is raised before any change, so the order
+of the `refuse` lines in a method is the order of the refusals in the specification.
 """
 
 from typing import Any
@@ -27,12 +27,12 @@ from tests.support.reference.trades import Trades
 
 
 class ReferenceEngine(Trades, Orders):
-    """Takes messages one after the other and gives what goes out."""
+    """Applies messages one by one and returns the outputs of each."""
 
     # ── one message ─────────────────────────────────────────────────────────────────────────────
 
     def apply_line(self, line: str | bytes) -> list[Json]:
-        """Outputs of one line of a file; one that is no message is counted and has none."""
+        """Outputs of one line of a file. An invalid line is counted and has no outputs."""
         try:
             message = decode_line(line)
         except Undecodable:
@@ -94,7 +94,7 @@ class ReferenceEngine(Trades, Orders):
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
     def move_trailing_levels(self, market: Market) -> None:
-        """A long's or a sell's only up, a short's or a buy's only down."""
+        """Levels of longs and sells only move up, those of shorts and buys only down."""
         for trade in self.trades.values():
             if trade.symbol == market.symbol and "trailing_stop" in trade.levels:
                 level, watched = trade.levels["trailing_stop"], market.leaves_at(trade.side)
@@ -111,7 +111,7 @@ class ReferenceEngine(Trades, Orders):
                     order.level.price = min(order.level.price, watched + order.trailing_distance)
 
     def fire(self, market: Market, *, falling: bool) -> None:
-        """Everything that fires in one direction, in its order. What an earlier one ended does not fire."""
+        """Fire all reached levels of one direction in order. Trades and orders that have ended do not fire."""
         reached = [
             due for due in self.levels(market) if due.falling == falling and self.is_reached(due, market)
         ]
@@ -137,7 +137,7 @@ class ReferenceEngine(Trades, Orders):
     # ── admin instructions ──────────────────────────────────────────────────────────────────────
 
     def administer(self, m: Message) -> None:
-        """Halting or resuming what is not known has no effect."""
+        """Halting or resuming an unknown market or account has no effect."""
         kind = m["kind"]
         if kind == "configure_market":
             self.configure(m)
@@ -147,7 +147,7 @@ class ReferenceEngine(Trades, Orders):
             self.accounts[m["account"]] = kind == "halt_account"
 
     def configure(self, m: Message) -> None:
-        """Replaces rates, step and limits of a known symbol; its base, price and halt stay."""
+        """Replace rates, step and limits of a known symbol; keep its base, price and halt."""
         settings = {name: value for name, value in m.items() if name not in ("type", "kind", "id", "time")}
         known = self.markets.get(m["symbol"])
         if known is None:
@@ -160,10 +160,10 @@ class ReferenceEngine(Trades, Orders):
     # ── user instructions ───────────────────────────────────────────────────────────────────────
 
     def answer(self, m: Message) -> Json:
-        """The `order_response`: the first answer again to a repeated id, else a new one."""
-        who = m["account"], m["id"]
-        if who in self.answers:
-            answered_at, first = self.answers[who]
+        """The `order_response`: the first answer for a repeated id, otherwise a new one."""
+        key = m["account"], m["id"]
+        if key in self.answers:
+            answered_at, first = self.answers[key]
             if self.log_time - answered_at <= numbers.DAY_US:
                 return first | {"duplicate": True}
         existed = m["account"] in self.accounts
@@ -172,16 +172,16 @@ class ReferenceEngine(Trades, Orders):
         except Refused as refusal:
             response = self.response(m, "rejected", code=str(refusal))
         if existed:
-            self.answers[who] = self.log_time, dict(response)
+            self.answers[key] = self.log_time, dict(response)
         return response
 
-    def response(self, m: Message, status: str, **told: Any) -> Json:
+    def response(self, m: Message, status: str, **details: Any) -> Json:
         nothing = dict.fromkeys(("code", "trade", "order", "price", "quantity", "fee", "liquidation"))
         head = {"type": "order_response", "id": None, "time": None, "instruction": m["id"]}
-        return head | {"account": m["account"], "status": status} | nothing | told | {"duplicate": False}
+        return head | {"account": m["account"], "status": status} | nothing | details | {"duplicate": False}
 
     def execute(self, m: Message) -> Json:
-        """What the response tells, beside that it was accepted; `Refused` if it was not."""
+        """Execute the instruction and return the fields of its response. Raises `Refused`."""
         if m["kind"] == "open_account":
             refuse("ACCOUNT_EXISTS", m["account"] in self.accounts)
             return self.open_account(m)

@@ -1,4 +1,4 @@
-"""Numbers as the specification gives them: integers of 10⁻⁸ units, and every point at which one divides."""
+"""Numbers of the specification: integers of 10⁻⁸ units, and all divisions with their rounding."""
 
 import re
 
@@ -6,7 +6,7 @@ ONE = 10**8
 BPS = 10**4
 DAY_US = 24 * 60 * 60 * 1_000_000
 
-# What docs/engine.md adds to the specification: longer numbers are none.
+# Added by docs/engine.md: longer texts are not numbers.
 _MOST_DIGITS = 1000
 _DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]{1,8}))?", re.ASCII)
 
@@ -43,17 +43,17 @@ def trade_quantity(margin: int, leverage: int, entry: int, step: int) -> int:
 
 
 def notional_up(price: int, quantity: int) -> int:
-    """What is charged, locked, or the base of a fee or of the maintenance."""
+    """Used for amounts that are charged or locked, and as the base of fees and of the maintenance."""
     return divided_up(price * quantity, ONE)
 
 
 def notional_down(price: int, quantity: int) -> int:
-    """What is paid out, or held against the minimum."""
+    """Used for amounts that are paid out, and for the check of the minimum."""
     return price * quantity // ONE
 
 
 def share_of_notional(price: int, quantity: int, rate_bps: int) -> int:
-    """A fee or the maintenance."""
+    """Used for fees and for the maintenance."""
     return divided_up(notional_up(price, quantity) * rate_bps, BPS)
 
 
@@ -63,7 +63,7 @@ def profit(side: str, entry: int, exit_price: int, quantity: int) -> int:
 
 
 def liquidation_level(side: str, entry: int, quantity: int, margin: int, rate_bps: int) -> int | None:
-    """None for a long that no price can liquidate."""
+    """Returns None for a long that no price can liquidate."""
     maintenance = share_of_notional(entry, quantity, rate_bps)
     distance = (margin - maintenance) * ONE // quantity
     if side == "short":
@@ -72,7 +72,7 @@ def liquidation_level(side: str, entry: int, quantity: int, margin: int, rate_bp
 
 
 def slipped(rising: bool, price: int, expected: int | None, slippage_bps: int | None) -> bool:
-    """Whether a price is worse than its bound, if there is one; `rising` for buying and going long."""
+    """Whether a price is worse than its bound, if there is one; `rising` is True for buys and longs."""
     if expected is None or slippage_bps is None:
         return False
     if rising:

@@ -1,4 +1,4 @@
-"""Orders: spot, against balances."""
+"""Spot orders, which are paid from balances."""
 
 from tests.support.reference import numbers
 from tests.support.reference.decoding import Message
@@ -8,7 +8,7 @@ from tests.support.reference.shard import Json, Refused, Shard, refuse
 
 
 class Orders(Shard):
-    """`place_order`, `cancel_order`, and the fills of what rests."""
+    """`place_order`, `cancel_order`, and the fills of resting orders."""
 
     def place_order(self, m: Message) -> Json:
         account, side, order_type, quantity = m["account"], m["side"], m["order_type"], m["quantity"]
@@ -59,7 +59,7 @@ class Orders(Shard):
         }
 
     def price_of_order(self, m: Message, market: Market) -> int:
-        """The order's price: that of execution for a market order, the first level for a trailing one."""
+        """The price of an order: the execution price of a market order, the first level of a trailing one."""
         price: int = m.get("price", 0)
         watched = watched_by_order(m["side"], market)
         if m["order_type"] == "market":
@@ -69,7 +69,7 @@ class Orders(Shard):
         return price
 
     def has_invalid_level(self, m: Message, price: int, market: Market) -> bool:
-        """A stop or take_profit that is already reached, a trailing stop without room."""
+        """True for a stop or take_profit that is already reached, and a trailing stop without distance."""
         buy = m["side"] == "buy"
         if m["order_type"] == "stop":
             return market.ask >= price if buy else market.bid <= price
@@ -88,7 +88,7 @@ class Orders(Shard):
         return partner
 
     def needed(self, side: str, price: int, quantity: int, market: Market) -> int:
-        """What an order costs or locks: USD with the taker fee for a buy, the asset for a sell."""
+        """The amount that an order costs or locks: USD with the taker fee for a buy, the asset for a sell."""
         if side == "sell":
             return quantity
         fee = numbers.share_of_notional(price, quantity, market.taker_rate_bps)
@@ -100,12 +100,12 @@ class Orders(Shard):
         return self.ledger.of(account, "cash")
 
     def move_lock(self, order: Order, amount: int) -> None:
-        """Into the lock, or out of it if negative."""
+        """Move an amount into the lock, or out of it if negative."""
         asset, place = ("USD", "cash") if order.side == "buy" else (order.base, "free")
         self.ledger.post(asset, (order.account, place, -amount), (order.account, "locked", amount))
 
     def fill_resting(self, order: Order, market: Market) -> None:
-        """A limit pays the maker rate. A buy that costs more than its lock and the cash dies."""
+        """A limit pays the maker rate. A buy that costs more than its lock and the cash is rejected."""
         rate_bps = market.maker_rate_bps if order.order_type == "limit" else market.taker_rate_bps
         if order.side == "buy":
             cost = numbers.notional_up(market.ask, order.quantity)
@@ -148,11 +148,11 @@ class Orders(Shard):
         self.move_lock(order, -order.lock)
         self.end(order, reason, code, {})
 
-    def end(self, order: Order, reason: str, code: str | None, told: Json) -> None:
-        """Whatever ends an order cancels its partner right after it."""
+    def end(self, order: Order, reason: str, code: str | None, details: Json) -> None:
+        """Remove the order. If it has a partner, cancel the partner right after it."""
         del self.orders[order.id]
         self.closings.append(
-            self.closed_order(order, "order", order.quantity, reason) | {"code": code} | told
+            self.closed_order(order, "order", order.quantity, reason) | {"code": code} | details
         )
         self.change(order.account)
         if order.partner is not None:

@@ -1,4 +1,4 @@
-"""What the reference engine remembers: markets, trades, orders and a ledger of postings."""
+"""The state of the reference engine: markets, trades, orders and a ledger of postings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 USD = "USD"
 HOUSE = ""  # owner of `external`, `fees`, `insurance` and `house`
 
-# Of equal levels the one that comes first here fires first.
+# Of equal levels, the class that comes first here fires first.
 CLASSES = ("liquidation", "stop_loss", "trailing_stop", "take_profit", "order")
 
 
@@ -30,17 +30,17 @@ class Market:
     accepted_at: int = 0  # log time
 
     def buys_at(self, side: str) -> int:
-        """Where a side enters: long and buy at the ask, short and sell at the bid."""
+        """The entry price of a side: the ask for long and buy, the bid for short and sell."""
         return self.ask if side in ("long", "buy") else self.bid
 
     def leaves_at(self, side: str) -> int:
-        """Where a trade leaves, which is also what its levels watch: long the bid, short the ask."""
+        """The exit price of a trade, which its levels watch too: the bid for long, the ask for short."""
         return self.bid if side == "long" else self.ask
 
 
 @dataclass
 class Level:
-    """A price that fires something. `turn` orders levels by when they were set."""
+    """A trigger price. `turn` orders levels by the time at which they were set."""
 
     price: int
     turn: int
@@ -86,7 +86,7 @@ class Ledger:
         self.balances: dict[tuple[str, str, str], int] = {}
 
     def post(self, asset: str, *postings: tuple[str, str, int]) -> None:
-        """Move an asset between (owner, place, amount)s."""
+        """Apply `(owner, place, amount)` postings of an asset; the amounts sum to zero."""
         assert sum(amount for _, _, amount in postings) == 0, postings
         for owner, place, amount in postings:
             self.balances[owner, place, asset] = self.of(owner, place, asset) + amount
@@ -95,7 +95,7 @@ class Ledger:
         return self.balances.get((owner, place, asset), 0)
 
     def assets(self, owner: str, place: str) -> dict[str, int]:
-        """What an account has of each base in `free` or `locked`, zeros left out."""
+        """The amount of each base that an account has in `free` or `locked`, without zeros."""
         return {
             asset: amount
             for (who, where, asset), amount in sorted(self.balances.items())
@@ -120,7 +120,7 @@ class Ledger:
 
 @dataclass
 class Due:
-    """A level that a price reached, with what it belongs to."""
+    """A level with the trade or order that it belongs to."""
 
     level: Level
     level_class: str
@@ -128,20 +128,20 @@ class Due:
     subject: Trade | Order
 
     def turn_to_fire(self) -> tuple[int, int, int]:
-        """Highest first when prices fall, lowest first when they rise; then by class; then set earlier."""
+        """Sort key: highest price first when falling, lowest first when rising; then class; then time set."""
         price = -self.level.price if self.falling else self.level.price
         return price, CLASSES.index(self.level_class), self.level.turn
 
 
 def trade_levels(trade: Trade) -> Iterator[Due]:
-    """A long's take profit fires on rising prices and all else on falling ones; a short's mirror them."""
+    """The take profit of a long fires on rising prices, its other levels on falling ones; shorts mirror."""
     for level_class, level in trade.levels.items():
         falling = (trade.side == "long") != (level_class == "take_profit")
         yield Due(level, level_class, falling, trade)
 
 
 def order_level(order: Order) -> Due:
-    """Limit and take_profit buys wait for the ask to fall, the others for it to rise; sells mirror them."""
+    """Limit and take_profit buys fire on a falling ask, other buys on a rising one; sells mirror them."""
     waits_for_better = order.order_type in ("limit", "take_profit")
     return Due(order.level, "order", (order.side == "buy") == waits_for_better, order)
 

@@ -1,4 +1,4 @@
-"""State of one shard, and the forms of its outputs."""
+"""The state of one shard, and the JSON forms of its outputs."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Json = dict[str, Any]
 
 
 class Refused(Exception):
-    """An instruction is answered with this code and changes nothing."""
+    """The instruction is answered with this code and changes nothing."""
 
 
 def refuse(code: str, when: bool) -> None:
@@ -18,7 +18,7 @@ def refuse(code: str, when: bool) -> None:
 
 
 class Shard:
-    """What one shard remembers. The chapters of the specification build on it, class by class."""
+    """The state of one shard. Trades, orders and the engine are subclasses."""
 
     def __init__(self, shard: int = 0) -> None:
         self.shard = shard
@@ -53,7 +53,7 @@ class Shard:
         return market
 
     def closed_order(self, subject: Trade | Order, kind: str, quantity: int, reason: str) -> Json:
-        """The fields that trades and orders share, the others as `None`; the caller puts in what it knows."""
+        """The common fields of trades and orders. Others are `None`; the caller fills them in."""
         return {
             "type": "closed_order",
             "id": None,
@@ -86,7 +86,7 @@ class Shard:
         return head | self.balances_of(account)
 
     def balances_of(self, account: str) -> Json:
-        """What an account has, in the fields of a `balance_update`."""
+        """The balances of an account, in the fields of a `balance_update`."""
         usd = {place: decimal(self.ledger.of(account, place)) for place in ("cash", "margin", "locked")}
         free, locked = self.ledger.assets(account, "free"), self.ledger.assets(account, "locked")
         return usd | {

@@ -1,4 +1,4 @@
-"""Trades: leveraged, on a margin of their own."""
+"""Leveraged trades, each with its own margin."""
 
 from tests.support.reference import numbers
 from tests.support.reference.decoding import Message
@@ -8,7 +8,7 @@ from tests.support.reference.shard import Json, Refused, Shard, refuse
 
 
 class Trades(Shard):
-    """`create_trade`, `amend_trade`, `close_trade`, and the closing that levels share with the user."""
+    """`create_trade`, `amend_trade`, `close_trade`, and the closing of trades by levels and users."""
 
     def create_trade(self, m: Message) -> Json:
         account, side, margin, leverage = m["account"], m["side"], m["margin"], m["leverage"]
@@ -49,7 +49,7 @@ class Trades(Shard):
     def has_invalid_stop(
         self, m: Message, side: str, market: Market, long_profits_above: int, short_profits_below: int
     ) -> bool:
-        """Of the levels that the message sets; the two bounds of the take profit differ by kind."""
+        """Check the levels that the message sets. The bounds of the take profit differ by message kind."""
         stop, target, distance = m.get("stop_loss"), m.get("take_profit"), m.get("trailing_stop")
         if side == "long":
             bad_stop = stop is not None and not stop < market.bid
@@ -62,7 +62,7 @@ class Trades(Shard):
         return bad_stop or bad_target or bad_distance
 
     def set_levels(self, trade: Trade, m: Message, market: Market) -> None:
-        """Sets anew what the message names, even to the same value, and removes what it names as `None`."""
+        """Replace each level that the message contains, even by the same value. `None` removes a level."""
         for name in ("stop_loss", "trailing_stop", "take_profit"):
             if name not in m:
                 continue

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.agreement import Pair
+from tests.support.agreement import EnginePair
 from tests.support.engine_messages import as_line
 
 Json = dict[str, Any]
@@ -95,7 +95,7 @@ BOUNDS: dict[str, tuple[str, str, str, Json, str | None]] = {
 @pytest.mark.parametrize("name", BOUNDS)
 def test_bound(name: str) -> None:
     bid, ask, cash, instruction, code = BOUNDS[name]
-    pair = Pair()
+    pair = EnginePair()
     pair.apply(as_line(configuration(age_us=10)))
     pair.apply(as_line(price(bid, ask, time_us=1)))
     pair.apply(as_line(user({"kind": "open_account", "initial_balance": cash}, time_us=1)))
@@ -106,7 +106,7 @@ def test_bound(name: str) -> None:
 
 @pytest.mark.parametrize(("time_us", "code"), [(11, None), (12, "PRICE_STALE")])
 def test_age_of_the_price(time_us: int, code: str | None) -> None:
-    pair = Pair()
+    pair = EnginePair()
     pair.apply(as_line(configuration(age_us=10)))
     pair.apply(as_line(price("99", "100", time_us=1)))
     pair.apply(as_line(user({"kind": "open_account", "initial_balance": "50"}, time_us=1)))
@@ -115,7 +115,7 @@ def test_age_of_the_price(time_us: int, code: str | None) -> None:
 
 
 def test_liquidation_at_zero_is_none() -> None:
-    pair = Pair()
+    pair = EnginePair()
     pair.apply(as_line(configuration(age_us=10)))
     pair.apply(as_line(price("99", "100", time_us=1)))
     pair.apply(as_line(user({"kind": "open_account", "initial_balance": "100"}, time_us=1)))

@@ -50,12 +50,12 @@ def run(*arguments: str, form: str, root: Path = ROOT) -> str:
 @needs_compiler
 def test_both_forms_say_the_same() -> None:
     """Each output, snapshot and hash, of a scenario with every kind of message."""
-    told: dict[str, dict[str, Any]] = {
-        form: json.loads(run("-m", "tests.support.engine_told", "21", form=form)) for form in FORMS
+    results: dict[str, dict[str, Any]] = {
+        form: json.loads(run("-m", "tests.support.engine_outputs", "21", form=form)) for form in FORMS
     }
-    assert {form: one.pop("form") for form, one in told.items()} == FORMS
-    assert told["python"] == told["compiled"]
-    assert sum(map(len, told["python"]["outputs"])) > 1_000
+    assert {form: one.pop("form") for form, one in results.items()} == FORMS
+    assert results["python"] == results["compiled"]
+    assert sum(map(len, results["python"]["outputs"])) > 1_000
 
 
 @needs_compiler

@@ -2,23 +2,23 @@
 
 import pytest
 
-from tests.support.scenario import Scenario, code, endings, noted, of_type, ready
+from tests.support.scenario import EngineDriver, endings, fields_of, of_type, ready_driver, refusal_code
 
 
-def place(desk: Scenario, **fields: object) -> str | None:
+def place(driver: EngineDriver, **fields: object) -> str | None:
     asked = {"account": "a", "side": "buy", "order_type": "limit", "quantity": "0.1"} | fields
-    return code(desk.send("place_order", **asked))
+    return refusal_code(driver.send("place_order", **asked))
 
 
-def with_coins(quantity: str = "1") -> Scenario:
-    desk = ready()
-    desk.order(order_type="market", quantity=quantity)
-    return desk
+def with_coins(quantity: str = "1") -> EngineDriver:
+    driver = ready_driver()
+    driver.order(order_type="market", quantity=quantity)
+    return driver
 
 
 def test_a_market_buy_fills_at_the_ask_for_notional_and_fee() -> None:
-    desk = ready()
-    outputs = desk.send("place_order", account="a", side="buy", order_type="market", quantity="0.333")
+    driver = ready_driver()
+    outputs = driver.send("place_order", account="a", side="buy", order_type="market", quantity="0.333")
     response, closed, balance = outputs
     # 33.633, fee 5 bps = 0.0168165
     assert (response["price"], response["quantity"], response["fee"]) == ("101", "0.333", "0.0168165")
@@ -32,42 +32,44 @@ def test_a_market_buy_fills_at_the_ask_for_notional_and_fee() -> None:
 
 
 def test_a_market_sell_fills_at_the_bid_less_the_fee() -> None:
-    desk = with_coins()
-    balance = desk.send("place_order", account="a", side="sell", order_type="market", quantity="1")[-1]
+    driver = with_coins()
+    balance = driver.send("place_order", account="a", side="sell", order_type="market", quantity="1")[-1]
     # 1000 − 101.0505 + 100 − 0.05
     assert (balance["cash"], balance["balances"]) == ("998.8995", {})
 
 
 def test_a_resting_buy_locks_notional_and_taker_fee_and_fills_at_the_maker_rate() -> None:
-    desk = ready()
-    outputs = desk.send("place_order", account="a", side="buy", order_type="limit", quantity="1", price="90")
+    driver = ready_driver()
+    outputs = driver.send(
+        "place_order", account="a", side="buy", order_type="limit", quantity="1", price="90"
+    )
     response, balance = outputs
     assert (response["price"], response["quantity"], response["fee"]) == (None, None, None)
     assert (balance["cash"], balance["locked"]) == ("909.955", "90.045")
-    assert desk.price("90.5", "90.6") == []
-    closed, balance = desk.price("88", "89")
+    assert driver.price("90.5", "90.6") == []
+    closed, balance = driver.price("88", "89")
     # filled at 89 with 2 bps: 89.0178 of the 90.045
     assert (closed["exit"], closed["fee"], closed["opened"]) == ("89", "0.0178", response["time"])
     assert (balance["cash"], balance["locked"], balance["balances"]) == ("910.9822", "0", {"BTC": "1"})
 
 
 def test_a_resting_sell_locks_the_quantity() -> None:
-    desk = with_coins()
-    balance = desk.send(
+    driver = with_coins()
+    balance = driver.send(
         "place_order", account="a", side="sell", order_type="limit", quantity="0.4", price="110"
     )[-1]
     assert (balance["balances"], balance["locked_balances"]) == ({"BTC": "0.6"}, {"BTC": "0.4"})
-    assert place(desk, side="sell", quantity="0.7", price="111") == "INSUFFICIENT_BALANCE"
-    closed, balance = desk.price("111", "112")
+    assert place(driver, side="sell", quantity="0.7", price="111") == "INSUFFICIENT_BALANCE"
+    closed, balance = driver.price("111", "112")
     # 44.4 less 2 bps
     assert (closed["exit"], closed["fee"]) == ("111", "0.00888")
     assert (balance["balances"], balance["locked_balances"]) == ({"BTC": "0.6"}, {})
 
 
 def test_a_marketable_limit_fills_at_once_at_the_taker_rate() -> None:
-    desk = ready()
+    driver = ready_driver()
     asked = {"account": "a", "side": "buy", "order_type": "limit", "quantity": "1", "price": "105"}
-    response, closed, balance = desk.send("place_order", **asked)
+    response, closed, balance = driver.send("place_order", **asked)
     assert (response["price"], response["fee"], closed["reason"]) == ("101", "0.0505", "filled")
     assert balance["locked"] == "0"
 
@@ -93,34 +95,34 @@ def test_each_type_fires_at_its_price_and_fills_at_the_market(
     exit_price: str,
     fee: str,
 ) -> None:
-    desk = with_coins()
-    order = desk.order(side=side, order_type=order_type, price=price)
-    assert desk.price(*not_yet) == []
-    outputs = desk.price(*then)
+    driver = with_coins()
+    order = driver.order(side=side, order_type=order_type, price=price)
+    assert driver.price(*not_yet) == []
+    outputs = driver.price(*then)
     assert endings(outputs) == [(order, "filled")]
     assert (outputs[0]["exit"], outputs[0]["fee"]) == (exit_price, fee)
 
 
 def test_a_trailing_buy_follows_the_ask_down() -> None:
-    desk = ready()
-    balance = desk.send(
+    driver = ready_driver()
+    balance = driver.send(
         "place_order", account="a", side="buy", order_type="trailing_stop", quantity="1", distance="9"
     )[-1]
     # first level 110: 110 + 5 bps of it
     assert balance["locked"] == "110.055"
     for prices in (("91", "92"), ("94", "95"), ("99", "100")):
-        assert desk.price(*prices) == []
-    closed, balance = desk.price("100", "101")
+        assert driver.price(*prices) == []
+    closed, balance = driver.price("100", "101")
     assert (closed["exit"], closed["fee"]) == ("101", "0.0505")
     assert balance["locked"] == "0"
 
 
 def test_a_trailing_sell_follows_the_bid_up() -> None:
-    desk = with_coins()
-    order = desk.order(side="sell", order_type="trailing_stop", distance="10")
-    assert desk.price("120", "121") == []
-    assert desk.price("110.1", "111") == []
-    assert endings(desk.price("110", "111")) == [(order, "filled")]
+    driver = with_coins()
+    order = driver.order(side="sell", order_type="trailing_stop", distance="10")
+    assert driver.price("120", "121") == []
+    assert driver.price("110.1", "111") == []
+    assert endings(driver.price("110", "111")) == [(order, "filled")]
 
 
 REFUSED_ORDERS = [
@@ -149,63 +151,63 @@ REFUSED_ORDERS = [
 
 @pytest.mark.parametrize(("fields", "expected"), [(f | {"price": "90"} | f, c) for f, c in REFUSED_ORDERS])
 def test_refused_orders(fields: dict[str, object], expected: str) -> None:
-    desk = ready()
-    before = noted(desk.engine.account_view("a"))
-    assert place(desk, **fields) == expected
-    assert noted(desk.engine.account_view("a")) == before
-    assert desk.engine.stats().resting_orders == 0
+    driver = ready_driver()
+    before = fields_of(driver.engine.account_view("a"))
+    assert place(driver, **fields) == expected
+    assert fields_of(driver.engine.account_view("a")) == before
+    assert driver.engine.stats().resting_orders == 0
 
 
 def test_slippage_concerns_only_what_executes_at_once() -> None:
-    assert place(ready(), price="90", expected_price="1", max_slippage_bps=0) is None
+    assert place(ready_driver(), price="90", expected_price="1", max_slippage_bps=0) is None
 
 
 def test_the_minimum_is_held_against_a_marketable_limits_own_price() -> None:
-    desk = with_coins()
+    driver = with_coins()
     # 0.051 sold at the bid of 100 is 5.1, but at its own price of 90 only 4.59
-    assert place(desk, side="sell", quantity="0.051", price="90") == "BELOW_MINIMUM"
-    assert place(desk, side="sell", quantity="0.051", price="99") is None
+    assert place(driver, side="sell", quantity="0.051", price="90") == "BELOW_MINIMUM"
+    assert place(driver, side="sell", quantity="0.051", price="99") is None
 
 
 def test_a_buy_that_costs_more_than_it_locked_draws_on_the_cash() -> None:
-    desk = ready(balance="120")
-    desk.order(order_type="stop", quantity="1", price="105")
-    closed, balance = desk.price("114", "115")
+    driver = ready_driver(balance="120")
+    driver.order(order_type="stop", quantity="1", price="105")
+    closed, balance = driver.price("114", "115")
     # cost 115.0575, locked 105.0525
     assert (closed["reason"], balance["cash"], balance["locked"]) == ("filled", "4.9425", "0")
 
 
 def test_a_buy_that_cannot_be_paid_dies_and_takes_its_partner_along() -> None:
-    desk = ready(balance="200")
-    stop = desk.order(order_type="stop", quantity="1", price="105")
-    limit = desk.order(order_type="limit", quantity="1", price="90", oco_with=stop)
+    driver = ready_driver(balance="200")
+    stop = driver.order(order_type="stop", quantity="1", price="105")
+    limit = driver.order(order_type="limit", quantity="1", price="90", oco_with=stop)
     # free 4.9025; the stop would cost 120.06 of its lock of 105.0525: the partner's lock does not count
-    outputs = desk.price("119", "120")
+    outputs = driver.price("119", "120")
     assert endings(outputs) == [(stop, "rejected"), (limit, "cancelled")]
     assert (outputs[0]["code"], outputs[0]["exit"], outputs[0]["fee"]) == ("INSUFFICIENT_BALANCE", None, None)
     assert (outputs[-1]["cash"], outputs[-1]["locked"]) == ("200", "0")
 
 
 def test_one_of_a_pair_cancels_the_other() -> None:
-    desk = ready()
-    first = desk.order(price="90")
-    second = desk.order(order_type="stop", price="110", oco_with=first)
-    assert place(desk, price="80", oco_with=first) == "ORDER_NOT_FOUND"
-    outputs = desk.price("109", "110")
+    driver = ready_driver()
+    first = driver.order(price="90")
+    second = driver.order(order_type="stop", price="110", oco_with=first)
+    assert place(driver, price="80", oco_with=first) == "ORDER_NOT_FOUND"
+    outputs = driver.price("109", "110")
     assert endings(outputs) == [(second, "filled"), (first, "cancelled")]
     assert len(of_type(outputs, "balance_update")) == 1
-    first = desk.order(price="90")
-    second = desk.order(order_type="stop", price="130", oco_with=first)
-    assert endings(desk.send("cancel_order", account="a", order=first)) == [
+    first = driver.order(price="90")
+    second = driver.order(order_type="stop", price="130", oco_with=first)
+    assert endings(driver.send("cancel_order", account="a", order=first)) == [
         (first, "cancelled"),
         (second, "cancelled"),
     ]
 
 
 def test_an_order_that_fills_at_once_cancels_its_partner() -> None:
-    desk = ready()
-    first = desk.order(price="90")
-    outputs = desk.send(
+    driver = ready_driver()
+    first = driver.order(price="90")
+    outputs = driver.send(
         "place_order", account="a", side="buy", order_type="market", quantity="0.1", oco_with=first
     )
     assert endings(outputs) == [(outputs[0]["order"], "filled"), (first, "cancelled")]
@@ -213,7 +215,7 @@ def test_an_order_that_fills_at_once_cancels_its_partner() -> None:
 
 
 def test_a_pair_may_span_two_markets() -> None:
-    desk = ready()
+    driver = ready_driver()
     eth = {
         "symbol": "ETH_USD",
         "base": "ETH",
@@ -227,40 +229,43 @@ def test_a_pair_may_span_two_markets() -> None:
         "maintenance_rate_bps": 50,
         "max_price_age_us": 5_000_000,
     }
-    desk.send("configure_market", **eth, **rates)
-    desk.price("10", "10.1", symbol="ETH_USD")
-    first = desk.order(price="90")
-    second = desk.order(price="9", symbol="ETH_USD", quantity="1", oco_with=first)
-    assert endings(desk.price("8", "9", symbol="ETH_USD")) == [(second, "filled"), (first, "cancelled")]
-    assert desk.price("80", "81") == []
+    driver.send("configure_market", **eth, **rates)
+    driver.price("10", "10.1", symbol="ETH_USD")
+    first = driver.order(price="90")
+    second = driver.order(price="9", symbol="ETH_USD", quantity="1", oco_with=first)
+    assert endings(driver.price("8", "9", symbol="ETH_USD")) == [(second, "filled"), (first, "cancelled")]
+    assert driver.price("80", "81") == []
 
 
 def test_cancelling_needs_no_open_market_and_no_price() -> None:
-    desk = ready()
-    order = desk.order(price="90")
-    desk.open("b")
-    assert code(desk.send("cancel_order", account="b", order=order)) == "ORDER_NOT_FOUND"
-    desk.send("halt_market")
-    desk.send("halt_account", account="a")
-    assert code(desk.send("cancel_order", account="a", order=order, time=desk.now_us + 90_000_000)) is None
-    assert code(desk.send("cancel_order", account="a", order=order)) == "ORDER_NOT_FOUND"
-    assert code(desk.send("cancel_order", account="nobody", order=order)) == "ACCOUNT_NOT_FOUND"
+    driver = ready_driver()
+    order = driver.order(price="90")
+    driver.open("b")
+    assert refusal_code(driver.send("cancel_order", account="b", order=order)) == "ORDER_NOT_FOUND"
+    driver.send("halt_market")
+    driver.send("halt_account", account="a")
+    assert (
+        refusal_code(driver.send("cancel_order", account="a", order=order, time=driver.now_us + 90_000_000))
+        is None
+    )
+    assert refusal_code(driver.send("cancel_order", account="a", order=order)) == "ORDER_NOT_FOUND"
+    assert refusal_code(driver.send("cancel_order", account="nobody", order=order)) == "ACCOUNT_NOT_FOUND"
 
 
 def test_fields_that_a_type_does_not_use_are_ignored() -> None:
-    desk = ready()
-    order = desk.order(order_type="limit", price="90", distance="3")
-    resting = desk.engine.resting_order(order)
+    driver = ready_driver()
+    order = driver.order(order_type="limit", price="90", distance="3")
+    resting = driver.engine.resting_order(order)
     assert resting is not None
     assert resting.distance is None
-    assert endings(desk.price("89", "90")) == [(order, "filled")]
+    assert endings(driver.price("89", "90")) == [(order, "filled")]
 
 
 def test_a_sells_fee_is_at_most_its_proceeds() -> None:
-    desk = ready(min_notional="0", quantity_step="0.00000001", bid="0.00000001", ask="0.00000002")
-    desk.order(order_type="market", quantity="0.5")
+    driver = ready_driver(min_notional="0", quantity_step="0.00000001", bid="0.00000001", ask="0.00000002")
+    driver.order(order_type="market", quantity="0.5")
     closed = of_type(
-        desk.send("place_order", account="a", side="sell", order_type="market", quantity="0.5"),
+        driver.send("place_order", account="a", side="sell", order_type="market", quantity="0.5"),
         "closed_order",
     )[0]
     # proceeds 0.000000005 rounded down to 0; the fee of the notional rounded up would be 0.00000001

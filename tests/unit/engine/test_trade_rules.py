@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.support.scenario import Scenario, code, endings, noted, of_type, ready
+from tests.support.scenario import EngineDriver, endings, fields_of, of_type, ready_driver, refusal_code
 
 
 def test_a_long_enters_at_the_ask_and_pays_the_taker_fee_on_the_notional_rounded_up() -> None:
-    desk = ready()
-    response, balance = desk.send("create_trade", account="a", side="long", margin="10", leverage=10)
+    driver = ready_driver()
+    response, balance = driver.send("create_trade", account="a", side="long", margin="10", leverage=10)
     # 10 × 10 / 101 = 0.990099…, down to 0.990; notional 99.99, fee 5 bps of it = 0.049995
     assert (response["price"], response["quantity"], response["fee"]) == ("101", "0.99", "0.049995")
     # maintenance 0.49995; distance 9.50005 / 0.99 = 9.59601010…; 101 − that
@@ -17,28 +17,28 @@ def test_a_long_enters_at_the_ask_and_pays_the_taker_fee_on_the_notional_rounded
 
 
 def test_a_short_enters_at_the_bid_and_leaves_at_the_ask() -> None:
-    desk = ready()
-    response = desk.send("create_trade", account="a", side="short", margin="10", leverage=10)[0]
+    driver = ready_driver()
+    response = driver.send("create_trade", account="a", side="short", margin="10", leverage=10)[0]
     # 100 / 100 = 1; maintenance 0.5; distance 9.5
     assert (response["price"], response["quantity"], response["liquidation"]) == ("100", "1", "109.5")
-    closed = of_type(desk.send("close_trade", account="a", trade=response["trade"]), "closed_order")[0]
+    closed = of_type(driver.send("close_trade", account="a", trade=response["trade"]), "closed_order")[0]
     assert (closed["exit"], closed["profit"], closed["fee"]) == ("101", "-1", "0.0505")
     assert closed["remaining"] == "0"
 
 
 def test_a_long_without_leverage_has_no_liquidation_level() -> None:
-    desk = ready(maintenance_rate_bps=0)
+    driver = ready_driver(maintenance_rate_bps=0)
     assert (
-        desk.send("create_trade", account="a", side="long", margin="101", leverage=1)[0]["liquidation"]
+        driver.send("create_trade", account="a", side="long", margin="101", leverage=1)[0]["liquidation"]
         is None
     )
 
 
 def test_closing_returns_margin_and_profit_less_the_fee() -> None:
-    desk = ready()
-    trade = desk.trade()
-    desk.price("110", "111")
-    response, closed, balance = desk.send("close_trade", account="a", trade=trade)
+    driver = ready_driver()
+    trade = driver.trade()
+    driver.price("110", "111")
+    response, closed, balance = driver.send("close_trade", account="a", trade=trade)
     # (110 − 101) × 0.99 = 8.91; fee 5 bps of 108.9 = 0.05445
     assert (response["price"], response["quantity"], response["fee"]) == ("110", "0.99", "0.05445")
     assert (closed["profit"], closed["margin"], closed["reason"]) == ("8.91", "10", "user")
@@ -47,19 +47,21 @@ def test_closing_returns_margin_and_profit_less_the_fee() -> None:
 
 
 def test_parts_share_the_margin_and_the_last_gets_what_is_left() -> None:
-    desk = ready()
-    trade = desk.trade()
-    closed = of_type(desk.send("close_trade", account="a", trade=trade, quantity="0.3339"), "closed_order")[0]
+    driver = ready_driver()
+    trade = driver.trade()
+    closed = of_type(driver.send("close_trade", account="a", trade=trade, quantity="0.3339"), "closed_order")[
+        0
+    ]
     # down to the step: 0.333; share 10 × 0.333 / 0.99 = 3.36363636
     assert (closed["quantity"], closed["margin"], closed["remaining"]) == ("0.333", "3.36363636", "0.657")
-    closed = of_type(desk.send("close_trade", account="a", trade=trade, quantity="7"), "closed_order")[0]
+    closed = of_type(driver.send("close_trade", account="a", trade=trade, quantity="7"), "closed_order")[0]
     assert (closed["quantity"], closed["margin"], closed["remaining"]) == ("0.657", "6.63636364", "0")
 
 
 def test_nobody_owes_more_than_the_margin() -> None:
-    desk = ready()
-    trade = desk.trade()
-    closed, balance = desk.price("80", "81")
+    driver = ready_driver()
+    trade = driver.trade()
+    closed, balance = driver.price("80", "81")
     # loss 21 × 0.99 = 20.79 of a margin of 10: the insurance pays 10.79, and no fee is taken
     assert (closed["trade"], closed["reason"], closed["profit"], closed["fee"]) == (
         trade,
@@ -68,14 +70,14 @@ def test_nobody_owes_more_than_the_margin() -> None:
         "0",
     )
     assert (balance["cash"], balance["margin"]) == ("989.950005", "0")
-    assert desk.engine.ledger()["USD"]["insurance"] == -10_79000000
+    assert driver.engine.ledger()["USD"]["insurance"] == -10_79000000
 
 
 def test_the_fee_of_an_exit_is_at_most_what_is_left() -> None:
     # At 90.90: loss 10.1 × 0.99 = 9.999, left 0.001; the fee of 0.0449955 is cut to it.
-    desk = ready(maintenance_rate_bps=0)
-    desk.trade(stop_loss="91")
-    closed_order = desk.price("90.90", "91")[0]
+    driver = ready_driver(maintenance_rate_bps=0)
+    driver.trade(stop_loss="91")
+    closed_order = driver.price("90.90", "91")[0]
     assert (closed_order["profit"], closed_order["fee"]) == ("-9.999", "0.001")
 
 
@@ -102,12 +104,12 @@ REFUSED_TRADES = [
 
 @pytest.mark.parametrize(("fields", "expected"), REFUSED_TRADES)
 def test_refused_trades(fields: dict[str, object], expected: str) -> None:
-    desk = ready()
-    before = noted(desk.engine.account_view("a"))
+    driver = ready_driver()
+    before = fields_of(driver.engine.account_view("a"))
     asked = {"account": "a", "side": "long", "margin": "10", "leverage": 10} | fields
-    assert code(desk.send("create_trade", **asked)) == expected
-    assert noted(desk.engine.account_view("a")) == before
-    assert desk.engine.stats().open_trades == 0
+    assert refusal_code(driver.send("create_trade", **asked)) == expected
+    assert fields_of(driver.engine.account_view("a")) == before
+    assert driver.engine.stats().open_trades == 0
 
 
 @pytest.mark.parametrize(
@@ -123,49 +125,49 @@ def test_refused_trades(fields: dict[str, object], expected: str) -> None:
 )
 def test_accepted_at_the_edge(fields: dict[str, object]) -> None:
     asked = {"account": "a", "side": "long", "margin": "10", "leverage": 10} | fields
-    assert code(ready().send("create_trade", **asked)) is None
+    assert refusal_code(ready_driver().send("create_trade", **asked)) is None
 
 
 def test_the_first_refusal_that_applies_is_the_one() -> None:
-    desk = Scenario()
+    driver = EngineDriver()
     asked = {"account": "a", "symbol": "NONE", "side": "long", "margin": "0", "leverage": 0}
-    assert code(desk.send("create_trade", **asked)) == "ACCOUNT_NOT_FOUND"
-    desk.open()
-    desk.send("halt_account", account="a")
-    assert code(desk.send("create_trade", **asked)) == "ACCOUNT_HALTED"
-    desk.send("resume_account", account="a")
-    assert code(desk.send("create_trade", **asked)) == "MARKET_NOT_FOUND"
+    assert refusal_code(driver.send("create_trade", **asked)) == "ACCOUNT_NOT_FOUND"
+    driver.open()
+    driver.send("halt_account", account="a")
+    assert refusal_code(driver.send("create_trade", **asked)) == "ACCOUNT_HALTED"
+    driver.send("resume_account", account="a")
+    assert refusal_code(driver.send("create_trade", **asked)) == "MARKET_NOT_FOUND"
     asked["symbol"] = "BTC_USD"
-    desk.send("halt_market")
-    assert code(desk.send("create_trade", **asked)) == "MARKET_HALTED"
-    desk.send("resume_market")
-    assert code(desk.send("create_trade", **asked)) == "PRICE_STALE"
-    desk.price("100", "101")
-    assert code(desk.send("create_trade", **asked)) == "LEVERAGE_OUT_OF_RANGE"
+    driver.send("halt_market")
+    assert refusal_code(driver.send("create_trade", **asked)) == "MARKET_HALTED"
+    driver.send("resume_market")
+    assert refusal_code(driver.send("create_trade", **asked)) == "PRICE_STALE"
+    driver.price("100", "101")
+    assert refusal_code(driver.send("create_trade", **asked)) == "LEVERAGE_OUT_OF_RANGE"
 
 
 def test_a_price_goes_stale_by_log_time() -> None:
-    desk = ready()
-    accepted_us = desk.now_us - 1_000
+    driver = ready_driver()
+    accepted_us = driver.now_us - 1_000
     asked = {"account": "a", "side": "long", "margin": "10", "leverage": 10}
-    assert code(desk.send("create_trade", time=accepted_us + 5_000_000, **asked)) is None
-    assert code(desk.send("create_trade", time=accepted_us + 5_000_001, **asked)) == "PRICE_STALE"
+    assert refusal_code(driver.send("create_trade", time=accepted_us + 5_000_000, **asked)) is None
+    assert refusal_code(driver.send("create_trade", time=accepted_us + 5_000_001, **asked)) == "PRICE_STALE"
     # A late price counts from the log time at which it came, not from its own time.
-    desk.price("100", "101", time=5)
-    assert code(desk.send("create_trade", time=accepted_us + 9_000_000, **asked)) is None
+    driver.price("100", "101", time=5)
+    assert refusal_code(driver.send("create_trade", time=accepted_us + 9_000_000, **asked)) is None
 
 
 def test_amending_sets_keeps_and_removes() -> None:
-    desk = ready()
-    trade = desk.trade(stop_loss="95", take_profit="120")
-    outputs = desk.send("amend_trade", account="a", trade=trade, stop_loss="97", take_profit=None)
+    driver = ready_driver()
+    trade = driver.trade(stop_loss="95", take_profit="120")
+    outputs = driver.send("amend_trade", account="a", trade=trade, stop_loss="97", take_profit=None)
     assert [output["type"] for output in outputs] == ["order_response"]
     assert outputs[0]["trade"] == trade
-    now = desk.engine.open_trade(trade)
+    now = driver.engine.open_trade(trade)
     assert now is not None
     assert (now.stop_loss, now.take_profit) == (97_00000000, None)
-    assert desk.price("95.5", "121") != []
-    assert desk.engine.open_trade(trade) is None
+    assert driver.price("95.5", "121") != []
+    assert driver.engine.open_trade(trade) is None
 
 
 @pytest.mark.parametrize(
@@ -185,50 +187,53 @@ def test_amending_sets_keeps_and_removes() -> None:
 def test_amendments_are_checked_against_the_present_price(
     side: str, fields: dict[str, object], expected: str | None
 ) -> None:
-    desk = ready()
-    trade = desk.trade(side=side)
-    assert code(desk.send("amend_trade", account="a", trade=trade, **fields)) == expected
+    driver = ready_driver()
+    trade = driver.trade(side=side)
+    assert refusal_code(driver.send("amend_trade", account="a", trade=trade, **fields)) == expected
 
 
 def test_only_what_the_amendment_names_is_checked() -> None:
-    desk = ready()
-    trade = desk.trade(stop_loss="99")
-    desk.send("halt_market")
-    desk.price("98", "98.5")
-    desk.send("resume_market")
+    driver = ready_driver()
+    trade = driver.trade(stop_loss="99")
+    driver.send("halt_market")
+    driver.price("98", "98.5")
+    driver.send("resume_market")
     # The stop loss is beyond the price by now; naming the other level only is still fine.
-    assert code(desk.send("amend_trade", account="a", trade=trade, take_profit="130")) is None
-    assert endings(desk.price("98.1", "98.6")) == [(trade, "stop_loss")]
+    assert refusal_code(driver.send("amend_trade", account="a", trade=trade, take_profit="130")) is None
+    assert endings(driver.price("98.1", "98.6")) == [(trade, "stop_loss")]
 
 
 def test_trades_of_others_are_not_found() -> None:
-    desk = ready()
-    desk.open("b")
-    trade = desk.trade("a")
-    assert code(desk.send("close_trade", account="b", trade=trade)) == "TRADE_NOT_FOUND"
-    assert code(desk.send("amend_trade", account="b", trade=trade)) == "TRADE_NOT_FOUND"
-    assert code(desk.send("close_trade", account="nobody", trade=trade)) == "ACCOUNT_NOT_FOUND"
-    assert code(desk.send("close_trade", account="a", trade=trade, quantity="0.0009")) == "BELOW_MINIMUM"
-    assert code(desk.send("close_trade", account="a", trade=trade, quantity="0")) == "BELOW_MINIMUM"
-    desk.send("halt_market")
-    assert code(desk.send("close_trade", account="a", trade=trade)) == "MARKET_HALTED"
-    assert code(desk.send("amend_trade", account="a", trade=trade)) == "MARKET_HALTED"
+    driver = ready_driver()
+    driver.open("b")
+    trade = driver.trade("a")
+    assert refusal_code(driver.send("close_trade", account="b", trade=trade)) == "TRADE_NOT_FOUND"
+    assert refusal_code(driver.send("amend_trade", account="b", trade=trade)) == "TRADE_NOT_FOUND"
+    assert refusal_code(driver.send("close_trade", account="nobody", trade=trade)) == "ACCOUNT_NOT_FOUND"
+    assert (
+        refusal_code(driver.send("close_trade", account="a", trade=trade, quantity="0.0009"))
+        == "BELOW_MINIMUM"
+    )
+    assert refusal_code(driver.send("close_trade", account="a", trade=trade, quantity="0")) == "BELOW_MINIMUM"
+    driver.send("halt_market")
+    assert refusal_code(driver.send("close_trade", account="a", trade=trade)) == "MARKET_HALTED"
+    assert refusal_code(driver.send("amend_trade", account="a", trade=trade)) == "MARKET_HALTED"
 
 
 def test_a_halted_account_may_still_close_and_its_levels_fire() -> None:
-    desk = ready()
-    first, second = desk.trade(stop_loss="95"), desk.trade()
-    desk.send("halt_account", account="a")
-    assert code(desk.send("amend_trade", account="a", trade=second, stop_loss="94")) is None
-    assert code(desk.send("close_trade", account="a", trade=second)) is None
-    assert endings(desk.price("95", "96")) == [(first, "stop_loss")]
-    assert code(desk.send("withdraw", account="a", amount="1")) is None
+    driver = ready_driver()
+    first, second = driver.trade(stop_loss="95"), driver.trade()
+    driver.send("halt_account", account="a")
+    assert refusal_code(driver.send("amend_trade", account="a", trade=second, stop_loss="94")) is None
+    assert refusal_code(driver.send("close_trade", account="a", trade=second)) is None
+    assert endings(driver.price("95", "96")) == [(first, "stop_loss")]
+    assert refusal_code(driver.send("withdraw", account="a", amount="1")) is None
 
 
 def test_rates_are_those_of_the_moment_and_liquidation_levels_stay() -> None:
-    desk = ready()
-    trade = desk.trade()
-    before = noted(desk.engine.open_trade(trade))
+    driver = ready_driver()
+    trade = driver.trade()
+    before = fields_of(driver.engine.open_trade(trade))
     config = {
         "symbol": "BTC_USD",
         "base": "ETH",
@@ -242,15 +247,15 @@ def test_rates_are_those_of_the_moment_and_liquidation_levels_stay() -> None:
         "maintenance_rate_bps": 500,
         "max_price_age_us": 5_000_000,
     }
-    desk.send("configure_market", **config, **rates)
-    assert noted(desk.engine.open_trade(trade)) == before
+    driver.send("configure_market", **config, **rates)
+    assert fields_of(driver.engine.open_trade(trade)) == before
     assert (
-        code(desk.send("create_trade", account="a", side="long", margin="10", leverage=6))
+        refusal_code(driver.send("create_trade", account="a", side="long", margin="10", leverage=6))
         == "LEVERAGE_OUT_OF_RANGE"
     )
-    response = desk.send("close_trade", account="a", trade=trade, quantity="0.019")[0]
+    response = driver.send("close_trade", account="a", trade=trade, quantity="0.019")[0]
     assert (response["quantity"], response["fee"]) == ("0.01", "0.01")
-    desk.order(order_type="market")
-    view = desk.engine.account_view("a")
+    driver.order(order_type="market")
+    view = driver.engine.account_view("a")
     assert view is not None
     assert list(view.free) == ["BTC"]

@@ -3,36 +3,36 @@
 import pytest
 
 from paceline.engine import Engine
-from tests.support.scenario import SYMBOL, Scenario, endings, ready
+from tests.support.scenario import SYMBOL, EngineDriver, endings, ready_driver
 
 
 def test_falling_levels_fire_highest_first_then_rising_lowest_first() -> None:
-    desk = ready(balance="100000")
-    low, high = desk.trade(stop_loss="90"), desk.trade(stop_loss="95")
-    short = desk.trade(side="short", stop_loss="103")
-    gain = desk.trade(side="short", take_profit="99")
-    far = desk.trade(side="short", stop_loss="102")
+    driver = ready_driver(balance="100000")
+    low, high = driver.trade(stop_loss="90"), driver.trade(stop_loss="95")
+    short = driver.trade(side="short", stop_loss="103")
+    gain = driver.trade(side="short", take_profit="99")
+    far = driver.trade(side="short", stop_loss="102")
     # One update with the bid fallen to 89 and the ask risen to 104 (a wide market).
-    assert endings(desk.price("89", "104")) == [
+    assert endings(driver.price("89", "104")) == [
         (high, "stop_loss"),
         # liquidations of the two longs at 91.40… come before the stop loss at 90, which is then gone
         (low, "liquidation"),
         (far, "stop_loss"),
         (short, "stop_loss"),
     ]
-    assert desk.engine.open_trade(gain) is not None
+    assert driver.engine.open_trade(gain) is not None
 
 
 def test_equal_levels_fire_by_class_and_then_by_the_message_that_set_them() -> None:
-    desk = ready(balance="100000")
-    desk.order(order_type="market", quantity="10")
-    order = desk.order(side="sell", order_type="stop", price="95", quantity="1")
-    gain = desk.trade(side="short", take_profit="96")
-    trailing = desk.trade(trailing_stop="5")
-    amended, later = desk.trade(stop_loss="95"), desk.trade(stop_loss="95")
-    desk.send("amend_trade", account="a", trade=amended, stop_loss="95")
-    desk.send("amend_trade", account="a", trade=gain, take_profit="95")
-    assert endings(desk.price("94.9", "95")) == [
+    driver = ready_driver(balance="100000")
+    driver.order(order_type="market", quantity="10")
+    order = driver.order(side="sell", order_type="stop", price="95", quantity="1")
+    gain = driver.trade(side="short", take_profit="96")
+    trailing = driver.trade(trailing_stop="5")
+    amended, later = driver.trade(stop_loss="95"), driver.trade(stop_loss="95")
+    driver.send("amend_trade", account="a", trade=amended, stop_loss="95")
+    driver.send("amend_trade", account="a", trade=gain, take_profit="95")
+    assert endings(driver.price("94.9", "95")) == [
         (later, "stop_loss"),
         (amended, "stop_loss"),
         (trailing, "trailing_stop"),
@@ -42,9 +42,9 @@ def test_equal_levels_fire_by_class_and_then_by_the_message_that_set_them() -> N
 
 
 def test_liquidation_comes_before_a_stop_loss_at_its_level() -> None:
-    desk = ready()
-    trade = desk.trade(stop_loss="91.4039899")
-    assert endings(desk.price("91.4039899", "92")) == [(trade, "liquidation")]
+    driver = ready_driver()
+    trade = driver.trade(stop_loss="91.4039899")
+    assert endings(driver.price("91.4039899", "92")) == [(trade, "liquidation")]
 
 
 @pytest.mark.parametrize("loaded", [False, True])
@@ -55,15 +55,15 @@ def test_liquidation_comes_before_a_stop_loss_at_its_level() -> None:
 def test_a_trade_is_liquidated_once_its_stop_loss_is_out_of_the_way(
     side: str, nearer: str, farther: str, liquidated: tuple[str, str], loaded: bool
 ) -> None:
-    desk = ready(balance="100000")
-    removed, moved, kept = (desk.trade(side=side, stop_loss=nearer) for _ in range(3))
-    desk.send("amend_trade", account="a", trade=removed, stop_loss=None)
-    desk.send("amend_trade", account="a", trade=moved, stop_loss=farther)
+    driver = ready_driver(balance="100000")
+    removed, moved, kept = (driver.trade(side=side, stop_loss=nearer) for _ in range(3))
+    driver.send("amend_trade", account="a", trade=removed, stop_loss=None)
+    driver.send("amend_trade", account="a", trade=moved, stop_loss=farther)
     for stop in (None, nearer, farther, nearer):
-        desk.send("amend_trade", account="a", trade=kept, stop_loss=stop)
+        driver.send("amend_trade", account="a", trade=kept, stop_loss=stop)
     if loaded:
-        desk.engine = Engine.load(desk.engine.dump_slices())
-    assert endings(desk.price(*liquidated)) == [
+        driver.engine = Engine.load(driver.engine.dump_slices())
+    assert endings(driver.price(*liquidated)) == [
         (kept, "stop_loss"),
         (removed, "liquidation"),
         (moved, "liquidation"),
@@ -71,130 +71,130 @@ def test_a_trade_is_liquidated_once_its_stop_loss_is_out_of_the_way(
 
 
 def test_a_liquidation_level_is_watched_once_however_often_the_stop_loss_goes_away() -> None:
-    desk = ready(balance="100000")
-    trade = desk.trade(stop_loss="95")
-    liquidations = desk.engine._state.markets[SYMBOL].books._bid.liquidations
+    driver = ready_driver(balance="100000")
+    trade = driver.trade(stop_loss="95")
+    liquidations = driver.engine._state.markets[SYMBOL].books._bid.liquidations
     assert not liquidations._entries  # the stop loss lies before it
     for stop in (None, "95", "90", "95", None):
-        desk.send("amend_trade", account="a", trade=trade, stop_loss=stop)
+        driver.send("amend_trade", account="a", trade=trade, stop_loss=stop)
         assert len(liquidations._entries) == 1
-    desk.send("close_trade", account="a", trade=trade, quantity="0.5")
-    desk.send("close_trade", account="a", trade=trade)
+    driver.send("close_trade", account="a", trade=trade, quantity="0.5")
+    driver.send("close_trade", account="a", trade=trade)
     assert liquidations._dead == 1
 
 
 def test_a_level_fires_at_the_price_of_the_update_not_at_its_own() -> None:
-    desk = ready()
-    desk.trade(take_profit="120")
-    closed = desk.price("125", "126")[0]
+    driver = ready_driver()
+    driver.trade(take_profit="120")
+    closed = driver.price("125", "126")[0]
     assert (closed["reason"], closed["exit"]) == ("take_profit", "125")
 
 
 def test_longs_watch_the_bid_and_shorts_the_ask() -> None:
-    desk = ready()
-    long, short = desk.trade(stop_loss="95"), desk.trade(side="short", stop_loss="105")
-    assert desk.price("95.1", "104.9") == []
-    assert endings(desk.price("95", "104.9")) == [(long, "stop_loss")]
-    assert endings(desk.price("95", "105")) == [(short, "stop_loss")]
+    driver = ready_driver()
+    long, short = driver.trade(stop_loss="95"), driver.trade(side="short", stop_loss="105")
+    assert driver.price("95.1", "104.9") == []
+    assert endings(driver.price("95", "104.9")) == [(long, "stop_loss")]
+    assert endings(driver.price("95", "105")) == [(short, "stop_loss")]
 
 
 def test_a_trailing_stop_only_moves_one_way_and_before_anything_fires() -> None:
-    desk = ready()
-    trade = desk.trade(trailing_stop="5")
+    driver = ready_driver()
+    trade = driver.trade(trailing_stop="5")
     for bid, level in (("100", "95"), ("103", "98"), ("99", "98"), ("110", "105"), ("105.1", "105")):
-        assert desk.price(bid, "111") == []
-        now = desk.engine.open_trade(trade)
+        assert driver.price(bid, "111") == []
+        now = driver.engine.open_trade(trade)
         assert now is not None
-        assert desk.engine.trailing_level(now) == int(level) * 10**8
-    assert endings(desk.price("105", "111")) == [(trade, "trailing_stop")]
+        assert driver.engine.trailing_level(now) == int(level) * 10**8
+    assert endings(driver.price("105", "111")) == [(trade, "trailing_stop")]
 
 
 def test_a_short_trails_the_ask() -> None:
-    desk = ready()
-    trade = desk.trade(side="short", trailing_stop="5")
-    assert desk.price("90", "91") == []
-    assert desk.price("95", "95.9") == []
-    assert endings(desk.price("95", "96")) == [(trade, "trailing_stop")]
+    driver = ready_driver()
+    trade = driver.trade(side="short", trailing_stop="5")
+    assert driver.price("90", "91") == []
+    assert driver.price("95", "95.9") == []
+    assert endings(driver.price("95", "96")) == [(trade, "trailing_stop")]
 
 
 def test_an_amended_trailing_stop_starts_from_the_present_price() -> None:
-    desk = ready()
-    trade = desk.trade(trailing_stop="5")
-    desk.price("110", "111")
-    desk.price("107", "108")
-    desk.send("amend_trade", account="a", trade=trade, trailing_stop="5")
-    assert desk.price("103", "104") == []
-    assert endings(desk.price("102", "103")) == [(trade, "trailing_stop")]
+    driver = ready_driver()
+    trade = driver.trade(trailing_stop="5")
+    driver.price("110", "111")
+    driver.price("107", "108")
+    driver.send("amend_trade", account="a", trade=trade, trailing_stop="5")
+    assert driver.price("103", "104") == []
+    assert endings(driver.price("102", "103")) == [(trade, "trailing_stop")]
 
 
 def test_a_halted_market_moves_and_fires_nothing_until_the_first_price_after_it() -> None:
-    desk = ready()
-    stop, trailing = desk.trade(stop_loss="95"), desk.trade(trailing_stop="5")
-    desk.send("halt_market")
-    assert desk.price("120", "121") == []
-    assert desk.price("94", "95") == []
-    desk.send("resume_market")
-    assert endings(desk.price("93", "94")) == [(stop, "stop_loss"), (trailing, "trailing_stop")]
+    driver = ready_driver()
+    stop, trailing = driver.trade(stop_loss="95"), driver.trade(trailing_stop="5")
+    driver.send("halt_market")
+    assert driver.price("120", "121") == []
+    assert driver.price("94", "95") == []
+    driver.send("resume_market")
+    assert endings(driver.price("93", "94")) == [(stop, "stop_loss"), (trailing, "trailing_stop")]
 
 
 def test_a_high_during_a_halt_does_not_count() -> None:
-    desk = ready()
-    trailing = desk.trade(trailing_stop="5")
-    desk.send("halt_market")
-    desk.price("120", "121")
-    desk.send("resume_market")
-    assert desk.price("100", "101") == []
-    now = desk.engine.open_trade(trailing)
+    driver = ready_driver()
+    trailing = driver.trade(trailing_stop="5")
+    driver.send("halt_market")
+    driver.price("120", "121")
+    driver.send("resume_market")
+    assert driver.price("100", "101") == []
+    now = driver.engine.open_trade(trailing)
     assert now is not None
-    assert desk.engine.trailing_level(now) == 95 * 10**8
+    assert driver.engine.trailing_level(now) == 95 * 10**8
 
 
 def test_stops_set_between_resuming_and_the_first_price_keep_their_own_highs() -> None:
-    desk = ready()
-    old = desk.trade(trailing_stop="5")
-    desk.send("halt_market")
-    desk.price("110", "111")
-    desk.send("resume_market")
-    new = desk.trade(trailing_stop="8")
-    assert desk.price("106", "107") == []
+    driver = ready_driver()
+    old = driver.trade(trailing_stop="5")
+    driver.send("halt_market")
+    driver.price("110", "111")
+    driver.send("resume_market")
+    new = driver.trade(trailing_stop="8")
+    assert driver.price("106", "107") == []
     levels = {}
-    for trade in desk.engine.open_trades():
-        levels[trade.id] = desk.engine.trailing_level(trade)
+    for trade in driver.engine.open_trades():
+        levels[trade.id] = driver.engine.trailing_level(trade)
     assert levels == {old: 101 * 10**8, new: 102 * 10**8}
-    assert desk.price("108", "109") == []
-    assert endings(desk.price("102.5", "103.5")) == [(old, "trailing_stop")]
-    assert endings(desk.price("102", "103")) == [(new, "trailing_stop")]
+    assert driver.price("108", "109") == []
+    assert endings(driver.price("102.5", "103.5")) == [(old, "trailing_stop")]
+    assert endings(driver.price("102", "103")) == [(new, "trailing_stop")]
 
 
 def test_what_was_closed_earlier_in_an_update_does_not_fire() -> None:
-    desk = ready()
-    first = desk.order(order_type="stop", price="105", quantity="0.1")
-    second = desk.order(order_type="stop", price="106", quantity="0.1", oco_with=first)
-    assert endings(desk.price("106", "107")) == [(first, "filled"), (second, "cancelled")]
+    driver = ready_driver()
+    first = driver.order(order_type="stop", price="105", quantity="0.1")
+    second = driver.order(order_type="stop", price="106", quantity="0.1", oco_with=first)
+    assert endings(driver.price("106", "107")) == [(first, "filled"), (second, "cancelled")]
 
 
 def test_each_changed_account_has_one_balance_update_in_the_order_of_change() -> None:
-    desk = ready()
-    desk.open("b")
-    desk.trade("b", stop_loss="95")
-    desk.trade("a", stop_loss="94")
-    desk.trade("b", stop_loss="93")
-    outputs = desk.price("93", "94")
+    driver = ready_driver()
+    driver.open("b")
+    driver.trade("b", stop_loss="95")
+    driver.trade("a", stop_loss="94")
+    driver.trade("b", stop_loss="93")
+    outputs = driver.price("93", "94")
     assert [output["type"] for output in outputs] == ["closed_order"] * 3 + ["balance_update"] * 2
     assert [output["account"] for output in outputs[3:]] == ["b", "a"]
     assert [output["id"].split(":")[2] for output in outputs] == ["0", "1", "2", "3", "4"]
 
 
 def test_prices_are_dropped_by_the_first_reason_that_applies() -> None:
-    desk = Scenario()
-    desk.price("100", "101", symbol="NONE")
-    desk.price("100", "101", update_id=50)
-    desk.price("0", "101", update_id=50)
-    desk.price("0", "101", update_id=51)
-    desk.price("101", "0", update_id=51)
-    desk.price("101", "101", update_id=51)
-    assert desk.engine.price_of("BTC_USD") == (100 * 10**8, 101 * 10**8)
-    assert desk.engine.stats().dropped == {
+    driver = EngineDriver()
+    driver.price("100", "101", symbol="NONE")
+    driver.price("100", "101", update_id=50)
+    driver.price("0", "101", update_id=50)
+    driver.price("0", "101", update_id=51)
+    driver.price("101", "0", update_id=51)
+    driver.price("101", "101", update_id=51)
+    assert driver.engine.price_of("BTC_USD") == (100 * 10**8, 101 * 10**8)
+    assert driver.engine.stats().dropped == {
         "market_not_configured": 1,
         "update_id_not_above_last": 1,
         "price_zero": 2,
@@ -204,14 +204,14 @@ def test_prices_are_dropped_by_the_first_reason_that_applies() -> None:
 
 def test_trailing_stops_set_on_the_way_down_keep_their_own_highs() -> None:
     """Many groups of one market: each stop must fire exactly at its own highest bid less its distance."""
-    desk = ready(balance="1000000")
+    driver = ready_driver(balance="1000000")
     bids = [100, 99, 98, 99, 97, 96, 98, 95, 99, 94, 101, 93]
     high: dict[str, int] = {}
     for bid in bids:
-        fired = endings(desk.price(str(bid), "102"))
+        fired = endings(driver.price(str(bid), "102"))
         high = {trade: max(seen, bid) for trade, seen in high.items()}
         due = {trade for trade, seen in high.items() if bid <= seen - 4}
         assert {trade for trade, _ in fired} == due
         high = {trade: seen for trade, seen in high.items() if trade not in due}
-        high[desk.trade(trailing_stop="4", leverage=1)] = bid
+        high[driver.trade(trailing_stop="4", leverage=1)] = bid
     assert high

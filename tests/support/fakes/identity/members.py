@@ -17,21 +17,21 @@ class _Link:
 
 
 class FakeMembers(FakeStore):
-    """A newcomer's account is their id in hex."""
+    """The account of a new member is the start of their id in hex."""
 
     def __init__(self) -> None:
         self.by_email: dict[str, Member] = {}
         self._links: dict[bytes, _Link] = {}
         self._sessions: dict[UUID, tuple[str, float]] = {}
-        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
 
     def add_link(self, token_hash: bytes, email: str, display_name: str | None, lifetime_s: int) -> None:
-        self._reach()
+        self._check_available()
         self._links[token_hash] = _Link(email, display_name, time.monotonic() + lifetime_s)
 
     def sign_in(self, token_hash: bytes, newcomer: UUID, session: UUID, lifetime_s: int) -> Member | None:
-        self._reach()
-        with self._one_at_a_time:
+        self._check_available()
+        with self._lock:
             link = self._links.pop(token_hash, None)
             if link is None or link.expires_s <= time.monotonic():
                 return None
@@ -42,10 +42,10 @@ class FakeMembers(FakeStore):
             return member
 
     def of_session(self, session: UUID) -> Member | None:
-        self._reach()
+        self._check_available()
         email, expires_s = self._sessions.get(session, ("", 0.0))
         return self.by_email[email] if expires_s > time.monotonic() else None
 
     def end_session(self, session: UUID) -> None:
-        self._reach()
+        self._check_available()
         self._sessions.pop(session, None)

@@ -4,7 +4,7 @@ from paceline.messages.inbound import ConfigureMarket
 
 
 class FakeMarketBook:
-    """`configurations` as they came, `(shard, message)`."""
+    """`configurations` are `(shard, message)` in the order of arrival."""
 
     def __init__(self, *configurations: tuple[int, ConfigureMarket]) -> None:
         self.configurations = list(configurations)

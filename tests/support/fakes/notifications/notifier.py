@@ -1,11 +1,11 @@
-"""A Notifier that keeps what it is given."""
+"""A notifier that keeps its mails in memory."""
 
 from paceline.core.errors import PermanentError, UpstreamError
 from paceline.ports.notifications import Mail
 
 
 class FakeNotifier:
-    """`failure`, once set, is raised by every `send`."""
+    """Every `send` raises `failure` if it is set."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []

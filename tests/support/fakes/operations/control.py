@@ -1,4 +1,4 @@
-"""What operators see, in memory."""
+"""The port of the operator endpoints, in memory."""
 
 from msgspec.structs import replace
 
@@ -11,7 +11,7 @@ _WORST_FIRST = ("critical", "warning", "info")
 
 
 class FakeControl(FakeStore):
-    """`taken` holds what the engines have taken: `(shard, instruction, account)`."""
+    """`taken` lists the instructions that the engines have processed: `(shard, instruction, account)`."""
 
     def __init__(self, *markets: MarketControl) -> None:
         self.known = list(markets)
@@ -21,36 +21,36 @@ class FakeControl(FakeStore):
         self.alerts: list[Alert] = []
 
     def markets(self) -> list[MarketControl]:
-        self._reach()
+        self._check_available()
         return sorted(self.known, key=lambda market: market.symbol)
 
     def account(self, account: str) -> AccountControl | None:
-        self._reach()
+        self._check_available()
         return next((self._with_holder(one) for one in self.held if one.account == account), None)
 
     def account_of(self, email: str) -> str | None:
-        self._reach()
+        self._check_available()
         member = self.members.get(email.lower())
         return None if member is None else member.account
 
     def accounts(self, *, offset: int, limit: int) -> Page[AccountControl]:
-        self._reach()
+        self._check_available()
         newest = sorted(self.held, key=lambda one: (-one.opened, one.account))
         return Page([self._with_holder(one) for one in newest[offset : offset + limit]], len(newest))
 
     def shards_with(self, instruction: str, account: str | None) -> set[int]:
-        self._reach()
+        self._check_available()
         return {shard for shard, name, whose in self.taken if (name, whose) == (instruction, account)}
 
     def set_role(self, email: str, role: str) -> bool:
-        self._reach()
+        self._check_available()
         member = self.members.get(email.lower())
         if member is not None:
             self.members[member.email] = replace(member, role=role)
         return member is not None
 
     def open_alerts(self, limit: int) -> list[Alert]:
-        self._reach()
+        self._check_available()
         return sorted(self.alerts, key=lambda a: (_WORST_FIRST.index(a.severity), a.since))[:limit]
 
     def _with_holder(self, one: AccountControl) -> AccountControl:

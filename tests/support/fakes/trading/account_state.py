@@ -5,22 +5,22 @@ from tests.support.fakes.store import FakeStore
 
 
 class FakeAccountState(FakeStore):
-    """`whole` says whether an account without trades is known to have none, or nothing is known of it."""
+    """With `complete=False` the state of every account is unknown, as during a rebuild of Redis."""
 
-    def __init__(self, *, whole: bool = True) -> None:
-        self.whole = whole
+    def __init__(self, *, complete: bool = True) -> None:
+        self.complete = complete
         self.balances: dict[str, Balance] = {}
         self.trades: dict[str, list[OpenTrade]] = {}
         self.orders: dict[str, list[RestingOrder]] = {}
 
     def balance(self, account: str) -> Balance | None:
-        self._reach()
-        return self.balances.get(account) if self.whole else None
+        self._check_available()
+        return self.balances.get(account) if self.complete else None
 
     def open_trades(self, account: str) -> list[OpenTrade] | None:
-        self._reach()
-        return list(self.trades.get(account, ())) if self.whole else None
+        self._check_available()
+        return list(self.trades.get(account, ())) if self.complete else None
 
     def resting_orders(self, account: str) -> list[RestingOrder] | None:
-        self._reach()
-        return list(self.orders.get(account, ())) if self.whole else None
+        self._check_available()
+        return list(self.orders.get(account, ())) if self.complete else None

@@ -1,4 +1,4 @@
-"""A log that only grows, in memory."""
+"""An append-only log, in memory."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from paceline.messages.inbound import Inbound
 
 
 class FakeEventLog:
-    """`records` by shard: the place of a record in its list is its offset."""
+    """`records` by shard. The index of a record in its list is its offset."""
 
     def __init__(self) -> None:
         self.records: dict[int, list[list[Inbound]]] = defaultdict(list)

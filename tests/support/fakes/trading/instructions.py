@@ -1,4 +1,4 @@
-"""The way to the engine and back, in memory."""
+"""The ports for sending instructions and reading their answers, in memory."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,27 +12,27 @@ from tests.support.fakes.store import FakeStore
 
 
 class FakeInstructionLog(FakeStore):
-    """`reached` hears of each message that is on the log now.
+    """Calls `on_append` for each message that was appended.
 
-    A shard of `away_shards` takes nothing; what is handed over to one of `silent` is lost on its way.
+    A shard in `failing_shards` raises `TransientError`; a message to a shard in `silent_shards` is lost.
     """
 
-    def __init__(self, reached: Callable[[User | Admin], None] = lambda _: None) -> None:
+    def __init__(self, on_append: Callable[[User | Admin], None] = lambda _: None) -> None:
         self.appended: list[tuple[User | Admin, int]] = []
-        self.away_shards: set[int] = set()
-        self.silent: set[int] = set()
-        self._reached = reached
+        self.failing_shards: set[int] = set()
+        self.silent_shards: set[int] = set()
+        self._on_append = on_append
 
     def append(self, message: User | Admin, shard: int) -> None:
-        self._reach()
-        if shard in self.away_shards:
-            raise TransientError("this shard takes nothing")
-        if shard not in self.silent:
+        self._check_available()
+        if shard in self.failing_shards:
+            raise TransientError("this shard accepts nothing")
+        if shard not in self.silent_shards:
             self.appended.append((message, shard))
-            self._reached(message)
+            self._on_append(message)
 
     def ping(self) -> None:
-        self._reach()
+        self._check_available()
 
 
 class FakeReplies(FakeStore):
@@ -40,14 +40,14 @@ class FakeReplies(FakeStore):
         self.pending: set[tuple[str, str]] = set()
         self._expected: list[_FakeReply] = []
 
-    def give(self, answer: Answer) -> None:
+    def deliver(self, answer: Answer) -> None:
         for reply in self._expected:
             if (answer.account, answer.instruction) == reply.asked:
-                reply.hear(answer)
+                reply.receive(answer)
 
     @contextmanager
     def expect(self, account: str, instruction: str) -> Iterator[Wait]:
-        reply = _FakeReply((account, instruction), self._reach)
+        reply = _FakeReply((account, instruction), self._check_available)
         self._expected.append(reply)
         try:
             yield reply.wait
@@ -55,41 +55,41 @@ class FakeReplies(FakeStore):
             self._expected.remove(reply)
 
     def remember_pending(self, account: str, instruction: str) -> None:
-        self._reach()
+        self._check_available()
         self.pending.add((account, instruction))
 
     def is_pending(self, account: str, instruction: str) -> bool:
-        self._reach()
+        self._check_available()
         return (account, instruction) in self.pending
 
 
 class _FakeReply:
-    """Hears the first answer. `reach` raises while the store is away."""
+    """Keeps the first answer. `check_available` raises while the store is unavailable."""
 
-    def __init__(self, asked: tuple[str, str], reach: Callable[[], None]) -> None:
+    def __init__(self, asked: tuple[str, str], check_available: Callable[[], None]) -> None:
         self.asked = asked
-        self._reach = reach
+        self._check_available = check_available
         self._there = threading.Event()
         self._answer: Answer | None = None
 
-    def hear(self, answer: Answer) -> None:
+    def receive(self, answer: Answer) -> None:
         self._answer = self._answer or answer
         self._there.set()
 
     def wait(self, timeout_ms: int) -> Answer | None:
-        self._reach()
+        self._check_available()
         self._there.wait(timeout_ms / 1000)
         return self._answer
 
 
 class FakeAnswers(FakeStore):
-    """`stored` holds `(when the instruction was stamped, answer)` in the order of the log."""
+    """`stored` holds `(time stamp of the instruction in µs, answer)` in the order of the log."""
 
     def __init__(self, *stored: tuple[int, Answer]) -> None:
         self.stored = list(stored)
 
     def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:
-        self._reach()
+        self._check_available()
         for stamped_us, answer in reversed(self.stored):
             asked = (answer.account, answer.instruction) == (account, instruction)
             if asked and stamped_us >= since_us and not answer.duplicate:
@@ -102,5 +102,5 @@ class FakePrices(FakeStore):
         self.known = known
 
     def last(self, symbol: str) -> Price | None:
-        self._reach()
+        self._check_available()
         return self.known.get(symbol)

@@ -20,8 +20,9 @@ _COPIES_KEPT = 3
 
 @dataclass
 class FakeCuts(FakeStore):
-    """`snapshots` are the newest whole ones, with their `chunks` by shard; `effects` are the `(position, log
-    time)` that the writer has stored. Of the `standings` each look takes one, until one is left."""
+    """`snapshots` are the newest complete ones, with their `snapshot_chunks` by shard. `effects` are the
+    `(position, log time)` pairs that the writer has stored. Each call of `writer_standings` consumes one item
+    of `standings`; the last one stays."""
 
     snapshots: list[ShardCut] = field(default_factory=list)
     standings: list[dict[int, Standing]] = field(default_factory=lambda: [{}])
@@ -35,29 +36,29 @@ class FakeCuts(FakeStore):
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def shards(self) -> int:
-        self._reach()
+        self._check_available()
         return self.installed
 
     def first_opened_us(self) -> int | None:
-        self._reach()
+        self._check_available()
         return self.first_us
 
     def published(self) -> Published | None:
-        self._reach()
+        self._check_available()
         return self.newest
 
     def copy_snapshots(self, day: date) -> tuple[int, list[ShardCut]]:
-        self._reach()
+        self._check_available()
         cut_id = next(self._ids)
         self.copies[cut_id] = dict(self.snapshot_chunks)
         return cut_id, sorted(self.snapshots, key=lambda one: one.shard)
 
     def writer_standings(self) -> Mapping[int, Standing]:
-        self._reach()
+        self._check_available()
         return self.standings.pop(0) if len(self.standings) > 1 else self.standings[0]
 
     def finish(self, cut: Cut) -> Cut:
-        self._reach()
+        self._check_available()
         _, end_us = day_bounds_us(cut.day)
         shards = []
         for one in cut.shards:
@@ -69,12 +70,12 @@ class FakeCuts(FakeStore):
         return replace(cut, shards=shards)
 
     def discard(self, cut_id: int) -> None:
-        self._reach()
+        self._check_available()
         self.discarded.append(cut_id)
         self.copies.pop(cut_id, None)
 
     def chunks(self, cut_id: int, shard: int) -> list[bytes]:
-        self._reach()
+        self._check_available()
         return self.copies.get(cut_id, {}).get(shard, [])
 
 
@@ -83,14 +84,15 @@ class FakeLogEnds(FakeStore):
         self.ends = dict(ends)
 
     def __call__(self) -> Mapping[int, int]:
-        self._reach()
+        self._check_available()
         return self.ends
 
 
 @dataclass
 class FakeMetrics(FakeStore):
-    """`opened` says when accounts were opened, `held` since when what is held, `barred` since when it has
-    bars; all in µs. `rows` holds what was computed, by day: in which cut, and of which accounts."""
+    """`opened` is the time at which each account was opened, `held` the time since which each symbol is held,
+    `barred` the time since which it has bars; all in µs. `rows` are the cut and the accounts of each computed
+    day."""
 
     opened: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
@@ -98,7 +100,7 @@ class FakeMetrics(FakeStore):
     rows: dict[date, tuple[Cut, list[str]]] = field(default_factory=dict)
 
     def days_to_compute(self, cut: Cut) -> list[date]:
-        self._reach()
+        self._check_available()
         day = date(1970, 1, 1) + timedelta(microseconds=min(self.opened.values(), default=0))
         days = {cut.day, cut.as_of_day}
         while self.opened and day <= max(cut.day, cut.as_of_day):
@@ -108,13 +110,13 @@ class FakeMetrics(FakeStore):
         return sorted(days)
 
     def unmarked(self, cut: Cut, day: date) -> list[str]:
-        self._reach()
+        self._check_available()
         _, end_us = day_bounds_us(day)
         held = {name for name, since_us in self.held.items() if since_us < end_us}
         return sorted(held - {name for name, since_us in self.barred.items() if since_us < end_us})
 
     def compute(self, cut: Cut, day: date) -> int:
-        self._reach()
+        self._check_available()
         _, end_us = day_bounds_us(day)
         accounts = [name for name, opened_us in self.opened.items() if opened_us < end_us]
         self.rows[day] = (cut, accounts)
@@ -126,23 +128,23 @@ def _is_provisional(cut: Cut, day: date) -> bool:
 
 
 class FakeGates(FakeStore):
-    """`said` by run and gate; `alerts` are the summaries of those that failed."""
+    """`results` by run and gate; `alerts` are the summaries of the failed gates."""
 
     def __init__(self) -> None:
-        self.said: dict[tuple[str, Gate], tuple[int, str, list[Failure]]] = {}
+        self.results: dict[tuple[str, Gate], tuple[int, str, list[Failure]]] = {}
         self.alerts: list[str] = []
 
     def record(self, run_id: str, gate: Gate, cut: Cut, summary: str, failures: Sequence[Failure]) -> None:
-        self._reach()
-        self.said[run_id, gate] = (cut.cut_id, summary, list(failures))
+        self._check_available()
+        self.results[run_id, gate] = (cut.cut_id, summary, list(failures))
         if failures:
             self.alerts.append(summary)
 
     def passed(self, run_id: str, cut_id: int) -> set[str]:
-        self._reach()
+        self._check_available()
         return {
             gate
-            for (run, gate), (at, _, failures) in self.said.items()
+            for (run, gate), (at, _, failures) in self.results.items()
             if run == run_id and at == cut_id and not failures
         }
 
@@ -152,7 +154,7 @@ Rows = dict[int, list[dict[str, Any]]]
 
 @dataclass
 class FakeModels(FakeStore):
-    """`built_at` is the cut of the new models; rows are by shard. `publications` are `(run, cut)`."""
+    """`built_at` is the cut of the new models. Rows are keyed by shard. `publications` are `(run, cut)`."""
 
     built_at: int | None = None
     held: Rows = field(default_factory=dict)
@@ -161,27 +163,27 @@ class FakeModels(FakeStore):
     publications: list[tuple[str, Cut]] = field(default_factory=list)
 
     def prepare(self) -> None:
-        self._reach()
+        self._check_available()
         self.built_at, self.held, self.trades, self.failures = None, {}, {}, []
 
     def failed_tests(self) -> list[Failure]:
-        self._reach()
+        self._check_available()
         return list(self.failures)
 
     def cut_id(self) -> int | None:
-        self._reach()
+        self._check_available()
         return self.built_at
 
     def balances(self, shard: int) -> Iterator[Mapping[str, Any]]:
-        self._reach()
+        self._check_available()
         yield from self.held.get(shard, [])
 
     def open_trades(self, shard: int) -> Iterator[Mapping[str, Any]]:
-        self._reach()
+        self._check_available()
         yield from self.trades.get(shard, [])
 
     def publish(self, run_id: str, cut: Cut) -> None:
-        self._reach()
+        self._check_available()
         if any((run, one.cut_id) == (run_id, cut.cut_id) for run, one in self.publications):
             return
         if any(one.as_of_day > cut.as_of_day or one.cut_id > cut.cut_id for _, one in self.publications):
@@ -196,12 +198,12 @@ class FakeExpectations(FakeStore):
         self.failures = list(failures)
 
     def __call__(self) -> tuple[int, list[Failure]]:
-        self._reach()
+        self._check_available()
         return self.count, self.failures
 
 
 class FakeColdStore(FakeStore):
-    """`tables` by name as lists of rows, of which DuckDB finds those that are asked for; `files` by table and
+    """`tables`: rows by table name; DuckDB applies the `where` clause. `files`: exported rows by table and
     month."""
 
     def __init__(self, tables: Mapping[str, list[dict[str, Any]]]) -> None:
@@ -209,7 +211,7 @@ class FakeColdStore(FakeStore):
         self.files: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
     def export(self, table: str, month: str, where: str, parameters: Mapping[str, Any]) -> int:
-        self._reach()
+        self._check_available()
         used = {name: value for name, value in parameters.items() if f"%({name})s" in where}
         for name in used:
             where = where.replace(f"%({name})s", f"${name}")

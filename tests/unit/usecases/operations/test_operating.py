@@ -68,20 +68,20 @@ def test_every_shard_gets_it_and_it_is_done_once_all_have_taken_it() -> None:
 def test_what_no_engine_has_taken_in_time_is_pending() -> None:
     assert instruct(World(engines_run=False)).status == "pending"
     blind = World()
-    blind.control.away = True
+    blind.control.available = False
     assert instruct(blind).status == "pending"
 
 
 def test_a_log_that_takes_nothing_is_told_as_not_done() -> None:
     world = World()
-    world.log.away = True
+    world.log.available = False
     with pytest.raises(TransientError):
         instruct(world)
 
 
 def test_what_reached_some_shards_only_is_told_as_unknown() -> None:
     world = World()
-    world.log.away_shards.add(1)
+    world.log.failing_shards.add(1)
     with pytest.raises(UnknownError, match="shards 1 to 2"):
         instruct(world)
     assert 2 not in {shard for _, shard in world.log.appended}

@@ -12,9 +12,9 @@ from paceline.ports.market import Market, Price
 from paceline.ports.trading import Balance, OpenTrade, RestingOrder
 from paceline.usecases.trading import accounts
 from paceline.usecases.trading.accounts import Sight
-from paceline.usecases.trading.instructions import Desk
+from paceline.usecases.trading.instructions import Desk, accounts
 from tests.support.fakes.market.markets import FakeMarkets
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.account_state import FakeAccountState
 from tests.support.fakes.trading.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
 
@@ -61,7 +61,7 @@ def desk(log: FakeInstructionLog) -> Desk:
 def test_the_hot_store_is_asked_first_and_the_lasting_one_where_that_is_lost(sight: Sight) -> None:
     log = FakeInstructionLog()
     assert accounts.balance(sight, desk(log), "ada") == HOT
-    for hot in (lost(FakeAccountState()), FakeAccountState(whole=False)):
+    for hot in (make_unavailable(FakeAccountState()), FakeAccountState(complete=False)):
         assert accounts.balance(replace(sight, hot=hot), desk(log), "ada") == STORED
     assert log.appended == []
 
@@ -88,7 +88,7 @@ def test_trades_are_valued_where_they_would_be_closed(sight: Sight) -> None:
 
 
 def test_without_prices_there_is_no_guess(sight: Sight) -> None:
-    for prices in (FakePrices(), lost(FakePrices())):
+    for prices in (FakePrices(), make_unavailable(FakePrices())):
         blind = replace(sight, prices=prices)
         assert {one.unrealised_profit for one in accounts.positions(blind, "ada")} == {None}
         assert [one.bid for one in accounts.assets(blind)] == [None]

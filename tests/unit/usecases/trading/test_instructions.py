@@ -38,14 +38,14 @@ class World:
     def _answer(self, message: Any) -> None:
         answer = self.engine(message)
         if answer is not None:
-            self.replies.give(answer)
+            self.replies.deliver(answer)
 
     def without_redis(self) -> "World":
-        self.replies.away = self.prices.away = True
+        self.replies.available = self.prices.available = False
         return self
 
     def losing(self) -> "World":
-        self.log.silent.add(SHARD)
+        self.log.silent_shards.add(SHARD)
         return self
 
 
@@ -102,7 +102,7 @@ def test_no_answer_in_time_is_pending_and_remembered() -> None:
 
 def test_what_never_reached_the_log_is_told_and_not_remembered() -> None:
     world = World(accepting)
-    world.log.away_shards.add(SHARD)
+    world.log.failing_shards.add(SHARD)
     desk = desk_of(world)
     with pytest.raises(TransientError):
         trading.submit(desk, trade())
@@ -124,7 +124,7 @@ def test_without_redis_the_answer_is_found_in_postgres() -> None:
 def test_after_the_log_has_it_nothing_that_is_away_makes_it_undone() -> None:
     """A 503 would say "certainly not done"; with both stores away it must be "pending"."""
     world = World(accepting).without_redis()
-    world.answers.away = True
+    world.answers.available = False
     assert trading.submit(desk_of(world), trade()) is None
     assert len(world.log.appended) == 1
 

@@ -1,4 +1,7 @@
-"""All that an engine says of a seeded scenario, as JSON: for comparing processes that run it in two forms."""
+"""Prints all outputs, the snapshot and the hash of an engine for a seeded scenario, as JSON.
+
+Processes with different forms of the engine (plain Python, compiled) are compared with it.
+"""
 
 import json
 import sys
@@ -15,8 +18,8 @@ def main(seed: int) -> None:
     engine = Engine(shard=seed)
     outputs = [apply_line(engine, line) for line in Scenario(seed, LENGTH).lines]
     chunks = [chunk.decode() for chunk in engine.dump_slices()]
-    told = {"form": compiled.form(), "outputs": outputs, "snapshot": chunks, "hash": engine.state_hash()}
-    print(json.dumps(told))
+    result = {"form": compiled.form(), "outputs": outputs, "snapshot": chunks, "hash": engine.state_hash()}
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
