@@ -1,4 +1,4 @@
-"""Airflow with a metadata database of its own in a temporary folder. Set before anything imports Airflow."""
+"""Airflow with its own metadata database in a temporary folder, configured before Airflow is imported."""
 
 import atexit
 import os
@@ -28,7 +28,7 @@ os.environ |= {
 
 @pytest.fixture(scope="session")
 def manifest() -> Path:
-    """What `paceline install` makes for cosmos."""
+    """The dbt manifest that `paceline install` creates for cosmos."""
     from paceline.adapters.runtime.dbt import PROJECT, run_dbt
 
     assert run_dbt({}, "parse")

@@ -1,4 +1,4 @@
-"""The DAGs: which there are, that they load fast, and a whole run of each in one process."""
+"""The DAGs: their names, their load time, and a full run of each in one process."""
 
 import json
 import os
@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 EXPECTED = {"nightly_metrics"}
 FILES = sorted((ROOT / "dags").glob("[!_]*.py"))
 
-# In a process that has Airflow and its plugins, as the DAG processor has. Processor time: the machine may
-# be busy.
+# Runs in a process with Airflow and its plugins, like the DAG processor. Measures processor time because the
+# machine may be busy.
 LOAD = """
 import json, sys, time
 from airflow.dag_processing.dagbag import DagBag
@@ -30,7 +30,7 @@ print(json.dumps({"dags": sorted(bag.dags), "errors": bag.import_errors, "second
 """
 
 
-def test_the_dags_are_the_expected_ones_and_load_within_a_second(airflow_home: Path) -> None:
+def test_the_expected_dags_load_within_a_second(airflow_home: Path) -> None:
     found: set[str] = set()
     for path in FILES:
         done = subprocess.run(
@@ -47,7 +47,7 @@ def test_the_dags_are_the_expected_ones_and_load_within_a_second(airflow_home: P
     assert found == EXPECTED
 
 
-def test_every_dag_says_what_why_when_and_how_to_run_it_again() -> None:
+def test_every_dag_documents_what_why_schedule_and_rerun() -> None:
     table = (ROOT / "dags" / "README.md").read_text()
     assert len(FILES) == len(EXPECTED)
     for path in FILES:
@@ -70,8 +70,8 @@ def platform(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return platform
 
 
-@pytest.mark.filterwarnings("default")  # Airflow, cosmos and dbt warn of each other while tasks run
-def test_a_whole_run_publishes_and_a_planted_error_stops_the_next(
+@pytest.mark.filterwarnings("default")  # Airflow, cosmos and dbt raise warnings while tasks run
+def test_a_run_publishes_and_a_planted_error_stops_the_next_run(
     platform: SimulatedPlatform, airflow_home: Path, tmp_path: Path
 ) -> None:
     from airflow.dag_processing.dagbag import DagBag

@@ -1,4 +1,4 @@
-"""A short drill, run as people run it: every service killed and paused once while members trade."""
+"""A short drill from the command line: every service is killed and paused once while members trade."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from paceline.local.stack.throwaway import PACELINE
 SEED = 20
 
 
-def test_a_short_drill_finds_nothing_lost_and_nothing_twice(tmp_path: Path) -> None:
+def test_a_short_drill_finds_no_losses_and_no_duplicates(tmp_path: Path) -> None:
     report_file = tmp_path / "report.json"
     arguments = ["--seed", str(SEED), "--until", ",".join(f"{service}=1" for service in SERVICES)]
     done = subprocess.run(
@@ -36,13 +36,13 @@ def test_a_short_drill_finds_nothing_lost_and_nothing_twice(tmp_path: Path) -> N
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """One that Postgres may enter when it runs as another user; pytest's own may not."""
+    """A temporary folder that the user of Postgres can enter, unlike pytest's `tmp_path`."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
 
-def test_a_drill_that_is_told_to_end_leaves_nothing_behind(open_folder: Path) -> None:
+def test_a_drill_stopped_by_sigterm_removes_its_files(open_folder: Path) -> None:
     process = subprocess.Popen(
         [PACELINE, "drill", "--seed", "1", "--seconds", "300"],
         env={**os.environ, "TMPDIR": str(open_folder)},

@@ -1,7 +1,7 @@
-"""From the exchange's tick to the published leaderboard, on a stack that `paceline up` started.
+"""From a tick of the exchange to the published leaderboard, on a stack started by `paceline up`.
 
-The leaderboard is then proved from the log up: each shard's log is exported, replayed by an engine that
-knows nothing else, and its state and its closed trades are held against what people see.
+Then the leaderboard is verified from the log: each shard's log is exported and replayed by a new engine. Its
+state and closed trades are compared with the published leaderboard.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ def stack() -> Iterator[Stack]:
 
 
 async def trade_a_little(stack: Stack) -> dict[str, list[dict[str, Any]]]:
-    """Two members open and close trades; the answers of their closings, by account."""
+    """Two members open and close trades. Returns the responses of the closings by account."""
     closings: dict[str, list[dict[str, Any]]] = {}
     for name, side in (("ada", "long"), ("bert", "short")):
         settings = stack.settings
@@ -53,7 +53,7 @@ async def trade_a_little(stack: Stack) -> dict[str, list[dict[str, Any]]]:
 
 
 def replayed(stack: Stack, folder: Path, shard: int) -> list[dict[str, Any]]:
-    """Outputs of a replay of the shard's exported log, whose state must be that of the live engine."""
+    """Replay the exported log of a shard, check that the state hash is the live one, return the outputs."""
     log, out = folder / f"{shard}.jsonl.gz", folder / f"{shard}.out.jsonl"
     position, live_hash = newest_snapshots(stack)[shard]
     stack.run("log", "export", "--shard", str(shard), str(log))
@@ -76,7 +76,7 @@ def newest_snapshots(stack: Stack) -> dict[int, tuple[int, str]]:
 
 
 def wait_for_snapshots_after(stack: Stack, outputs: list[str]) -> None:
-    """Until every output named is behind its shard's newest snapshot."""
+    """Wait until the newest snapshot of each shard is past all these outputs."""
     wanted = [tuple(map(int, output.split(":")[:2])) for output in outputs]
 
     deadline = time.monotonic() + 60
@@ -85,7 +85,7 @@ def wait_for_snapshots_after(stack: Stack, outputs: list[str]) -> None:
         time.sleep(0.5)
 
 
-def test_a_tick_becomes_a_trade_and_a_leaderboard_that_the_log_proves(stack: Stack, tmp_path: Path) -> None:
+def test_the_published_leaderboard_equals_a_replay_of_the_log(stack: Stack, tmp_path: Path) -> None:
     closings = asyncio.run(trade_a_little(stack))
     wait_for_snapshots_after(stack, [closing["id"] for each in closings.values() for closing in each])
 
@@ -107,7 +107,7 @@ def test_a_tick_becomes_a_trade_and_a_leaderboard_that_the_log_proves(stack: Sta
 
 
 def profits_of(outputs: list[dict[str, Any]]) -> dict[str, Decimal]:
-    """Profit after both fees of the trades that were opened and closed, by account."""
+    """Profit of the closed trades after entry and exit fee, by account."""
     entry_fees = {
         o["trade"]: o["fee"] for o in outputs if o["type"] == "order_response" and o["id"] == o["trade"]
     }

@@ -1,7 +1,7 @@
-"""SIGKILL of engine, writer and router during trading: nothing is lost, nothing happens twice.
+"""SIGKILL of engine, writer and router during trading: nothing is lost or executed twice.
 
-Real processes on real servers. Afterwards the log itself is the judge: what Postgres and Redis hold must
-be exactly what an engine says that reads the exported log from its start.
+Real processes on real servers. Then a new engine replays the exported log; Postgres and Redis must hold
+exactly its outputs.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def now_us() -> int:
 
 
 class Trading:
-    """A market that moves and traders who open trades with near levels, until it is told to stop."""
+    """Moves the price of a market and opens trades with close levels until `stopped` is set."""
 
     def __init__(self, log: EngineLog, seed: int) -> None:
         self.log = log
@@ -129,7 +129,7 @@ def replayed(file: Path, shard: int) -> tuple[Engine, list[list[Outbound]]]:
     return engine, outputs
 
 
-async def test_kills_during_trading_lose_and_double_nothing(
+async def test_sigkills_during_trading_lose_and_duplicate_nothing(
     postgres_url: str, redis_url: str, kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     await fresh_topics(kafka_bootstrap, SHARDS)
@@ -171,7 +171,7 @@ def answered(url: str) -> int:
 
 
 def caught_up(url: str) -> bool:
-    """The router's note in Postgres has come as far as the writer."""
+    """Whether router and writer have stored the same position for each shard."""
     standings = query(url, "select count(*), count(distinct (shard, next_position)) from engine.readers")
     return standings == [(2 * SHARDS, SHARDS)]
 
@@ -198,7 +198,7 @@ def check_closed_orders(url: str, outputs: dict[int, list[list[Outbound]]]) -> N
 
 
 def check_snapshots(url: str, engines: dict[int, Engine]) -> None:
-    """The state that the killed engine stored on its clean stop is that of the replay."""
+    """The snapshot of the clean stop has the state hash of the replay."""
     for shard, engine in engines.items():
         [(position, stored)] = query(
             url,
@@ -209,7 +209,7 @@ def check_snapshots(url: str, engines: dict[int, Engine]) -> None:
 
 
 def check_events(url: str, outputs: dict[int, list[list[Outbound]]]) -> None:
-    """Each account's stream in Redis holds its outputs, each once and in order."""
+    """The Redis stream of each account holds its outputs, each once and in order."""
     with redis.Redis.from_url(url, decode_responses=True) as client:
         for account in ACCOUNTS:
             expected = [

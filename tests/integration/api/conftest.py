@@ -1,4 +1,4 @@
-"""One stack for all tests of the API: real servers, real stream services."""
+"""One stack with real servers and stream services for all tests of the API."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def app(stack: Stack) -> Iterator[Flask]:
 
 @pytest.fixture
 def newcomer(app: Flask, stack: Stack) -> Callable[..., Member]:
-    """Signs somebody new in."""
+    """Sign in a new member with each call."""
     return lambda **about: sign_in(app, stack, **about)
 
 

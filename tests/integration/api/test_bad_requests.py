@@ -1,4 +1,4 @@
-"""Malformed requests: each gets its clear error, and nothing changes."""
+"""Malformed requests: each gets a clear error and changes nothing."""
 
 import asyncio
 from typing import Any
@@ -67,7 +67,7 @@ BODIES: list[tuple[str, Any, str]] = [
     ("/trade/create", TRADE | {"max_slippage_bps": -1}, "max_slippage_bps"),
     ("/trade/create", TRADE | {"stopLoss": "68000"}, "stopLoss"),
     ("/trade/create", TRADE | {"time": 1}, "time"),
-    ("/trade/create", TRADE | {"account": "somebody"}, "account"),
+    ("/trade/create", TRADE | {"account": "member"}, "account"),
     ("/trade/create", TRADE | {"id": "mine"}, "id"),
     ("/trade/close", {}, "trade"),
     ("/trade/close", {"trade": "first"}, "trade"),
@@ -141,7 +141,7 @@ QUERIES: list[tuple[str, str]] = [
     ("/trade/history?from=-1", "from"),
     ("/trade/history?from=5&to=5", "from"),
     ("/trade/history?to=99999999999999999999", "to"),
-    ("/trade/history?account=somebody", "account"),
+    ("/trade/history?account=member", "account"),
     ("/leaderboard?period=year", "period"),
     ("/leaderboard?period=", "period"),
     ("/leaderboard?limit=5", "limit"),
@@ -163,8 +163,8 @@ async def _log_ends(stack: Stack) -> dict[int, int]:
     return {place.partition: end for place, end in ends.items()}
 
 
-def everything(stack: Stack) -> Any:
-    """What a request could have changed: the log, and the rows of members, links and sessions."""
+def mutable_state(stack: Stack) -> Any:
+    """All that a request could change: log ends, and counts of members, links and sessions."""
     counts = "select (select count(*) from community.users), (select count(*) from community.magic_links), "
     counts += "(select count(*) from community.sessions where ended_at is null)"
     with psycopg.connect(stack.settings.database_url) as connection:
@@ -173,18 +173,18 @@ def everything(stack: Stack) -> Any:
 
 
 @pytest.fixture(scope="module")
-def somebody(app: Flask, stack: Stack) -> Member:
+def member(app: Flask, stack: Stack) -> Member:
     from tests.support.api_stack import sign_in
 
     return sign_in(app, stack)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nothing_changes(somebody: Member, stack: Stack) -> Any:
-    """Around the whole table: what was there before is there after, and no more."""
-    before = everything(stack)
+def nothing_changes(member: Member, stack: Stack) -> Any:
+    """Check that all tests of this module together change nothing."""
+    before = mutable_state(stack)
     yield
-    assert everything(stack) == before
+    assert mutable_state(stack) == before
 
 
 def named(number_and_case: Any) -> str:
@@ -192,8 +192,8 @@ def named(number_and_case: Any) -> str:
 
 
 @pytest.mark.parametrize(("path", "body", "field"), BODIES, ids=named)
-def test_a_malformed_body(somebody: Member, path: str, body: Any, field: str) -> None:
-    answer = somebody.post(path, body)
+def test_a_malformed_body_names_the_field(member: Member, path: str, body: Any, field: str) -> None:
+    answer = member.post(path, body)
     assert answer.status_code == 400, answer.text
     error = answer.json["error"]
     assert error["code"] == "VALIDATION_ERROR"
@@ -204,28 +204,28 @@ def test_a_malformed_body(somebody: Member, path: str, body: Any, field: str) ->
 
 
 @pytest.mark.parametrize(("raw", "kind", "status", "code"), RAW, ids=named)
-def test_a_body_that_is_none(somebody: Member, raw: bytes, kind: str, status: int, code: str) -> None:
-    answer = somebody.client.post("/api/v1/trade/create", data=raw, content_type=kind, headers=somebody.csrf)
+def test_an_unusable_body_is_rejected(member: Member, raw: bytes, kind: str, status: int, code: str) -> None:
+    answer = member.client.post("/api/v1/trade/create", data=raw, content_type=kind, headers=member.csrf)
     assert (answer.status_code, answer.json["error"]["code"]) == (status, code)
     assert answer.json["error"]["message"]
 
 
 @pytest.mark.parametrize(("path", "field"), QUERIES, ids=named)
-def test_a_malformed_query(somebody: Member, path: str, field: str) -> None:
-    answer = somebody.get(path)
+def test_a_malformed_query_names_the_field(member: Member, path: str, field: str) -> None:
+    answer = member.get(path)
     assert answer.status_code == 400, answer.text
     assert field in answer.json["error"]["details"]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=named)
-def test_a_malformed_idempotency_key(somebody: Member, key: str) -> None:
-    answer = somebody.post("/trade/create", TRADE, key=key)
+def test_a_malformed_idempotency_key_is_rejected(member: Member, key: str) -> None:
+    answer = member.post("/trade/create", TRADE, key=key)
     assert answer.status_code == 400, answer.text
     assert "Idempotency-Key" in answer.json["error"]["details"]
 
 
-def test_all_problems_are_told_at_once(somebody: Member) -> None:
-    answer = somebody.post("/trade/create", {"symbol": "?", "margin": 5, "colour": "red"})
+def test_all_invalid_fields_are_reported_together(member: Member) -> None:
+    answer = member.post("/trade/create", {"symbol": "?", "margin": 5, "colour": "red"})
     assert set(answer.json["error"]["details"]) == {"symbol", "side", "margin", "leverage", "colour"}
 
 
@@ -239,7 +239,9 @@ def test_all_problems_are_told_at_once(somebody: Member) -> None:
         ("get", "/api/v1/docs/__init__.py", 404, "NOT_FOUND"),
     ],
 )
-def test_a_wrong_address_or_method(app: Flask, method: str, path: str, status: int, code: str) -> None:
+def test_an_unknown_path_or_method_is_rejected(
+    app: Flask, method: str, path: str, status: int, code: str
+) -> None:
     answer = getattr(app.test_client(), method)(path)
     assert (answer.status_code, answer.json["error"]["code"]) == (status, code)
     assert (status == 405) == ("Allow" in answer.headers)
@@ -257,12 +259,12 @@ def test_a_wrong_address_or_method(app: Flask, method: str, path: str, status: i
         "/account/assets",
     ],
 )
-def test_nobody_reads_without_a_session(app: Flask, path: str) -> None:
+def test_reading_requires_a_session(app: Flask, path: str) -> None:
     answer = app.test_client().get(f"/api/v1{path}")
     assert (answer.status_code, answer.json["error"]["code"]) == (401, "UNAUTHENTICATED")
 
 
-def test_a_request_id_is_kept_if_it_is_one(app: Flask) -> None:
+def test_a_valid_request_id_is_kept_and_an_invalid_one_replaced(app: Flask) -> None:
     client = app.test_client()
     kept = client.get("/health/live", headers={"X-Request-ID": "mine-1"})
     assert kept.headers["X-Request-ID"] == kept.json["meta"]["requestId"] == "mine-1"

@@ -1,4 +1,4 @@
-"""The leaderboard as the warehouse publishes it, read by anybody."""
+"""The published leaderboard, read without a session."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def published(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("published")
-def test_a_page_of_a_period_with_what_it_tells_of(app: Flask) -> None:
+def test_pages_and_periods_of_the_leaderboard(app: Flask) -> None:
     client = app.test_client()
     data = client.get("/api/v1/leaderboard?page=2&per_page=1").json["data"]
     [second] = data["items"]

@@ -1,4 +1,4 @@
-"""What the API says and does while something it works with is away."""
+"""Behaviour of the API while Redis, Kafka, Postgres or the engine is unavailable."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from paceline.local.processes.ports import free_port
 from tests.support.api_stack import BTC, Member, Stack, eventually, sign_in
 from tests.support.frozen import freeze, unfreeze
 
-# With its own bound, so that no last price is needed.
+# With an explicit slippage bound, so that no last price is needed.
 LONG = {
     "symbol": BTC,
     "side": "long",
@@ -28,7 +28,7 @@ LONG = {
 
 @contextmanager
 def app_with(stack: Stack, **changes: object) -> Iterator[Flask]:
-    """Another instance of the API on the same servers, but for what `changes` says."""
+    """Another instance of the API on the same servers, with changed settings."""
     made = create_app(replace(stack.settings, **changes))  # type: ignore[arg-type]
     try:
         yield made
@@ -38,7 +38,7 @@ def app_with(stack: Stack, **changes: object) -> Iterator[Flask]:
 
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """A process that is there and does nothing."""
+    """Freeze a process for the duration of the block."""
     freeze(pid)
     try:
         yield
@@ -47,8 +47,8 @@ def frozen(pid: int) -> Iterator[None]:
 
 
 @contextmanager
-def elsewhere(app: Flask, member: Member) -> Iterator[Member]:
-    """The same member, asking another instance."""
+def on_instance(app: Flask, member: Member) -> Iterator[Member]:
+    """The same member as a client of another instance."""
     client = app.test_client()
     for name in ("access_token_cookie", "csrf_access_token"):
         cookie = member.client.get_cookie(name)
@@ -74,12 +74,12 @@ def without_kafka(stack: Stack) -> Iterator[Flask]:
         yield made
 
 
-def test_without_redis_everything_is_read_from_postgres(without_redis: Flask, member: Member) -> None:
+def test_without_redis_account_state_is_read_from_postgres(without_redis: Flask, member: Member) -> None:
     trade = member.post("/trade/create", LONG | {"stop_loss": "60000"}).json["data"]["trade"]
     body = {"symbol": BTC, "side": "buy", "order_type": "limit", "quantity": "0.001", "price": "50000"}
     order = member.post("/trade/order", body).json["data"]["order"]
     quick = member.get("/trade/positions").json["data"]["positions"]
-    with elsewhere(without_redis, member) as same:
+    with on_instance(without_redis, member) as same:
         eventually(lambda: same.get("/trade/orders").json["data"]["orders"])
         [position] = same.get("/trade/positions").json["data"]["positions"]
         assert position["trade"] == trade
@@ -93,38 +93,38 @@ def test_without_redis_everything_is_read_from_postgres(without_redis: Flask, me
 
 
 def test_without_redis_an_order_is_executed_and_answered(without_redis: Flask, member: Member) -> None:
-    with elsewhere(without_redis, member) as same:
+    with on_instance(without_redis, member) as same:
         answer = same.post("/trade/create", LONG, key="slow-way")
         assert answer.status_code == 200, answer.text
         assert answer.json["data"]["trade"]
 
 
-def test_without_redis_no_market_order_goes_out_unbounded(without_redis: Flask, member: Member) -> None:
+def test_without_redis_a_market_order_without_bound_is_rejected(without_redis: Flask, member: Member) -> None:
     body = {name: LONG[name] for name in ("symbol", "side", "margin", "leverage")}
-    with elsewhere(without_redis, member) as same:
+    with on_instance(without_redis, member) as same:
         answer = same.post("/trade/create", body)
     assert answer.status_code == 503
     assert member.get("/trade/positions").json["data"]["positions"] == []
 
 
-def test_without_redis_one_can_sign_in_and_out(without_redis: Flask, stack: Stack) -> None:
+def test_without_redis_sign_in_and_logout_work(without_redis: Flask, stack: Stack) -> None:
     newcomer = sign_in(without_redis, stack)
     assert newcomer.get("/account/balance/usd").json["data"]["cash"] == "5000"
     assert newcomer.delete("/auth/logout").status_code == 200
     assert newcomer.get("/account/balance/usd").status_code == 401
 
 
-def test_without_redis_links_are_still_limited(without_redis: Flask) -> None:
+def test_without_redis_the_link_rate_limit_still_applies(without_redis: Flask) -> None:
     client = without_redis.test_client()
     body = {"email": "limited-in-memory@example.com"}
     found = [client.post("/api/v1/auth", json=body).status_code for _ in range(6)]
     assert found == [200] * 5 + [429]
 
 
-def test_without_kafka_nothing_is_done_and_so_it_is_said(
+def test_without_kafka_an_order_is_not_sent_and_gets_503(
     without_kafka: Flask, stack: Stack, member: Member
 ) -> None:
-    with elsewhere(without_kafka, member) as same:
+    with on_instance(without_kafka, member) as same:
         answer = same.post("/trade/create", LONG, key="never-there")
         assert (answer.status_code, answer.json["error"]["code"]) == (503, "UNAVAILABLE")
         assert int(answer.headers["Retry-After"]) >= 1
@@ -138,22 +138,22 @@ def test_without_kafka_nothing_is_done_and_so_it_is_said(
     assert found == (0,)
 
 
-def test_an_account_that_could_not_be_opened_is_opened_by_the_first_request(
+def test_an_account_not_opened_at_sign_in_is_opened_by_the_first_request(
     app: Flask, without_kafka: Flask, stack: Stack
 ) -> None:
     newcomer = sign_in(without_kafka, stack)
     opening = newcomer.get("/account/balance/usd")
     assert opening.status_code == 503
-    with elsewhere(app, newcomer) as same:
+    with on_instance(app, newcomer) as same:
         assert same.get("/account/balance/usd").json["data"]["cash"] == "5000"
     other = sign_in(without_kafka, stack)
-    with elsewhere(app, other) as same:
+    with on_instance(app, other) as same:
         assert same.post("/trade/create", LONG).status_code == 200
 
 
-def test_a_silent_engine_means_pending_and_the_answer_can_be_read_later(stack: Stack, member: Member) -> None:
-    with app_with(stack, reply_timeout_ms=300) as quick, elsewhere(quick, member) as same:
-        # The producer connects before, or the frozen engine would not be what is measured.
+def test_a_silent_engine_gives_pending_and_the_answer_can_be_read_later(stack: Stack, member: Member) -> None:
+    with app_with(stack, reply_timeout_ms=300) as quick, on_instance(quick, member) as same:
+        # Let the producer connect first, so that only the frozen engine causes the delay.
         eventually(lambda: same.client.get("/health").status_code == 200)
         assert same.post("/trade/close", {"trade": "0:0:0"}).status_code == 422
         with frozen(stack.workers[0].pid):
@@ -172,9 +172,9 @@ def test_a_silent_engine_means_pending_and_the_answer_can_be_read_later(stack: S
         assert again.json["data"]["trade"] == found.json["data"]["trade"]
 
 
-def test_an_uncertain_send_is_pending_and_happens_once(stack: Stack, member: Member) -> None:
-    """The broker takes the bytes and says nothing: it may be on the log, so that 503 would be a lie."""
-    with app_with(stack, reply_timeout_ms=300) as quick, elsewhere(quick, member) as same:
+def test_an_uncertain_send_is_pending_and_executed_once(stack: Stack, member: Member) -> None:
+    """A frozen broker may have stored the message, so the API must not answer 503."""
+    with app_with(stack, reply_timeout_ms=300) as quick, on_instance(quick, member) as same:
         eventually(lambda: same.client.get("/health").status_code == 200)
         assert same.post("/trade/close", {"trade": "0:0:0"}).status_code == 422
         with frozen(stack.kafka_server.pid):
@@ -187,7 +187,7 @@ def test_an_uncertain_send_is_pending_and_happens_once(stack: Stack, member: Mem
         assert len(same.get("/trade/positions").json["data"]["positions"]) == 1
 
 
-def test_broken_connections_to_postgres_are_replaced_unseen(stack: Stack, member: Member) -> None:
+def test_broken_postgres_connections_are_replaced_without_errors(stack: Stack, member: Member) -> None:
     with psycopg.connect(stack.settings.database_url) as connection:
         ended = connection.execute(
             "select count(pg_terminate_backend(pid)) from pg_stat_activity "
@@ -199,7 +199,9 @@ def test_broken_connections_to_postgres_are_replaced_unseen(stack: Stack, member
     assert member.delete("/auth/logout").status_code == 200
 
 
-def test_health_tells_what_is_missing(app: Flask, without_redis: Flask, without_kafka: Flask) -> None:
+def test_health_reports_unavailable_dependencies(
+    app: Flask, without_redis: Flask, without_kafka: Flask
+) -> None:
     whole = app.test_client().get("/health")
     assert (whole.status_code, whole.json["data"]["status"]) == (200, "ok")
     slow = without_redis.test_client().get("/health/ready")
@@ -211,12 +213,12 @@ def test_health_tells_what_is_missing(app: Flask, without_redis: Flask, without_
     assert without_kafka.test_client().get("/health/live").status_code == 200
 
 
-def test_many_at_once_each_get_their_own_answer(app: Flask, stack: Stack) -> None:
+def test_concurrent_requests_get_their_own_answers(app: Flask, stack: Stack) -> None:
     members = [sign_in(app, stack) for _ in range(4)]
 
     def trade(number: int) -> tuple[str, str, int]:
         member = members[number % 4]
-        with elsewhere(app, member) as same:
+        with on_instance(app, member) as same:
             answer = same.post("/trade/create", LONG | {"margin": "10"}, key=f"many-{number}")
         return member.account, answer.json["data"]["account"], answer.status_code
 

@@ -1,4 +1,4 @@
-"""Operators, through the API and the command line, with the real engines behind them."""
+"""Operator endpoints and commands, with real engines."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -40,20 +40,20 @@ def operator(app: Flask, stack: Stack) -> Member:
 
 
 @pytest.fixture
-def known(member: Member) -> Member:
+def stored_member(member: Member) -> Member:
     """A member whose account the writer has stored."""
     eventually(lambda: member.get("/account/balance").status_code == 200)
     return member
 
 
-def done(answer: Any) -> dict[str, Any]:
+def assert_done(answer: Any) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     assert answer.json["data"]["status"] == "done"
     assert answer.json["data"]["shards"] == ALL
     return answer.json["data"]
 
 
-def seen(operator: Member, account: str) -> dict[str, Any]:
+def account_view(operator: Member, account: str) -> dict[str, Any]:
     def ask() -> Any:
         answer = operator.get(f"/admin/accounts/{account}")
         return answer.status_code == 200 and answer.json["data"]
@@ -61,7 +61,7 @@ def seen(operator: Member, account: str) -> dict[str, Any]:
     return eventually(ask)
 
 
-def test_members_may_not_and_strangers_may_not(app: Flask, member: Member) -> None:
+def test_members_and_anonymous_clients_are_rejected(app: Flask, member: Member) -> None:
     posts = ["/admin/markets", f"/admin/markets/{BTC}/halt", f"/admin/markets/{BTC}/resume"]
     posts += [f"/admin/accounts/a/{act}" for act in ("halt", "resume", "deposit", "withdraw")]
     for path in posts:
@@ -78,37 +78,39 @@ def test_members_may_not_and_strangers_may_not(app: Flask, member: Member) -> No
         assert app.test_client().get(f"/api/v1{path}").status_code == 401, path
 
 
-def test_a_change_needs_the_csrf_header(operator: Member) -> None:
+def test_changes_require_the_csrf_header(operator: Member) -> None:
     answer = operator.client.post(f"/api/v1/admin/markets/{BTC}/halt")
     assert answer.json["error"]["code"] == "CSRF_FAILED"
 
 
-def test_a_market_is_configured_halted_and_resumed(operator: Member, known: Member, stack: Stack) -> None:
-    done(operator.post("/admin/markets", MARKET, key="new-market"))
+def test_a_market_is_configured_halted_and_resumed(
+    operator: Member, stored_member: Member, stack: Stack
+) -> None:
+    assert_done(operator.post("/admin/markets", MARKET, key="new-market"))
     stack.price("10", "10.1", symbol=MARKET["symbol"])
     trade = {"symbol": MARKET["symbol"], "side": "long", "margin": "50", "leverage": 2}
-    assert known.post("/trade/create", trade).status_code == 200
+    assert stored_member.post("/trade/create", trade).status_code == 200
 
-    done(operator.post(f"/admin/markets/{MARKET['symbol']}/halt", None))
-    refused = known.post("/trade/create", trade)
+    assert_done(operator.post(f"/admin/markets/{MARKET['symbol']}/halt", None))
+    refused = stored_member.post("/trade/create", trade)
     assert (refused.status_code, refused.json["error"]["code"]) == (422, "MARKET_HALTED")
-    [asset] = [a for a in known.get("/account/assets").json["data"]["assets"] if a["base"] == "OPS"]
+    [asset] = [a for a in stored_member.get("/account/assets").json["data"]["assets"] if a["base"] == "OPS"]
     assert asset["halted"]
 
-    # Configuring a halted market anew leaves it halted.
-    done(operator.post("/admin/markets", MARKET | {"max_leverage": 30}))
+    # A halted market stays halted when it is configured again.
+    assert_done(operator.post("/admin/markets", MARKET | {"max_leverage": 30}))
     [market] = [m for m in operator.get("/admin/markets").json["data"]["markets"] if m["base"] == "OPS"]
     assert (market["max_leverage"], market["halted"], market["halted_shards"]) == (30, True, ALL)
 
-    done(operator.post(f"/admin/markets/{MARKET['symbol']}/resume", None))
+    assert_done(operator.post(f"/admin/markets/{MARKET['symbol']}/resume", None))
     stack.price("10", "10.1", symbol=MARKET["symbol"])
-    assert known.post("/trade/create", trade).status_code == 200
-    [asset] = [a for a in known.get("/account/assets").json["data"]["assets"] if a["base"] == "OPS"]
+    assert stored_member.post("/trade/create", trade).status_code == 200
+    [asset] = [a for a in stored_member.get("/account/assets").json["data"]["assets"] if a["base"] == "OPS"]
     assert not asset["halted"]
 
 
-def test_a_base_stays(operator: Member) -> None:
-    done(operator.post("/admin/markets", MARKET | {"symbol": "BASE_USDC_PERP", "base": "BASE"}))
+def test_the_base_of_a_market_cannot_be_changed(operator: Member) -> None:
+    assert_done(operator.post("/admin/markets", MARKET | {"symbol": "BASE_USDC_PERP", "base": "BASE"}))
     answer = operator.post("/admin/markets", MARKET | {"symbol": "BASE_USDC_PERP", "base": "ELSE"})
     assert (answer.status_code, answer.json["error"]["code"]) == (409, "BASE_IS_FIXED")
 
@@ -128,50 +130,52 @@ def test_a_base_stays(operator: Member) -> None:
         ({"surprise": 1}, "surprise"),
     ],
 )
-def test_a_bad_configuration_is_refused(operator: Member, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_configuration_names_the_field(
+    operator: Member, change: dict[str, Any], field: str
+) -> None:
     answer = operator.post("/admin/markets", MARKET | change)
     assert answer.status_code == 400
     assert list(answer.json["error"]["details"]) == [field]
 
 
-def test_what_there_is_not_is_not_found(operator: Member) -> None:
+def test_unknown_markets_accounts_and_instructions_are_not_found(operator: Member) -> None:
     for path in (
         "/admin/markets/NO_SUCH/halt",
         "/admin/markets/%00/halt",
-        "/admin/accounts/nobody/halt",
+        "/admin/accounts/unknown/halt",
         "/admin/accounts/n%00y/resume",
     ):
         assert operator.post(path, None).status_code == 404, path
-    assert operator.post("/admin/accounts/nobody/deposit", {"amount": "1"}).status_code == 404
-    assert operator.get("/admin/accounts/nobody").status_code == 404
-    assert operator.get("/admin/accounts/nobody/instructions/never").status_code == 404
+    assert operator.post("/admin/accounts/unknown/deposit", {"amount": "1"}).status_code == 404
+    assert operator.get("/admin/accounts/unknown").status_code == 404
+    assert operator.get("/admin/accounts/unknown/instructions/never").status_code == 404
 
 
-def test_an_account_is_halted_and_resumed(operator: Member, known: Member) -> None:
-    account = known.account
-    assert not seen(operator, account)["halted"]
-    trade = known.post("/trade/create", LONG).json["data"]["trade"]
-    done(operator.post(f"/admin/accounts/{account}/halt", None))
-    assert seen(operator, account)["halted"]
-    refused = known.post("/trade/create", LONG)
+def test_an_account_is_halted_and_resumed(operator: Member, stored_member: Member) -> None:
+    account = stored_member.account
+    assert not account_view(operator, account)["halted"]
+    trade = stored_member.post("/trade/create", LONG).json["data"]["trade"]
+    assert_done(operator.post(f"/admin/accounts/{account}/halt", None))
+    assert account_view(operator, account)["halted"]
+    refused = stored_member.post("/trade/create", LONG)
     assert (refused.status_code, refused.json["error"]["code"]) == (422, "ACCOUNT_HALTED")
-    assert known.post("/trade/close", {"trade": trade}).status_code == 200
-    done(operator.post(f"/admin/accounts/{account}/resume", None))
-    assert known.post("/trade/create", LONG).status_code == 200
-    assert seen(operator, account)["email"] == known.email
+    assert stored_member.post("/trade/close", {"trade": trade}).status_code == 200
+    assert_done(operator.post(f"/admin/accounts/{account}/resume", None))
+    assert stored_member.post("/trade/create", LONG).status_code == 200
+    assert account_view(operator, account)["email"] == stored_member.email
 
 
-def test_money_goes_in_and_out_once(operator: Member, known: Member) -> None:
-    account = known.account
-    seen(operator, account)
+def test_deposits_and_withdrawals_are_executed_once(operator: Member, stored_member: Member) -> None:
+    account = stored_member.account
+    account_view(operator, account)
     paid = operator.post(f"/admin/accounts/{account}/deposit", {"amount": "250.5"}, key="bonus")
     assert paid.status_code == 200, paid.text
     again = operator.post(f"/admin/accounts/{account}/deposit", {"amount": "250.5"}, key="bonus")
     assert again.json["data"]["duplicate"]
-    assert known.get("/account/balance").json["data"]["cash"] == "5250.5"
+    assert stored_member.get("/account/balance").json["data"]["cash"] == "5250.5"
     taken = operator.post(f"/admin/accounts/{account}/withdraw", {"amount": "50.5"})
     assert taken.status_code == 200
-    assert known.get("/account/balance").json["data"]["cash"] == "5200"
+    assert stored_member.get("/account/balance").json["data"]["cash"] == "5200"
     refused = operator.post(f"/admin/accounts/{account}/withdraw", {"amount": "5200.1"}, key="all")
     assert (refused.status_code, refused.json["error"]["code"]) == (422, "INSUFFICIENT_BALANCE")
     place = f"/admin/accounts/{account}/instructions/operator-all"
@@ -181,42 +185,44 @@ def test_money_goes_in_and_out_once(operator: Member, known: Member) -> None:
         assert operator.post(f"/admin/accounts/{account}/deposit", {"amount": amount}).status_code == 400
 
 
-def test_members_cannot_take_an_operators_id(operator: Member, known: Member) -> None:
-    assert known.post("/trade/create", LONG, key="operator-bonus").status_code == 400
+def test_members_cannot_use_operator_instruction_ids(operator: Member, stored_member: Member) -> None:
+    assert stored_member.post("/trade/create", LONG, key="operator-bonus").status_code == 400
 
 
-def test_accounts_come_in_pages(operator: Member, newcomer: Callable[..., Member]) -> None:
+def test_accounts_are_paged(operator: Member, newcomer: Callable[..., Member]) -> None:
     latest = newcomer()
-    seen(operator, latest.account)
+    account_view(operator, latest.account)
     page = operator.get("/admin/accounts?per_page=1").json["data"]
     assert page["items"][0]["account"] == latest.account
     assert page["pagination"]["total"] > 1
 
 
 @dataclass
-class Ran:
+class CommandResult:
     returncode: int
     stdout: str
     stderr: str
 
 
 @pytest.fixture
-def paceline(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ran]]:
-    """The command in this process, which spares the second that each start would take."""
+def paceline(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., CommandResult]]:
+    """Runs the command in this process, which saves a second per call."""
     for name, value in stack.environ.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
 
-    def run(*arguments: str, answer: str = "") -> Ran:
+    def run(*arguments: str, answer: str = "") -> CommandResult:
         result = CliRunner().invoke(app_of_command, arguments, input=answer, env={"COLUMNS": "200"})
-        told = f"paceline: {result.exception}\n" if isinstance(result.exception, AppError) else result.stderr
-        return Ran(result.exit_code, result.stdout, told)
+        stderr = (
+            f"paceline: {result.exception}\n" if isinstance(result.exception, AppError) else result.stderr
+        )
+        return CommandResult(result.exit_code, result.stdout, stderr)
 
     yield run
     settings.cache_clear()
 
 
-def test_the_command_line_runs_a_market(paceline: Callable[..., Ran], operator: Member) -> None:
+def test_market_commands(paceline: Callable[..., CommandResult], operator: Member) -> None:
     symbol = "CLI_USDC_PERP"
     lacking = paceline("market", "configure", symbol, "--base", "CLI")
     assert lacking.returncode == 1
@@ -240,30 +246,31 @@ def test_the_command_line_runs_a_market(paceline: Callable[..., Ran], operator: 
     assert (unknown.returncode, unknown.stderr) == (1, "paceline: The market 'NO_SUCH' does not exist.\n")
 
 
-def test_the_command_line_runs_an_account(
-    paceline: Callable[..., Ran], operator: Member, known: Member
+def test_account_commands(
+    paceline: Callable[..., CommandResult], operator: Member, stored_member: Member
 ) -> None:
-    account = known.account
-    seen(operator, account)
+    account = stored_member.account
+    account_view(operator, account)
     assert paceline("account", "halt", account, "--yes").returncode == 0
-    shown = json.loads(paceline("account", "show", known.email, "--json").stdout)
+    shown = json.loads(paceline("account", "show", stored_member.email, "--json").stdout)
     assert (shown["account"], shown["halted"]) == (account, True)
-    assert paceline("account", "resume", known.email).returncode == 0
-    assert paceline("account", "deposit", known.email, "10", "--yes").returncode == 0
-    assert known.get("/account/balance").json["data"]["cash"] == "5010"
+    assert paceline("account", "resume", stored_member.email).returncode == 0
+    assert paceline("account", "deposit", stored_member.email, "10", "--yes").returncode == 0
+    assert stored_member.get("/account/balance").json["data"]["cash"] == "5010"
     refused = paceline("account", "withdraw", account, "6000", "--yes")
     assert refused.returncode == 1
     assert "INSUFFICIENT_BALANCE" in refused.stderr
     assert account in paceline("account", "list").stdout
-    nobody = paceline("account", "make-operator", "nobody@example.com", "--yes")
-    assert nobody.stderr == "paceline: The address 'nobody@example.com' has not signed in yet.\n"
-    assert paceline("account", "make-operator", known.email, "--yes").returncode == 0
-    eventually(lambda: known.get("/admin/markets").status_code == 200)  # a member is looked up once a second
-    assert paceline("account", "make-operator", known.email, "--undo").returncode == 0
-    assert known.get("/admin/markets").status_code == 403
+    unknown = paceline("account", "make-operator", "unknown@example.com", "--yes")
+    assert unknown.stderr == "paceline: The address 'unknown@example.com' has not signed in yet.\n"
+    assert paceline("account", "make-operator", stored_member.email, "--yes").returncode == 0
+    # Members are cached for a second.
+    eventually(lambda: stored_member.get("/admin/markets").status_code == 200)
+    assert paceline("account", "make-operator", stored_member.email, "--undo").returncode == 0
+    assert stored_member.get("/admin/markets").status_code == 403
 
 
-def test_open_alerts_are_part_of_health(app: Flask, stack: Stack) -> None:
+def test_open_alerts_are_shown_in_health_and_metrics(app: Flask, stack: Stack) -> None:
     client = app.test_client()
     assert client.get("/health/ready").json["data"]["alerts"] == []
     with psycopg.connect(stack.settings.database_url) as connection:

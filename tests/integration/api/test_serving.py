@@ -1,4 +1,4 @@
-"""The API as its own process, as `paceline api` runs it, and the sandbox mailbox as its own."""
+"""The API as a separate process, as `paceline api` runs it, with the sandbox mailbox."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from paceline.local.processes.ports import free_port
 from tests.support.api_stack import BTC, Stack, eventually, start_command, stop
 from tests.support.frozen import freeze, unfreeze
 
-_PLACES = 3
+_MAX_REQUESTS = 3
 
 
 @pytest.fixture
 def served(stack: Stack, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     port = free_port()
-    changes = {"PACELINE_API_PORT": str(port), "PACELINE_API_REQUESTS": str(_PLACES)}
+    changes = {"PACELINE_API_PORT": str(port), "PACELINE_API_REQUESTS": str(_MAX_REQUESTS)}
     child = start_command("api:api", "", stack.environ | changes, tmp_path)
     url = f"http://127.0.0.1:{port}"
     eventually(lambda: healthy(url), within_s=30)
@@ -39,7 +39,7 @@ def healthy(url: str) -> bool:
         return False
 
 
-def free(port: int) -> bool:
+def is_port_free(port: int) -> bool:
     try:
         with socket.create_server(("127.0.0.1", port)):
             return True
@@ -47,7 +47,7 @@ def free(port: int) -> bool:
         return False
 
 
-def test_a_whole_visit_over_real_http(
+def test_sign_in_trade_and_logout_over_http(
     served: tuple[subprocess.Popen[bytes], str, Path], stack: Stack
 ) -> None:
     child, url, log = served
@@ -76,7 +76,7 @@ def test_a_whole_visit_over_real_http(
     assert "token=" not in log.read_text()
 
 
-def test_odd_requests_over_real_http(served: tuple[subprocess.Popen[bytes], str, Path]) -> None:
+def test_unusual_requests_over_http(served: tuple[subprocess.Popen[bytes], str, Path]) -> None:
     _, url, _ = served
     with httpx.Client(base_url=f"{url}/api/v1", headers={"Accept": "application/json"}) as client:
         long = b'{"email": "' + b"a" * 40_000 + b'"}'
@@ -92,10 +92,10 @@ def test_odd_requests_over_real_http(served: tuple[subprocess.Popen[bytes], str,
         assert (head.status_code, head.content) == (401, b"")
 
 
-def test_who_finds_no_place_is_told_at_once(
+def test_requests_beyond_the_limit_get_503_at_once(
     served: tuple[subprocess.Popen[bytes], str, Path], stack: Stack
 ) -> None:
-    """With a silent engine requests stay as long as they may; the others do not wait for their places."""
+    """With a frozen engine, requests take until the timeout. Further requests must not wait for them."""
     _, url, _ = served
     email = "many@example.com"
     trade = {"symbol": BTC, "side": "long", "margin": "1", "leverage": 10}
@@ -107,25 +107,26 @@ def test_who_finds_no_place_is_told_at_once(
         assert client.post("/trade/close", json={"trade": "0:0:0"}).status_code == 422
         freeze(stack.workers[0].pid)
         try:
-            with ThreadPoolExecutor(2 * _PLACES) as pool:
+            with ThreadPoolExecutor(2 * _MAX_REQUESTS) as pool:
                 asked = [
-                    pool.submit(client.post, "/trade/create", json=trade | bound) for _ in range(2 * _PLACES)
+                    pool.submit(client.post, "/trade/create", json=trade | bound)
+                    for _ in range(2 * _MAX_REQUESTS)
                 ]
                 answers = [future.result(10) for future in asked]
         finally:
             unfreeze(stack.workers[0].pid)
-    assert sorted(answer.status_code for answer in answers) == [202] * _PLACES + [503] * _PLACES
+    assert sorted(answer.status_code for answer in answers) == [202] * _MAX_REQUESTS + [503] * _MAX_REQUESTS
     for answer in answers:
         if answer.status_code == 503:
             assert (answer.json()["error"]["code"], answer.headers["Retry-After"]) == ("BUSY", "1")
             assert answer.elapsed.total_seconds() < stack.settings.reply_timeout_ms / 1000
 
 
-def test_a_killed_server_leaves_no_process_and_frees_the_port(
+def test_a_killed_server_has_no_child_processes_and_frees_the_port(
     served: tuple[subprocess.Popen[bytes], str, Path],
 ) -> None:
     child, url, _ = served
     assert not psutil.Process(child.pid).children()
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    eventually(lambda: free(int(url.rpartition(":")[2])))
+    eventually(lambda: is_port_free(int(url.rpartition(":")[2])))

@@ -1,4 +1,4 @@
-"""Links that work once, sessions that end for good, and who may change what."""
+"""Sign-in links, sessions, cookies, CSRF protection and rate limits."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from paceline.core.errors import PermanentError, TransientError, UnknownError, U
 from tests.support.api_stack import Member, Stack, sign_in
 
 JSON = {"Accept": "application/json"}
-# What a browser sends, and what a mail scanner or curl may send.
+# Accept headers of a browser, and of mail scanners and curl.
 BROWSERS = ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "*/*", "", "application/xml"]
 
 
@@ -31,10 +31,10 @@ def email() -> str:
     return f"{uuid4().hex[:12]}@example.com"
 
 
-def test_the_answer_is_the_same_for_strangers_and_members(app: Flask, member: Member) -> None:
+def test_the_answer_does_not_show_whether_the_address_is_known(app: Flask, member: Member) -> None:
     client = app.test_client()
     known = client.post("/api/v1/auth", json={"email": member.email})
-    unknown = client.post("/api/v1/auth", json={"email": "nobody-knows@example.com"})
+    unknown = client.post("/api/v1/auth", json={"email": "unknown-address@example.com"})
     assert known.status_code == unknown.status_code == 200
     assert known.json["data"] == unknown.json["data"]
     assert {name for name, _ in known.headers} == {name for name, _ in unknown.headers}
@@ -51,7 +51,7 @@ def test_only_the_hash_of_a_token_is_stored(app: Flask, stack: Stack, email: str
 
 
 @pytest.mark.parametrize("accept", BROWSERS)
-def test_looking_at_a_link_does_not_use_it_up(app: Flask, stack: Stack, email: str, accept: str) -> None:
+def test_opening_a_link_does_not_redeem_it(app: Flask, stack: Stack, email: str, accept: str) -> None:
     ask(app, email)
     token = stack.token_for(email)
     client = app.test_client()
@@ -76,7 +76,7 @@ def test_a_link_works_once(app: Flask, stack: Stack, email: str) -> None:
     assert "Set-Cookie" not in again.headers
 
 
-def test_a_link_lasts_as_long_as_the_setting_says(app: Flask, stack: Stack, email: str) -> None:
+def test_a_link_has_the_lifetime_of_the_setting(app: Flask, stack: Stack, email: str) -> None:
     ask(app, email)
     with psycopg.connect(stack.settings.database_url) as connection:
         [(lifetime,)] = connection.execute(
@@ -86,7 +86,7 @@ def test_a_link_lasts_as_long_as_the_setting_says(app: Flask, stack: Stack, emai
     assert lifetime == stack.settings.magic_link_minutes * 60
 
 
-def test_a_newcomer_gets_the_name_they_asked_for_and_keeps_it(app: Flask, stack: Stack, email: str) -> None:
+def test_a_new_member_gets_the_requested_name_and_keeps_it(app: Flask, stack: Stack, email: str) -> None:
     sign_in(app, stack, email, "Ada")
     client = app.test_client()
     client.post("/api/v1/auth", json={"email": email.upper(), "display_name": "Mallory"})
@@ -94,7 +94,9 @@ def test_a_newcomer_gets_the_name_they_asked_for_and_keeps_it(app: Flask, stack:
     assert session.json["data"]["display_name"] == "Ada"
 
 
-def test_an_account_is_twenty_hex_characters_and_stays(app: Flask, stack: Stack, email: str) -> None:
+def test_an_account_is_twenty_hex_characters_and_does_not_change(
+    app: Flask, stack: Stack, email: str
+) -> None:
     first, second = sign_in(app, stack, email), sign_in(app, stack, email)
     assert first.account == second.account
     assert len(first.account) == 20
@@ -102,7 +104,7 @@ def test_an_account_is_twenty_hex_characters_and_stays(app: Flask, stack: Stack,
     assert second.get("/account/balance/usd").json["data"]["cash"] == "5000"
 
 
-def test_cookies_are_out_of_reach_of_scripts_and_other_sites(app: Flask, stack: Stack, email: str) -> None:
+def test_cookies_are_http_only_and_same_site(app: Flask, stack: Stack, email: str) -> None:
     ask(app, email)
     answer = app.test_client().get(f"/api/v1/auth/verify?token={stack.token_for(email)}", headers=JSON)
     session, csrf = sorted(answer.headers.getlist("Set-Cookie"))
@@ -121,7 +123,7 @@ def test_cookies_are_secure_off_loopback() -> None:
     assert not is_loopback("http://127.0.0.1.paceline.example")
 
 
-def test_logout_ends_the_session_for_good_even_when_redis_is_lost(
+def test_logout_is_final_even_when_redis_is_flushed(
     app: Flask, stack: Stack, newcomer: Callable[..., Member]
 ) -> None:
     member = newcomer()
@@ -141,7 +143,7 @@ def test_logout_ends_the_session_for_good_even_when_redis_is_lost(
     assert (after.status_code, after.json["error"]["code"]) == (401, "SESSION_ENDED")
 
 
-def test_logout_leaves_other_sessions_alone(app: Flask, stack: Stack, email: str) -> None:
+def test_logout_does_not_end_other_sessions(app: Flask, stack: Stack, email: str) -> None:
     first, second = sign_in(app, stack, email), sign_in(app, stack, email)
     assert first.delete("/auth/logout").status_code == 200
     assert second.get("/account/balance/usd").status_code == 200
@@ -159,7 +161,7 @@ def test_logout_leaves_other_sessions_alone(app: Flask, stack: Stack, email: str
         ("delete", "/auth/logout"),
     ],
 )
-def test_changing_something_needs_the_csrf_header(
+def test_changes_require_the_csrf_header(
     member: Member, method: str, path: str, csrf: dict[str, str]
 ) -> None:
     answer = getattr(member.client, method)(f"/api/v1{path}", json={}, headers=csrf)
@@ -167,7 +169,7 @@ def test_changing_something_needs_the_csrf_header(
     assert member.get("/account/balance/usd").status_code == 200
 
 
-def test_another_site_cannot_sign_a_browser_in(app: Flask, stack: Stack, email: str) -> None:
+def test_a_cross_site_sign_in_is_rejected(app: Flask, stack: Stack, email: str) -> None:
     ask(app, email)
     answer = app.test_client().post(
         "/api/v1/auth/verify",
@@ -199,7 +201,7 @@ def test_forged_and_foreign_tokens_are_refused(app: Flask, stack: Stack, member:
 
 
 class Failing:
-    """A Notifier that only fails."""
+    """A notifier that always fails."""
 
     def __init__(self, failure: UpstreamError) -> None:
         self.failure = failure
@@ -216,7 +218,9 @@ class Failing:
         (UnknownError("The mail service does not answer."), 200),
     ],
 )
-def test_a_mail_that_fails(app: Flask, stack: Stack, email: str, failure: UpstreamError, status: int) -> None:
+def test_each_mail_failure_has_its_status(
+    app: Flask, stack: Stack, email: str, failure: UpstreamError, status: int
+) -> None:
     from dataclasses import replace
 
     with app.app_context():
@@ -240,7 +244,7 @@ def test_one_address_gets_five_mails_in_ten_minutes(app: Flask, stack: Stack, em
     assert len(stack.mail_to(email)) == 5
 
 
-def test_a_weak_secret_is_refused_at_start(stack: Stack) -> None:
+def test_a_short_jwt_secret_is_refused_at_start(stack: Stack) -> None:
     from dataclasses import replace
 
     with pytest.raises(ValidationError, match="at least 32 characters"):

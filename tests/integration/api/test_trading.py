@@ -1,4 +1,4 @@
-"""Trading through the API with the real engine behind it."""
+"""Trading through the API with a real engine."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +24,12 @@ def test_a_first_sign_in_opens_an_account_with_the_initial_balance(member: Membe
     assert answer.json["data"]["account"] == member.account
 
 
-def test_a_trade_is_opened_seen_and_closed(member: Member, stack: Stack) -> None:
+def test_a_trade_is_opened_listed_and_closed(member: Member, stack: Stack) -> None:
     stack.price("68983", "68983.1")
     trade = opened(member, stop_loss="60000", take_profit="80000")
     assert (trade["price"], trade["quantity"], trade["fee"]) == ("68983.1", "0.01449", "0.49978256")
 
-    # One reads one's own writes at once.
+    # A member reads their own writes at once.
     assert member.get("/account/balance").json["data"]["cash"] == "4899.50021744"
     [position] = member.get("/trade/positions").json["data"]["positions"]
     assert position["trade"] == trade["trade"]
@@ -51,7 +51,7 @@ def test_a_trade_is_opened_seen_and_closed(member: Member, stack: Stack) -> None
     assert (last["quantity"], last["remaining"], last["profit"]) == ("0.00949", "0", "-0.000949")
 
 
-def test_history_comes_in_pages_and_can_be_narrowed(member: Member) -> None:
+def test_history_is_paged_and_filtered(member: Member) -> None:
     for _ in range(3):
         trade = opened(member, margin="10")
         assert member.post("/trade/close", {"trade": trade["trade"]}).status_code == 200
@@ -87,13 +87,13 @@ def test_a_limit_order_rests_and_is_cancelled(member: Member) -> None:
     assert member.get("/account/balance").json["data"]["cash"] == "5000"
 
 
-def test_a_market_buy_gives_the_asset(member: Member) -> None:
+def test_a_market_buy_adds_the_asset_to_the_balance(member: Member) -> None:
     answer = member.post("/trade/order", {"symbol": BTC, "side": "buy", "quantity": "0.001"})
     assert answer.status_code == 200
     assert member.get("/account/balance").json["data"]["balances"] == {"BTC": "0.001"}
 
 
-def test_the_engines_refusal_is_told_in_words(member: Member) -> None:
+def test_a_refusal_has_a_code_and_a_message(member: Member) -> None:
     answer = member.post("/trade/create", LONG | {"margin": "6000"}, key="too-much")
     assert answer.status_code == 422
     assert answer.json["error"]["code"] == "INSUFFICIENT_BALANCE"
@@ -121,13 +121,15 @@ def test_the_engines_refusal_is_told_in_words(member: Member) -> None:
         ("/trade/order", {"symbol": BTC, "side": "buy", "quantity": "0.000000001"[:10]}, "INVALID_QUANTITY"),
     ],
 )
-def test_refusals(member: Member, path: str, body: dict[str, object], code: str) -> None:
+def test_refused_orders_return_their_code(
+    member: Member, path: str, body: dict[str, object], code: str
+) -> None:
     answer = member.post(path, body)
     assert (answer.status_code, answer.json["error"]["code"]) == (422, code)
     assert member.get("/account/balance").json["data"]["cash"] == "5000"
 
 
-def test_a_repeat_is_answered_and_not_executed(member: Member) -> None:
+def test_a_repeated_key_returns_the_first_answer_and_is_not_executed(member: Member) -> None:
     first = member.post("/trade/create", LONG, key="once")
     again = member.post("/trade/create", LONG, key="once")
     assert again.status_code == 200
@@ -136,7 +138,7 @@ def test_a_repeat_is_answered_and_not_executed(member: Member) -> None:
     assert len(member.get("/trade/positions").json["data"]["positions"]) == 1
 
 
-def test_a_key_sent_many_times_at_once_opens_one_trade(app: Flask, member: Member) -> None:
+def test_concurrent_requests_with_one_key_open_one_trade(app: Flask, member: Member) -> None:
     def send(_: int) -> int:
         client = app.test_client()
         for name in ("access_token_cookie", "csrf_access_token"):
@@ -157,7 +159,7 @@ def test_a_key_sent_many_times_at_once_opens_one_trade(app: Flask, member: Membe
     assert len(member.get("/trade/positions").json["data"]["positions"]) == 1
 
 
-def test_what_belongs_to_another_is_not_found(newcomer: Callable[..., Member]) -> None:
+def test_trades_and_instructions_of_others_are_not_found(newcomer: Callable[..., Member]) -> None:
     owner, other = newcomer(), newcomer()
     trade = owner.post("/trade/create", LONG, key="mine").json["data"]["trade"]
     assert other.post("/trade/close", {"trade": trade}).json["error"]["code"] == "TRADE_NOT_FOUND"
@@ -166,8 +168,8 @@ def test_what_belongs_to_another_is_not_found(newcomer: Callable[..., Member]) -
     assert other.get("/trade/positions").json["data"]["positions"] == []
 
 
-def test_a_market_order_gets_the_last_price_and_the_default_bound(member: Member, stack: Stack) -> None:
-    """The price jumps on the log while the last one in Redis stays: the bound must hold the order back."""
+def test_a_market_order_uses_the_last_price_and_the_default_slippage(member: Member, stack: Stack) -> None:
+    """The price on the log jumps while the last price in Redis stays: the order must be refused."""
     import redis
 
     stack.price("70000", "70000.1")
@@ -181,14 +183,14 @@ def test_a_market_order_gets_the_last_price_and_the_default_bound(member: Member
     assert member.post("/trade/create", LONG).status_code == 200
 
 
-def test_assets_come_with_their_prices(member: Member) -> None:
+def test_assets_include_prices(member: Member) -> None:
     assets = eventually(lambda: member.get("/account/assets").json["data"]["assets"])
     [btc] = [asset for asset in assets if asset["symbol"] == BTC]
     assert (btc["base"], btc["quantity_step"], btc["max_leverage"]) == ("BTC", "0.00001", 100)
     assert (btc["bid"], btc["ask"]) == ("68983", "68983.1")
 
 
-def test_an_instruction_id_may_hold_any_visible_character(member: Member) -> None:
+def test_an_instruction_id_may_contain_any_visible_character(member: Member) -> None:
     key = "a/b//c?d#e%f&g"
     assert member.post("/trade/create", LONG | {"margin": "6000"}, key=key).status_code == 422
     from urllib.parse import quote
@@ -201,7 +203,7 @@ def test_an_unknown_instruction_is_not_found(member: Member) -> None:
     assert (answer.status_code, answer.json["error"]["code"]) == (404, "NOT_FOUND")
 
 
-def test_no_leaderboard_before_the_first_publication(app: Flask) -> None:
+def test_the_leaderboard_is_empty_before_the_first_publication(app: Flask) -> None:
     answer = app.test_client().get("/api/v1/leaderboard?period=week")
     assert answer.status_code == 200
     assert answer.json["data"]["items"] == []

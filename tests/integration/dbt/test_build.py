@@ -1,4 +1,4 @@
-"""The project by itself: parses without a database, and its unit tests hold."""
+"""The dbt project: it parses without a database, and its unit tests pass."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,8 @@ import pytest
 from paceline.adapters.runtime.dbt import dbt_environment, run_dbt
 
 
-def test_unit_tests_of_the_models_hold(postgres_url: str, tmp_path: Path) -> None:
-    """dbt asks the database for the types of what a model reads, so the models are made first, without
-    rows."""
+def test_dbt_unit_tests_pass(postgres_url: str, tmp_path: Path) -> None:
+    """dbt reads column types from the database, so the models are built first, without rows."""
     environment = dbt_environment(postgres_url) | {
         "DBT_TARGET_PATH": str(tmp_path),
         "DBT_LOG_PATH": str(tmp_path),
@@ -24,8 +23,8 @@ def test_unit_tests_of_the_models_hold(postgres_url: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["sources", "models"])
-def test_the_manifest_is_made_without_a_database(name: str, tmp_path: Path) -> None:
-    environment = dbt_environment("postgresql://nobody@127.0.0.1:1/none")
+def test_the_manifest_is_built_without_a_database(name: str, tmp_path: Path) -> None:
+    environment = dbt_environment("postgresql://unknown@127.0.0.1:1/none")
     assert run_dbt(environment | {"DBT_TARGET_PATH": str(tmp_path), "DBT_LOG_PATH": str(tmp_path)}, "parse")
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     if name == "sources":

@@ -1,4 +1,4 @@
-"""The macros that compute the metrics, in Postgres, against empyrical and against its published values."""
+"""The metric macros, run in Postgres and compared with empyrical and its published values."""
 
 import json
 import math
@@ -23,7 +23,7 @@ Statistics = dict[str, tuple[int, float, float, float | None]]
 
 @pytest.fixture(scope="module")
 def compiled(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The SQL that dbt makes of the macro over a table `daily_returns`."""
+    """The SQL that dbt compiles from the macro for a table `daily_returns`."""
     target = tmp_path_factory.mktemp("target")
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "compile", "--inline", MODEL]
     command += ["--output", "json", "--quiet", "--target-path", str(target), "--log-path", str(target)]
@@ -53,7 +53,7 @@ def statistics(connection: psycopg.Connection, sql: str, series: dict[str, list[
     return {row[0]: row[1:] for row in connection.execute(sql).fetchall()}
 
 
-def agree(found: Statistics, series: dict[str, list[float | None]]) -> None:
+def assert_agrees_with_empyrical(found: Statistics, series: dict[str, list[float | None]]) -> None:
     for name, returns in series.items():
         known = np.array([value for value in returns if value is not None])
         days, compound, drawdown, sharpe = found[name]
@@ -67,8 +67,8 @@ def agree(found: Statistics, series: dict[str, list[float | None]]) -> None:
             assert sharpe == pytest.approx(expected, rel=1e-9), name
 
 
-def test_known_series(connection: psycopg.Connection, compiled: str) -> None:
-    """Values that can be worked out by hand."""
+def test_series_with_hand_computed_values(connection: psycopg.Connection, compiled: str) -> None:
+    """The expected values are computed by hand."""
     series: dict[str, list[float | None]] = {
         "up and down": [0.10, -0.50, 1.0],
         "wiped out": [0.5, -1.0, 0.2],
@@ -91,7 +91,7 @@ def test_random_series_agree_with_empyrical(connection: psycopg.Connection, comp
         f"random {number}": [rng.gauss(0.001, 0.03 * (1 + number % 5)) for _ in range(rng.randrange(2, 400))]
         for number in range(40)
     }
-    agree(statistics(connection, compiled, series), series)
+    assert_agrees_with_empyrical(statistics(connection, compiled, series), series)
 
 
 def test_published_series_agree_with_empyrical(connection: psycopg.Connection, compiled: str) -> None:
@@ -100,7 +100,7 @@ def test_published_series_agree_with_empyrical(connection: psycopg.Connection, c
     lines = Path(shared_data("metrics", "returns.csv")).read_text().split()
     series["returns.csv"] = [float(line.split(",")[1]) / 100 for line in lines]
     found = statistics(connection, compiled, series)
-    agree(found, series)
+    assert_agrees_with_empyrical(found, series)
     assert found["mixed_returns"][1] == pytest.approx(0.03893, abs=1e-5)
     assert found["negative_returns"][1] == pytest.approx(-0.36590, abs=1e-5)
     assert found["mixed_returns"][2] == pytest.approx(-0.1)

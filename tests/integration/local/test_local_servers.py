@@ -1,4 +1,4 @@
-"""The servers from wheels: they start, keep their data over a crash, and are ended whole."""
+"""The servers from wheels: they start, keep data over a crash, and stop with all child processes."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from paceline.local.servers.redis import LocalRedis
 from tests.support.servers import free_port, in_database
 
 
-def test_postgres_has_owner_databases_and_analyst(postgres_server: server.Running) -> None:
+def test_postgres_has_its_databases_and_roles(postgres_server: server.Running) -> None:
     with psycopg.connect(postgres_server.url) as connection:
         databases = {row[0] for row in connection.execute("select datname from pg_database")}
         assert {"paceline", "airflow"} <= databases
@@ -36,7 +36,7 @@ def test_postgres_refuses_a_wrong_password(postgres_server: server.Running) -> N
         psycopg.connect(wrong)
 
 
-def test_a_fresh_database_is_migrated_and_alone(fresh_database: Callable[[], str]) -> None:
+def test_a_fresh_database_is_migrated_and_isolated(fresh_database: Callable[[], str]) -> None:
     one, other = fresh_database(), fresh_database()
     with psycopg.connect(one) as connection:
         connection.execute("insert into engine.installation (shards) values (4)")
@@ -55,7 +55,7 @@ def ports() -> list[int]:
     return [free_port() for _ in range(4)]
 
 
-def _all(folder: Path, ports: list[int]) -> tuple[LocalPostgres, LocalRedis, LocalKafka]:
+def _all_servers(folder: Path, ports: list[int]) -> tuple[LocalPostgres, LocalRedis, LocalKafka]:
     return (
         LocalPostgres(folder / "postgres", ports[0], password="p'w d", analyst_password="other"),
         LocalRedis(folder / "redis", ports[1]),
@@ -81,9 +81,9 @@ async def _create(bootstrap: str, topic: str) -> None:
         await admin.close()
 
 
-def test_all_three_go_on_after_a_crash(ports: list[int], server_folder: Path) -> None:
+def test_all_servers_keep_their_data_after_sigkill(ports: list[int], server_folder: Path) -> None:
     folder = server_folder
-    running = server.start(*_all(folder, ports))
+    running = server.start(*_all_servers(folder, ports))
     try:
         with psycopg.connect(running[0].url, autocommit=True) as connection:
             connection.execute("create table kept as select 42 as answer")
@@ -95,10 +95,10 @@ def test_all_three_go_on_after_a_crash(ports: list[int], server_folder: Path) ->
         for one in running:
             one.kill()
         assert not [process for process in children if is_alive(process)]
-        # As after a reboot: the number in the lock belongs to somebody else by now.
+        # As after a reboot: the PID in the lock file belongs to another process.
         (folder / "postgres/data/postmaster.pid").write_text("1\n")
 
-        running = server.start(*_all(folder, ports))
+        running = server.start(*_all_servers(folder, ports))
         with psycopg.connect(running[0].url) as connection:
             assert connection.execute("select answer from kept").fetchone() == (42,)
         assert asyncio.run(_produce(running[2].url, "kept")) == 1
@@ -107,7 +107,7 @@ def test_all_three_go_on_after_a_crash(ports: list[int], server_folder: Path) ->
     assert not [one for one in running if psutil.pid_exists(one.pid)]
 
 
-def test_another_password_is_explained(ports: list[int], server_folder: Path) -> None:
+def test_a_changed_password_is_reported_with_the_cause(ports: list[int], server_folder: Path) -> None:
     folder = server_folder
     server.stop(server.start(LocalPostgres(folder / "pg", ports[0], password="first", durable=False)))
     with pytest.raises(server.ServerFailed, match=r"has another password.*secrets\.env"):
@@ -125,10 +125,10 @@ def test_a_taken_port_leaves_nothing_running(
             LocalPostgres(folder / "pg", ports[0], password="x", durable=False),
             LocalRedis(folder / "redis", redis_server.server.port),
         )
-    assert not [p for p in psutil.process_iter() if str(folder) in " ".join(_words(p))]
+    assert not [p for p in psutil.process_iter() if str(folder) in " ".join(_command_line(p))]
 
 
-def _words(process: psutil.Process) -> list[str]:
+def _command_line(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""`paceline up` as people use it, cut down to the servers and the one-shots that need no other part."""
+"""`paceline up` from the command line, with the servers and the one-shot services that need only them."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def press_ctrl_c(running: "subprocess.Popen[str]") -> str:
     return output
 
 
-def test_up_goes_on_after_a_kill_and_ctrl_c_leaves_nothing(environment: Mapping[str, str]) -> None:
+def test_up_restarts_after_sigkill_and_ctrl_c_leaves_no_process(environment: Mapping[str, str]) -> None:
     var_dir = Path(environment[f"{PREFIX}VAR_DIR"])
     assert status(environment) == {"healthy": False, "running": False, "services": {}}
     with up(environment) as running:
@@ -113,7 +113,7 @@ def test_up_goes_on_after_a_kill_and_ctrl_c_leaves_nothing(environment: Mapping[
     assert not (var_dir / "run" / "up.json").exists()
 
 
-def test_up_says_which_port_is_taken(environment: Mapping[str, str]) -> None:
+def test_up_names_a_port_that_is_in_use(environment: Mapping[str, str]) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", int(environment[f"{PREFIX}REDIS_PORT"])))
         holder.listen()

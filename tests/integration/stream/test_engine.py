@@ -1,4 +1,4 @@
-"""The engine's shard on a real Kafka and Postgres: it recovers, says things once, refuses what it must."""
+"""The engine service on real Kafka and Postgres: recovery, outputs without duplicates, and refusals."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ from tests.support.log_topics import fresh_topics
 from tests.support.scenario_log import Day, day, scenario_messages
 
 SHARDS = 2
-RARELY_S = 3600
+SNAPSHOT_INTERVAL_S = 3600
 
 
 @pytest.fixture(scope="module")
@@ -44,31 +44,31 @@ async def brokers(kafka_bootstrap: str) -> str:
     return kafka_bootstrap
 
 
-class Bench:
-    """Feeds one shard from the log, and may drop it as a SIGKILL would."""
+class EngineHarness:
+    """Runs shard 0 of the engine on the log. A shard that is not closed ends as by SIGKILL."""
 
     def __init__(self, database: str, brokers: str) -> None:
         self.database = database
         self.brokers = brokers
         self._opened: list[Engines] = []
 
-    async def write(self, messages: Sequence[Inbound | Undecodable], a_record: int = 30) -> None:
-        """Put messages on the log of shard 0; what cannot be decoded goes there as it is, alone."""
+    async def write(self, messages: Sequence[Inbound | Undecodable], per_record: int = 30) -> None:
+        """Append messages to the log of shard 0. An undecodable message is a record of its own."""
         producer = make_producer(self.brokers, "test")
         await producer.start()
-        for value in _records(messages, a_record):
+        for value in _records(messages, per_record):
             await producer.send_and_wait(ENGINE_IN, value=value, partition=0)
         await producer.stop()
 
     async def open(self) -> EngineShard:
-        engines = Engines(self.database, self.brokers, SHARDS, RARELY_S)
+        engines = Engines(self.database, self.brokers, SHARDS, SNAPSHOT_INTERVAL_S)
         self._opened.append(engines)
         await engines.start()
         async with scan(self.brokers, ENGINE_IN, 0) as log:
             return await engines.open(0, await log.bounds())
 
     async def run(self, shard: EngineShard, end: int | None = None) -> None:
-        """Hand it the log up to an offset."""
+        """Let the shard process the log up to an offset (default: the end)."""
         async with scan(self.brokers, ENGINE_IN, 0) as log:
             until = (await log.bounds()).end if end is None else end
             await shard.handle([record async for record in log.records(shard.next_offset, until)])
@@ -87,7 +87,7 @@ class Bench:
             await engines.stop()
 
 
-def _records(messages: Sequence[Inbound | Undecodable], a_record: int) -> list[bytes]:
+def _records(messages: Sequence[Inbound | Undecodable], per_record: int) -> list[bytes]:
     values: list[bytes] = []
     batch: list[Inbound] = []
     for message in messages:
@@ -97,15 +97,15 @@ def _records(messages: Sequence[Inbound | Undecodable], a_record: int) -> list[b
             batch = []
             continue
         batch.append(message)
-        if len(batch) == a_record:
+        if len(batch) == per_record:
             values.append(encode_messages(batch))
             batch = []
     return [*values, *([encode_messages(batch)] if batch else [])]
 
 
 @pytest.fixture
-async def bench(database: str, brokers: str) -> AsyncIterator[Bench]:
-    made = Bench(database, brokers)
+async def harness(database: str, brokers: str) -> AsyncIterator[EngineHarness]:
+    made = EngineHarness(database, brokers)
     yield made
     await made.stop()
 
@@ -116,55 +116,59 @@ def query(database: str, text: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-async def test_what_comes_out_is_what_the_engine_says(bench: Bench, busy: Day) -> None:
-    await bench.write(busy.messages)
-    shard = await bench.open()
-    await bench.run(shard)
+async def test_the_effects_on_the_log_are_those_of_the_engine(harness: EngineHarness, busy: Day) -> None:
+    await harness.write(busy.messages)
+    shard = await harness.open()
+    await harness.run(shard)
     await shard.close()
-    assert await bench.effects() == busy.effects
-    assert query(bench.database, "select position, state_hash from engine.snapshots") == [
+    assert await harness.effects() == busy.effects
+    assert query(harness.database, "select position, state_hash from engine.snapshots") == [
         (len(busy.messages), busy.engine.state_hash())
     ]
 
 
-async def test_after_a_crash_nothing_is_said_twice(bench: Bench, busy: Day) -> None:
-    await bench.write(busy.messages)
-    first = await bench.open()
-    await bench.run(first, end=10)
+async def test_effects_are_not_repeated_after_a_crash(harness: EngineHarness, busy: Day) -> None:
+    await harness.write(busy.messages)
+    first = await harness.open()
+    await harness.run(first, end=10)
     await first.close()
-    second = await bench.open()
-    await bench.run(second, end=20)
+    second = await harness.open()
+    await harness.run(second, end=20)
     await second._outlet.flush()
     assert second.health()["form"] == compiled.form()
-    assert second.health()["position"] > query(bench.database, "select position from engine.snapshots")[0][0]
-    third = await bench.open()
+    assert (
+        second.health()["position"] > query(harness.database, "select position from engine.snapshots")[0][0]
+    )
+    third = await harness.open()
     assert third.health()["replaying"]
-    await bench.run(third)
+    await harness.run(third)
     await third.close()
-    assert [effect.position for effect in await bench.effects()] == [e.position for e in busy.effects]
-    assert await bench.effects() == busy.effects
+    assert [effect.position for effect in await harness.effects()] == [e.position for e in busy.effects]
+    assert await harness.effects() == busy.effects
     assert third._engine.state_hash() == busy.engine.state_hash()
 
 
-async def test_two_engines_at_once_do_no_harm_to_readers(bench: Bench, busy: Day) -> None:
-    await bench.write(busy.messages)
-    one, other = await bench.open(), await bench.open()
-    await bench.run(one, end=12)
-    await bench.run(other)
-    await bench.run(one)
+async def test_readers_can_skip_duplicates_of_two_concurrent_engines(
+    harness: EngineHarness, busy: Day
+) -> None:
+    await harness.write(busy.messages)
+    one, other = await harness.open(), await harness.open()
+    await harness.run(one, end=12)
+    await harness.run(other)
+    await harness.run(one)
     await one.close()
     await other.close()
     seen, wanted = [], 0
-    for effect in await bench.effects():
+    for effect in await harness.effects():
         if effect.position >= wanted:
             seen.append(effect)
             wanted = effect.position + 1
     assert seen == busy.effects
-    assert await last_position_out(bench.brokers, 0) == busy.effects[-1].position
+    assert await last_position_out(harness.brokers, 0) == busy.effects[-1].position
 
 
 @pytest.mark.parametrize(
-    "harm",
+    "damage",
     [
         "update engine.snapshots set state_hash = repeat('0', 64) where position = {newest}",
         "delete from engine.snapshot_chunks where ordinal = 2 and (shard, generation) in "
@@ -174,54 +178,56 @@ async def test_two_engines_at_once_do_no_harm_to_readers(bench: Bench, busy: Day
     ],
     ids=["hash", "missing chunk", "nonsense"],
 )
-async def test_a_snapshot_that_does_not_hold_is_passed_over(bench: Bench, busy: Day, harm: str) -> None:
-    await bench.write(busy.messages)
-    shard = await bench.open()
-    await bench.run(shard, end=8)
+async def test_a_damaged_snapshot_is_skipped(harness: EngineHarness, busy: Day, damage: str) -> None:
+    await harness.write(busy.messages)
+    shard = await harness.open()
+    await harness.run(shard, end=8)
     await shard.close()
     older = shard.health()["position"]
-    await bench.run(shard, end=16)
+    await harness.run(shard, end=16)
     await shard.close()
     newest = shard.health()["position"]
-    query(bench.database, harm.format(newest=newest))
-    again = await bench.open()
+    query(harness.database, damage.format(newest=newest))
+    again = await harness.open()
     assert again.health()["position"] == older
-    assert query(bench.database, "select severity, source from ops.alerts") == [("critical", "engine")]
-    await bench.run(again)
+    assert query(harness.database, "select severity, source from ops.alerts") == [("critical", "engine")]
+    await harness.run(again)
     await again.close()
     assert again._engine.state_hash() == busy.engine.state_hash()
-    assert await bench.effects() == busy.effects
+    assert await harness.effects() == busy.effects
 
 
-async def test_a_snapshot_never_replaces_a_newer_one(bench: Bench, busy: Day) -> None:
-    await bench.write(busy.messages)
-    slow, fast = await bench.open(), await bench.open()
-    await bench.run(slow, end=5)
+async def test_a_snapshot_never_replaces_a_newer_one(harness: EngineHarness, busy: Day) -> None:
+    await harness.write(busy.messages)
+    slow, fast = await harness.open(), await harness.open()
+    await harness.run(slow, end=5)
     for end in (6, 12):
-        await bench.run(fast, end=end)
+        await harness.run(fast, end=end)
         await fast.close()
-    before = query(bench.database, "select * from engine.snapshots order by position")
+    before = query(harness.database, "select * from engine.snapshots order by position")
     await slow.close()
-    assert query(bench.database, "select * from engine.snapshots order by position") == before
+    assert query(harness.database, "select * from engine.snapshots order by position") == before
     assert len(before) == 2
 
 
-async def test_what_cannot_be_decoded_is_counted_and_kept(bench: Bench, busy: Day) -> None:
+async def test_undecodable_messages_are_stored_as_dead_letters(harness: EngineHarness, busy: Day) -> None:
     broken = {at: m for at, m in enumerate(busy.messages) if isinstance(m, Undecodable)}
     assert broken
-    await bench.write(busy.messages)
-    shard = await bench.open()
-    await bench.run(shard)
+    await harness.write(busy.messages)
+    shard = await harness.open()
+    await harness.run(shard)
     await shard.close()
-    letters = query(bench.database, "select source, position, raw from engine.dead_letters order by position")
+    letters = query(
+        harness.database, "select source, position, raw from engine.dead_letters order by position"
+    )
     assert letters == [("engine.in", at, b"\xc1 " + message.raw) for at, message in broken.items()]
     assert shard._engine.state_hash() == busy.engine.state_hash()
 
 
-async def test_the_exported_log_replays_to_the_live_hash(bench: Bench, busy: Day) -> None:
-    await bench.write(busy.messages)
+async def test_the_exported_log_replays_to_the_live_hash(harness: EngineHarness, busy: Day) -> None:
+    await harness.write(busy.messages)
     replayed = Engine(shard=0)
-    async with scan(bench.brokers, ENGINE_IN, 0) as log:
+    async with scan(harness.brokers, ENGINE_IN, 0) as log:
         async for record in log.records(0, (await log.bounds()).end):
             for line in lines_of_record(record.value):
                 try:
@@ -231,9 +237,9 @@ async def test_the_exported_log_replays_to_the_live_hash(bench: Bench, busy: Day
     assert replayed.state_hash() == busy.engine.state_hash()
 
 
-async def test_another_number_of_shards_is_refused(bench: Bench, brokers: str) -> None:
-    await bench.open()
-    other = Engines(bench.database, brokers, 3, RARELY_S)
+async def test_a_changed_number_of_shards_is_refused(harness: EngineHarness, brokers: str) -> None:
+    await harness.open()
+    other = Engines(harness.database, brokers, 3, SNAPSHOT_INTERVAL_S)
     with pytest.raises(PermanentError, match="installation has 2 shards, but PACELINE_ENGINE_SHARDS is 3"):
         await other.start()
     await other.stop()
@@ -251,32 +257,32 @@ async def test_another_number_of_shards_is_refused(bench: Bench, brokers: str) -
     ids=["no snapshot", "cut", "shorter"],
 )
 async def test_a_log_that_does_not_reach_the_snapshot_is_refused(
-    bench: Bench, busy: Day, bounds: LogBounds, why: str
+    harness: EngineHarness, busy: Day, bounds: LogBounds, why: str
 ) -> None:
-    await bench.write(busy.messages)
+    await harness.write(busy.messages)
     if bounds.begin != 1:
-        shard = await bench.open()
-        await bench.run(shard, end=8)
+        shard = await harness.open()
+        await harness.run(shard, end=8)
         await shard.close()
-    session = Session(bench.database, "test")
+    session = Session(harness.database, "test")
     with pytest.raises(PermanentError, match=why):
         await recover(session, 0, bounds)
     await session.close()
 
 
-async def test_a_ledger_that_does_not_add_up_stops_the_shard(bench: Bench, busy: Day) -> None:
-    await bench.write(busy.messages)
-    shard = await bench.open()
-    await bench.run(shard)
+async def test_an_inconsistent_ledger_stops_the_shard(harness: EngineHarness, busy: Day) -> None:
+    await harness.write(busy.messages)
+    shard = await harness.open()
+    await harness.run(shard)
     shard._engine._state.house.fees += 1
     with pytest.raises(InvariantViolation):
         await shard.close()
-    assert query(bench.database, "select * from engine.snapshots") == []
-    told = "select key, severity, recovered_at from ops.alerts"
-    assert query(bench.database, told) == [("ledger:0", "critical", None)]
-    # The state in memory was wrong, not the log: the next start is well, and its snapshot says so.
-    again = await bench.open()
-    await bench.run(again)
+    assert query(harness.database, "select * from engine.snapshots") == []
+    open_alerts = "select key, severity, recovered_at from ops.alerts"
+    assert query(harness.database, open_alerts) == [("ledger:0", "critical", None)]
+    # Only the state in memory was wrong, not the log: the next start works, and its snapshot ends the alert.
+    again = await harness.open()
+    await harness.run(again)
     await again.close()
     ended = "select key, recovered_at is not null from ops.alerts"
-    assert query(bench.database, ended) == [("ledger:0", True)]
+    assert query(harness.database, ended) == [("ledger:0", True)]

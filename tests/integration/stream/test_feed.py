@@ -57,7 +57,7 @@ def settings_of(servers: dict[str, str], exchange: Exchange) -> Settings:
 
 
 @asynccontextmanager
-async def feeding(settings: Settings, topic: str) -> AsyncIterator[FeedService]:
+async def running_feed(settings: Settings, topic: str) -> AsyncIterator[FeedService]:
     service = FeedService(settings, topic)
     await service.start()
     try:
@@ -72,8 +72,8 @@ def batch_of(value: bytes) -> list[PriceUpdate]:
     return batch  # type: ignore[return-value]
 
 
-async def on_the_log(brokers: str, topic: str) -> list[list[list[PriceUpdate]]]:
-    """Per shard its records, each a batch of price updates."""
+async def read_log(brokers: str, topic: str) -> list[list[list[PriceUpdate]]]:
+    """The records of each shard; a record is a batch of price updates."""
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers, auto_offset_reset="earliest")
     await consumer.start()
     try:
@@ -90,18 +90,18 @@ async def on_the_log(brokers: str, topic: str) -> list[list[list[PriceUpdate]]]:
         await consumer.stop()
 
 
-async def test_prices_reach_every_shard_stamped_in_small_batches(
+async def test_prices_reach_every_shard_with_times_in_small_batches(
     servers: dict[str, str], kafka_bootstrap: str, topic: str
 ) -> None:
     began_us = time.time_ns() // 1000
     async with (
         Exchange(Options(rate_hz=1_000)) as exchange,
-        feeding(settings_of(servers, exchange), topic) as feed,
+        running_feed(settings_of(servers, exchange), topic) as feed,
     ):
         await until(lambda: feed.stats.prices_sent > 500)
         await asyncio.sleep(0.2)
         assert feed.health()["state"] == "running"
-    first, second = await on_the_log(kafka_bootstrap, topic)
+    first, second = await read_log(kafka_bootstrap, topic)
     assert first == second
     assert all(1 <= len(batch) <= 500 for batch in first)
     prices = [update for batch in first for update in batch]
@@ -114,17 +114,17 @@ async def test_prices_reach_every_shard_stamped_in_small_batches(
     assert len({price.id for price in prices}) == len(prices)
 
 
-async def test_last_prices_and_bars_are_those_of_the_log(
+async def test_last_prices_and_bars_match_the_log(
     servers: dict[str, str], kafka_bootstrap: str, redis_url: str, topic: str
 ) -> None:
     async with Exchange(Options(rate_hz=400)) as exchange:
         settings = settings_of(servers, exchange)
-        for _ in range(2):  # the second run goes on with the bars of the first
-            async with feeding(settings, topic) as feed:
+        for _ in range(2):  # the second run continues the bars of the first
+            async with running_feed(settings, topic) as feed:
                 await until(lambda: feed.stats.prices_sent > 200)
                 await asyncio.sleep(0.3)
     [prices, _] = [
-        [update for batch in shard for update in batch] for shard in await on_the_log(kafka_bootstrap, topic)
+        [update for batch in shard for update in batch] for shard in await read_log(kafka_bootstrap, topic)
     ]
     async with Redis.from_url(redis_url, decode_responses=True) as client:
         last = {symbol: await client.hgetall(f"price:{symbol}") for symbol in SYMBOLS}
@@ -142,7 +142,7 @@ async def test_last_prices_and_bars_are_those_of_the_log(
     assert [(*bar[:2], *(int(price * 10**8) for price in bar[2:10]), *bar[10:]) for bar in bars] == expected
 
 
-async def test_bad_frames_are_counted_and_kept_with_their_reason_and_prices_go_on(
+async def test_bad_frames_are_counted_and_stored_and_prices_continue(
     servers: dict[str, str], topic: str
 ) -> None:
     misbehave = tuple(
@@ -150,7 +150,7 @@ async def test_bad_frames_are_counted_and_kept_with_their_reason_and_prices_go_o
     )
     async with Exchange(Options(rate_hz=400, misbehave=misbehave)) as exchange:
         settings = settings_of(servers, exchange)
-        async with feeding(settings, topic) as feed:
+        async with running_feed(settings, topic) as feed:
             await until(lambda: feed.stats.bad_frames.total() == 24 and feed.stats.prices_sent > 200)
             health = feed.health()
     assert health["bad_frames"] == 24
@@ -165,7 +165,7 @@ async def test_bad_frames_are_counted_and_kept_with_their_reason_and_prices_go_o
     )
     assert b"not json at all" in {bytes(raw) for *_, raw in rows}
     assert updates is not None
-    assert updates[0] > time.time_ns() // 1000 - MINUTE_US  # no old id came into a bar
+    assert updates[0] > time.time_ns() // 1000 - MINUTE_US  # no old id is part of a bar
 
 
 def exchange_of(settings: Settings) -> str:
@@ -185,9 +185,11 @@ async def test_dead_letters_are_bounded(servers: dict[str, str]) -> None:
     assert [reason for (reason,) in kept] == [f"reason {n}" for n in range(18, 30)]
 
 
-async def test_the_feed_starts_without_an_exchange_and_says_so(servers: dict[str, str], topic: str) -> None:
+async def test_the_feed_starts_without_an_exchange_and_reports_it(
+    servers: dict[str, str], topic: str
+) -> None:
     settings = load(servers | {"PACELINE_FEED_URL": "ws://127.0.0.1:9"}, Path("/nonexistent"))
-    async with feeding(settings, topic) as feed:
+    async with running_feed(settings, topic) as feed:
         await asyncio.sleep(0.3)
         assert feed.health()["state"] == "degraded"
         assert feed.health()["reason"] == "the exchange cannot be reached"
@@ -196,10 +198,10 @@ async def test_the_feed_starts_without_an_exchange_and_says_so(servers: dict[str
 async def test_the_feed_starts_without_kafka_and_keeps_only_the_newest_prices(
     servers: dict[str, str], topic: str
 ) -> None:
-    away = servers | {"PACELINE_KAFKA_BOOTSTRAP": "127.0.0.1:9"}
+    without_kafka = servers | {"PACELINE_KAFKA_BOOTSTRAP": "127.0.0.1:9"}
     async with (
         Exchange(Options(rate_hz=5_000)) as exchange,
-        feeding(settings_of(away, exchange), topic) as feed,
+        running_feed(settings_of(without_kafka, exchange), topic) as feed,
     ):
         await until(lambda: feed.health()["prices_dropped"] > 4_000)
         health = feed.health()
@@ -223,8 +225,8 @@ asyncio.run(main())
 """
 
 
-async def risen_above(update_id: int, client: Redis) -> int:
-    """The update id of the last price, once it is above this one."""
+async def wait_for_update_id_above(update_id: int, client: Redis) -> int:
+    """Wait for a last price with an update id above the given one; return its id."""
     for _ in range(600):
         last = int(await client.hget("price:BTC_USDC_PERP", "update_id") or 0)
         if last > update_id:
@@ -233,7 +235,7 @@ async def risen_above(update_id: int, client: Redis) -> int:
     raise AssertionError("no newer price came")
 
 
-async def test_a_killed_feed_goes_on_and_neither_ids_nor_times_fall(
+async def test_ids_and_times_keep_increasing_when_the_feed_is_killed_and_restarted(
     servers: dict[str, str], kafka_bootstrap: str, redis_url: str, topic: str
 ) -> None:
     async with Exchange(Options(rate_hz=500)) as exchange, Redis.from_url(redis_url) as client:
@@ -249,13 +251,13 @@ async def test_a_killed_feed_goes_on_and_neither_ids_nor_times_fall(
                 *(f"{name}={value}" for name, value in environ.items()),
             )
             try:
-                last = await risen_above(seen[-1], client)
-                await asyncio.sleep(0.5)  # in full flow
+                last = await wait_for_update_id_above(seen[-1], client)
+                await asyncio.sleep(0.5)  # while prices are sent
             finally:
                 process.kill()
                 await process.wait()
             seen.append(last)
-    for shard in await on_the_log(kafka_bootstrap, topic):
+    for shard in await read_log(kafka_bootstrap, topic):
         prices = [update for batch in shard for update in batch]
         assert len(prices) > 300
         ids = [price.update_id for price in prices]

@@ -1,4 +1,4 @@
-"""The log into files and out of Kafka: what is left and what is archived give the live hash."""
+"""Archiving and cutting the log: archive and remaining log together give the hash of the live engine."""
 
 import asyncio
 import json
@@ -28,8 +28,8 @@ def busy() -> Day:
     return day(scenario_messages(seed=3, length=600))
 
 
-class World:
-    """One shard: its log, its engine, and the `paceline` command."""
+class ShardSetup:
+    """One shard with its log and engine, and the `paceline` command."""
 
     def __init__(self, database: str, brokers: str, folder: Path) -> None:
         self.database = database
@@ -48,7 +48,7 @@ class World:
         await producer.stop()
 
     async def run(self, *ends: int) -> str:
-        """The engine up to each of these offsets, with a snapshot at each; its hash then."""
+        """Run the engine up to each of these offsets and take a snapshot at each; return the final hash."""
         engines = Engines(self.database, self.brokers, 1, 3600)
         try:
             await engines.start()
@@ -67,10 +67,10 @@ class World:
 
 
 @pytest.fixture
-def world(
+def installation(
     fresh_database: Callable[[], str], kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
-    made = World(fresh_database(), kafka_bootstrap, tmp_path)
+) -> Iterator[ShardSetup]:
+    made = ShardSetup(fresh_database(), kafka_bootstrap, tmp_path)
     asyncio.run(fresh_topics(kafka_bootstrap, 1))
     values = {"POSTGRES_URL": made.database, "KAFKA_BOOTSTRAP": kafka_bootstrap, "ENGINE_SHARDS": "1"}
     for name, value in values.items():
@@ -81,84 +81,86 @@ def world(
     settings.cache_clear()
 
 
-def test_archived_and_cut_it_is_still_all_there(world: World, busy: Day) -> None:
+def test_archive_and_cut_log_give_the_same_state(installation: ShardSetup, busy: Day) -> None:
     total = len(busy.messages)
-    asyncio.run(world.write(busy))
-    asyncio.run(world.run(200, 350))
-    folder = world.folder / "archive"
+    asyncio.run(installation.write(busy))
+    asyncio.run(installation.run(200, 350))
+    folder = installation.folder / "archive"
 
-    first = world.paceline("log", "archive", folder, "--stretch", 70)
+    first = installation.paceline("log", "archive", folder, "--stretch", 70)
     assert first.exit_code == 0, first.output
     assert "200 messages archived, 200 in all, up to offset 199" in first.output
     manifest = LogArchive(folder / "shard-0").manifest()
     assert manifest is not None
     assert [s.last_position for s in manifest.stretches] == [69, 139, 199]
-    assert asyncio.run(world.begin()) == 0
+    assert asyncio.run(installation.begin()) == 0
 
-    asyncio.run(world.run(500))
-    refused = world.paceline("log", "archive", folder, "--cut", answer="n\n")
+    asyncio.run(installation.run(500))
+    refused = installation.paceline("log", "archive", folder, "--cut", answer="n\n")
     assert refused.exit_code == 1
     assert "150 messages archived, 350 in all" in refused.output
-    assert asyncio.run(world.begin()) == 0
-    done = world.paceline("log", "archive", folder, "--cut", "--yes")
+    assert asyncio.run(installation.begin()) == 0
+    done = installation.paceline("log", "archive", folder, "--cut", "--yes")
     assert "the log begins at offset 350 now" in done.output, done.output
-    assert asyncio.run(world.begin()) == 350
-    assert "nothing to cut" in world.paceline("log", "archive", folder, "--cut", "--yes").output
+    assert asyncio.run(installation.begin()) == 350
+    assert "nothing to cut" in installation.paceline("log", "archive", folder, "--cut", "--yes").output
 
-    # The engine goes on from its snapshot, and archive + log give the very same state.
-    live = asyncio.run(world.run(total))
+    # The engine continues from its snapshot; archive and log give the same state.
+    live = asyncio.run(installation.run(total))
     assert live == busy.engine.state_hash()
-    whole = world.folder / "whole.jsonl"
-    short = world.paceline("log", "export", whole)
+    whole = installation.folder / "whole.jsonl"
+    short = installation.paceline("log", "export", whole)
     assert isinstance(short.exception, PermanentError)
     assert "Give the archive's folder with --archive" in str(short.exception)
-    assert world.paceline("log", "export", whole, "--archive", folder).exit_code == 0
-    assert json.loads(world.paceline("replay", whole, "--json").output)["state_hash"] == live
+    assert installation.paceline("log", "export", whole, "--archive", folder).exit_code == 0
+    assert json.loads(installation.paceline("replay", whole, "--json").output)["state_hash"] == live
 
 
-def test_an_archive_replays_as_the_log_did(world: World, busy: Day) -> None:
-    asyncio.run(world.write(busy))
-    live = asyncio.run(world.run(len(busy.messages)))
-    folder = world.folder / "archive"
-    assert world.paceline("log", "archive", folder, "--shard", 0).exit_code == 0
-    replayed = world.paceline("replay", folder / "shard-0", "--json")
+def test_an_archive_replays_to_the_hash_of_the_log(installation: ShardSetup, busy: Day) -> None:
+    asyncio.run(installation.write(busy))
+    live = asyncio.run(installation.run(len(busy.messages)))
+    folder = installation.folder / "archive"
+    assert installation.paceline("log", "archive", folder, "--shard", 0).exit_code == 0
+    replayed = installation.paceline("replay", folder / "shard-0", "--json")
     assert json.loads(replayed.output)["state_hash"] == live
     [file] = folder.glob("*/*.gz")
     file.write_bytes(file.read_bytes()[:-20])
-    assert isinstance(world.paceline("replay", folder / "shard-0").exception, InvariantViolation)
+    assert isinstance(installation.paceline("replay", folder / "shard-0").exception, InvariantViolation)
 
 
-def test_nothing_is_cut_without_two_snapshots_and_a_whole_archive(world: World, busy: Day) -> None:
-    asyncio.run(world.write(busy))
-    folder = world.folder / "archive"
-    none = world.paceline("log", "archive", folder, "--cut", "--yes")
+def test_a_cut_requires_two_snapshots_and_an_intact_archive(installation: ShardSetup, busy: Day) -> None:
+    asyncio.run(installation.write(busy))
+    folder = installation.folder / "archive"
+    none = installation.paceline("log", "archive", folder, "--cut", "--yes")
     assert "0 messages archived" in none.output
-    asyncio.run(world.run(200))
-    one = world.paceline("log", "archive", folder, "--cut", "--yes")
+    asyncio.run(installation.run(200))
+    one = installation.paceline("log", "archive", folder, "--cut", "--yes")
     assert isinstance(one.exception, PermanentError)
     assert "must have two complete snapshots" in str(one.exception)
-    asyncio.run(world.run(300))
+    asyncio.run(installation.run(300))
     [file] = folder.glob("*/*.gz")
     whole = file.read_bytes()
     file.write_bytes(whole[:-20])
     assert isinstance(
-        world.paceline("log", "archive", folder, "--cut", "--yes").exception, InvariantViolation
+        installation.paceline("log", "archive", folder, "--cut", "--yes").exception, InvariantViolation
     )
-    assert asyncio.run(world.begin()) == 0
+    assert asyncio.run(installation.begin()) == 0
 
 
-def test_what_was_cut_without_this_archive_is_told(world: World, busy: Day) -> None:
-    asyncio.run(world.write(busy))
-    asyncio.run(world.run(200, 300))
-    assert asyncio.run(cut_before(world.brokers, 0, 150)) == 150
-    missing = world.paceline("log", "archive", world.folder / "archive").exception
+def test_an_archive_that_misses_cut_messages_is_refused(installation: ShardSetup, busy: Day) -> None:
+    asyncio.run(installation.write(busy))
+    asyncio.run(installation.run(200, 300))
+    assert asyncio.run(cut_before(installation.brokers, 0, 150)) == 150
+    missing = installation.paceline("log", "archive", installation.folder / "archive").exception
     assert isinstance(missing, AppError)
     assert "the log begins at 150" in str(missing)
 
 
-def test_a_log_that_does_not_reach_back_to_the_older_snapshot_is_refused(world: World, busy: Day) -> None:
-    asyncio.run(world.write(busy))
-    asyncio.run(world.run(200, 300))
-    assert asyncio.run(cut_before(world.brokers, 0, 201)) == 201
+def test_a_log_that_does_not_reach_back_to_the_older_snapshot_is_refused(
+    installation: ShardSetup, busy: Day
+) -> None:
+    asyncio.run(installation.write(busy))
+    asyncio.run(installation.run(200, 300))
+    assert asyncio.run(cut_before(installation.brokers, 0, 201)) == 201
     with pytest.raises(PermanentError, match=r"position 200 continues at offset 200 .* begins at 201"):
-        asyncio.run(world.run(400))
+        asyncio.run(installation.run(400))

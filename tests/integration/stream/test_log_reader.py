@@ -1,4 +1,4 @@
-"""Reading the log by positions of our own, on a real Kafka."""
+"""Reading the log from wait_for_assignment offsets, on a real Kafka."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,7 +22,7 @@ Make = Callable[[], Awaitable[LogReader]]
 
 @pytest.fixture
 async def make(kafka_bootstrap: str) -> AsyncIterator[Make]:
-    """Starts readers of a group of their own, on a log with so many records in each shard."""
+    """Starts readers of a new group, on a log with `RECORDS` records in each shard."""
     await fresh_topics(kafka_bootstrap, SHARDS)
     async with EngineLog(kafka_bootstrap) as log:
         for number in range(RECORDS):
@@ -41,15 +41,15 @@ async def make(kafka_bootstrap: str) -> AsyncIterator[Make]:
         await reader.stop()
 
 
-async def given(reader: LogReader, shards: int = SHARDS) -> None:
-    """Wait until the group has given a reader so many shards."""
+async def wait_for_assignment(reader: LogReader, shards: int = SHARDS) -> None:
+    """Wait until the group has assigned this number of shards to the reader."""
     async with asyncio.timeout(30):
         while not (reader.assignment_changed() and len(reader.assigned()) == shards):
             assert await reader.read(100, 200) == {}
 
 
 async def read(reader: LogReader, count: int) -> dict[int, list[str]]:
-    """The names of so many messages, by shard."""
+    """Read at least `count` messages; return their ids by shard."""
     found: dict[int, list[str]] = {}
     async with asyncio.timeout(30):
         while sum(map(len, found.values())) < count:
@@ -59,9 +59,9 @@ async def read(reader: LogReader, count: int) -> dict[int, list[str]]:
     return found
 
 
-async def test_a_shard_comes_from_where_it_was_sought_and_no_other(make: Make) -> None:
+async def test_only_shards_with_a_seek_are_read_from_their_offset(make: Make) -> None:
     reader = await make()
-    await given(reader)
+    await wait_for_assignment(reader)
     assert reader.partitions() == SHARDS
     assert await reader.bounds(1) == LogBounds(0, RECORDS)
     reader.seek(1, 5)
@@ -74,7 +74,7 @@ async def test_a_shard_comes_from_where_it_was_sought_and_no_other(make: Make) -
 
 async def test_a_cancelled_read_loses_nothing(make: Make, kafka_bootstrap: str) -> None:
     reader = await make()
-    await given(reader)
+    await wait_for_assignment(reader)
     reader.seek(0, RECORDS)
     assert await reader.read(10, 200) == {}
     reading = asyncio.create_task(reader.read(5_000, 200))
@@ -87,9 +87,9 @@ async def test_a_cancelled_read_loses_nothing(make: Make, kafka_bootstrap: str) 
     assert await read(reader, 1) == {0: ["one more"]}
 
 
-async def test_a_position_that_the_log_does_not_hold_is_refused(make: Make) -> None:
+async def test_an_offset_outside_the_log_raises(make: Make) -> None:
     reader = await make()
-    await given(reader)
+    await wait_for_assignment(reader)
     reader.seek(0, RECORDS + 5)
     with pytest.raises(InvariantViolation, match=r"engine\.in"):
         await read(reader, 1)
@@ -97,10 +97,10 @@ async def test_a_position_that_the_log_does_not_hold_is_refused(make: Make) -> N
 
 async def test_readers_of_a_group_share_the_shards(make: Make) -> None:
     first = await make()
-    await given(first)
+    await wait_for_assignment(first)
     second = await make()
-    sharing = asyncio.create_task(given(second, 1))
-    await given(first, 1)
+    sharing = asyncio.create_task(wait_for_assignment(second, 1))
+    await wait_for_assignment(first, 1)
     await sharing
     for reader in (first, second):
         [shard] = reader.assigned()
@@ -108,4 +108,4 @@ async def test_readers_of_a_group_share_the_shards(make: Make) -> None:
         assert await read(reader, RECORDS) == {shard: [f"{shard}-{number}" for number in range(RECORDS)]}
     assert {*first.assigned(), *second.assigned()} == {0, 1}
     await second.stop()
-    await given(first)
+    await wait_for_assignment(first)

@@ -1,4 +1,4 @@
-"""Workers of one service share its shards on a real Kafka."""
+"""Workers of one service share its shards, on a real Kafka."""
 
 import asyncio
 from typing import Any
@@ -12,8 +12,8 @@ from tests.support.log_topics import fresh_topics
 SHARDS = 2
 
 
-class Counting:
-    """A shard that only knows where it stands."""
+class CountingShard:
+    """A shard that only tracks its offset."""
 
     def __init__(self) -> None:
         self.next_offset = 0
@@ -31,22 +31,22 @@ class Counting:
         return {"next_offset": self.next_offset}
 
 
-class Counters:
+class CountingShards:
     async def start(self) -> None:
         await asyncio.sleep(0)
 
-    async def open(self, shard: int, bounds: LogBounds) -> Counting:
-        return Counting()
+    async def open(self, shard: int, bounds: LogBounds) -> CountingShard:
+        return CountingShard()
 
     async def stop(self) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_worker_without_a_shard_stands_by_and_is_well(kafka_bootstrap: str) -> None:
+async def test_a_worker_without_a_shard_is_on_standby_and_healthy(kafka_bootstrap: str) -> None:
     await fresh_topics(kafka_bootstrap, SHARDS)
     group = f"test-{uuid4().hex}"
     workers = [
-        LogService("test", LogReader(kafka_bootstrap, ENGINE_IN, group), Counters(), ENGINE_IN, SHARDS)
+        LogService("test", LogReader(kafka_bootstrap, ENGINE_IN, group), CountingShards(), ENGINE_IN, SHARDS)
         for _ in range(SHARDS + 1)
     ]
     for worker in workers:

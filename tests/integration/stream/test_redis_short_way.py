@@ -1,4 +1,4 @@
-"""The short way to Redis: whatever breaks, nobody is handed the answer to somebody else's question."""
+"""The direct Redis client: after any failure, no caller gets the answer to another caller's command."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -34,8 +34,8 @@ def connections(server: Any) -> list[str]:
     return [found["id"] for found in server.client_list() if found["name"] == KEY]
 
 
-async def waiting(client: Client, server: Any) -> asyncio.Task[list[Any]]:
-    """A command that Redis has and will not answer."""
+async def start_blocking_command(client: Client, server: Any) -> asyncio.Task[list[Any]]:
+    """Send a command that Redis does not answer; return its task."""
     task = asyncio.create_task(client.ask(("BLPOP", KEY, 0)))
     await until(lambda: server.info("clients")["blocked_clients"] > 0)
     return task
@@ -49,7 +49,7 @@ async def test_answers_come_in_the_order_of_their_commands(client: Client, serve
     ]
 
 
-async def test_one_connection_serves_those_who_ask_in_turn(client: Client, server: Any) -> None:
+async def test_sequential_commands_share_one_connection(client: Client, server: Any) -> None:
     for _ in range(5):
         await client.ask(("ECHO", "own"))
     assert len(connections(server)) == 1
@@ -63,32 +63,32 @@ async def test_one_connection_serves_those_who_ask_in_turn(client: Client, serve
     assert connections(server) == []
 
 
-async def test_an_error_among_several_answers_leaves_none_behind(client: Client, server: Any) -> None:
+async def test_an_error_in_a_pipeline_leaves_no_unread_answer(client: Client, server: Any) -> None:
     with pytest.raises(ResponseError):
         await client.ask(("SET", KEY, "text"), ("INCR", KEY), ("ECHO", "another's"))
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
 
-async def test_a_connection_that_breaks_half_way_is_told_as_away(client: Client, server: Any) -> None:
-    task = await waiting(client, server)
+async def test_a_broken_connection_raises_an_unavailable_error(client: Client, server: Any) -> None:
+    task = await start_blocking_command(client, server)
     server.client_kill_filter(_id=connections(server)[0])
     with pytest.raises(AWAY):
         await task
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
 
-async def test_a_redis_that_hangs_is_told_as_away(client: Client, server: Any) -> None:
+async def test_a_hanging_redis_raises_an_unavailable_error(client: Client, server: Any) -> None:
     await client.ask(("ECHO", "connected"))
     server.client_pause(60_000, all=False)
-    with pytest.raises(NoAnswer, match=r"within 0\.2 s") as told:
+    with pytest.raises(NoAnswer, match=r"within 0\.2 s") as caught:
         await client.ask(("SET", KEY, "late"))
-    assert isinstance(told.value, AWAY)
+    assert isinstance(caught.value, AWAY)
     server.client_unpause()
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
 
-async def test_who_is_cancelled_half_way_leaves_no_answer_behind(client: Client, server: Any) -> None:
-    task = await waiting(client, server)
+async def test_a_cancelled_command_leaves_no_unread_answer(client: Client, server: Any) -> None:
+    task = await start_blocking_command(client, server)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -96,8 +96,8 @@ async def test_who_is_cancelled_half_way_leaves_no_answer_behind(client: Client,
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
 
-async def test_when_one_connection_was_dead_the_others_are_not_tried(client: Client, server: Any) -> None:
-    """After a restart of Redis all that lie idle are dead: who asks next fails once, not once for each."""
+async def test_one_dead_connection_closes_all_idle_ones(client: Client, server: Any) -> None:
+    """After a restart of Redis all idle connections are dead: only the next command fails."""
     await asyncio.gather(*(client.ask(("BLPOP", f"nothing-{number}", "0.05")) for number in range(5)))
     assert len(connections(server)) == 5
     for found in connections(server):

@@ -1,4 +1,4 @@
-"""The router on a real Redis and Postgres: what it keeps is the engine's state, also after all was lost."""
+"""The router on real Redis and Postgres: it keeps the engine's state in Redis and rebuilds it when lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -46,7 +46,7 @@ def cache(redis_url: str) -> Any:
 
 @pytest.fixture
 def replies(cache: Any) -> Iterator[Replies]:
-    """`(account, instruction)` of the answers that were published since it was asked last."""
+    """Returns `(account, instruction)` of the answers published since the last call."""
     with cache.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(REPLIES)
         while listener.get_message(timeout=0.2):
@@ -78,7 +78,7 @@ async def again(database: str, redis_url: str, cache: Any) -> AsyncIterator[Rout
 
 
 def account_keys(cache: Any) -> dict[str, Any]:
-    """Balances, trades and orders as Redis holds them."""
+    """Balances, trades and orders in Redis."""
     found: dict[str, Any] = {}
     for key in sorted(cache.keys("*")):
         kind = key.partition(":")[0]
@@ -94,10 +94,10 @@ def scaled(fields: dict[str, Any], *names: str) -> list[int | None]:
 
 
 def check_against_engine(cache: Any, busy: Day) -> None:
-    """Everything Redis tells of accounts is what the engine says."""
+    """Assert that the account state in Redis equals that of the engine."""
     for account in busy.engine.accounts():
-        told = msgspec.json.decode(cache.get(f"balance:{account.name}"))
-        assert scaled(told, "cash", "margin", "locked") == [account.cash, account.margin, account.locked]
+        fields = msgspec.json.decode(cache.get(f"balance:{account.name}"))
+        assert scaled(fields, "cash", "margin", "locked") == [account.cash, account.margin, account.locked]
     trades = {t.id: t for t in busy.engine.open_trades()}
     orders = {o.id: o for o in busy.engine.resting_orders()}
     assert len(trades) > 10
@@ -105,13 +105,13 @@ def check_against_engine(cache: Any, busy: Day) -> None:
     names = ("entry", "quantity", "margin", "stop_loss", "take_profit", "trailing_stop", "liquidation")
     found_trades = all_fields(cache, "trades")
     assert found_trades.keys() == trades.keys()
-    for trade, told in found_trades.items():
-        assert scaled(told, *names) == [getattr(trades[trade], name) for name in names]
-        assert told["opened"] == trades[trade].opened
+    for trade, fields in found_trades.items():
+        assert scaled(fields, *names) == [getattr(trades[trade], name) for name in names]
+        assert fields["opened"] == trades[trade].opened
     found_orders = all_fields(cache, "orders")
     assert found_orders.keys() == orders.keys()
-    for order, told in found_orders.items():
-        assert scaled(told, "quantity", "price", "distance") == [
+    for order, fields in found_orders.items():
+        assert scaled(fields, "quantity", "price", "distance") == [
             orders[order].quantity,
             None if orders[order].distance is not None else orders[order].price,
             orders[order].distance,
@@ -126,13 +126,13 @@ def all_fields(cache: Any, kind: str) -> dict[str, Any]:
     }
 
 
-def asked(busy: Day, first: int = 0) -> list[tuple[str, str]]:
-    """`(account, instruction)` of all that the engine answered from an effect on, in its order."""
+def answered(busy: Day, first: int = 0) -> list[tuple[str, str]]:
+    """`(account, instruction)` of all answers of the engine from the effect `first` on, in order."""
     outputs = [output for effect in busy.effects[first:] for output in effect.outputs]
     return [(one.account, one.instruction) for one in outputs if isinstance(one, OrderResponse)]
 
 
-async def test_redis_tells_what_the_engine_says(
+async def test_redis_holds_the_state_of_the_engine(
     router: Router, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     await route(router, records)
@@ -144,10 +144,10 @@ async def test_each_instruction_has_one_reply(
     router: Router, busy: Day, records: list[LogRecord], replies: Replies
 ) -> None:
     await route(router, records)
-    assert replies() == asked(busy)
+    assert replies() == answered(busy)
 
 
-async def test_the_events_of_a_user_stand_in_their_stream_in_order(
+async def test_events_of_an_account_are_in_its_stream_in_order(
     router: Router, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     await route(router, records)
@@ -164,7 +164,7 @@ async def test_a_message_at_position_0_has_its_events(router: Router, cache: Any
     assert [entry for entry, _ in cache.xrange("events:early")] == ["0-1", "0-2"]
 
 
-async def test_a_router_that_starts_again_repeats_nothing(
+async def test_a_restarted_router_repeats_nothing(
     again: Router, cache: Any, router: Router, records: list[LogRecord], replies: Replies
 ) -> None:
     await route(router, records, end=30)
@@ -176,7 +176,7 @@ async def test_a_router_that_starts_again_repeats_nothing(
     assert replies() == []
 
 
-async def test_a_second_router_cannot_turn_the_state_back(
+async def test_a_slower_router_cannot_overwrite_newer_state(
     router: Router, database: str, redis_url: str, cache: Any, busy: Day
 ) -> None:
     records = busy.records(10)
@@ -190,7 +190,7 @@ async def test_a_second_router_cannot_turn_the_state_back(
 
 
 @pytest.mark.parametrize("written", [0, 17, 40, 60], ids=lambda n: f"writer_at_{n}")
-async def test_a_wiped_redis_is_rebuilt_while_running(
+async def test_a_flushed_redis_is_rebuilt_while_running(
     router: Router, database: str, cache: Any, busy: Day, written: int
 ) -> None:
     records = busy.records(10)
@@ -204,7 +204,7 @@ async def test_a_wiped_redis_is_rebuilt_while_running(
     assert cache.get("router:ready") == "1"
 
 
-async def test_replies_that_were_not_given_when_redis_was_lost_are_given(
+async def test_replies_missed_during_a_loss_of_redis_are_published(
     router: Router, database: str, cache: Any, busy: Day, replies: Replies
 ) -> None:
     records = busy.records(10)
@@ -213,12 +213,12 @@ async def test_replies_that_were_not_given_when_redis_was_lost_are_given(
     cache.flushall()
     await write(database, records, len(records))
     await route(router, records)
-    waiting = asked(busy, first=20 * 10)
+    waiting = answered(busy, first=20 * 10)
     assert replies()[-len(waiting) :] == waiting
     check_against_engine(cache, busy)
 
 
-async def test_a_trade_missing_in_redis_leads_to_a_rebuild(
+async def test_a_trade_missing_in_redis_causes_a_rebuild(
     router: Router, database: str, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     await route(router, records, end=30)
@@ -229,7 +229,7 @@ async def test_a_trade_missing_in_redis_leads_to_a_rebuild(
     check_against_engine(cache, busy)
 
 
-async def test_events_older_than_a_day_go(router: Router, cache: Any) -> None:
+async def test_events_older_than_a_day_are_trimmed(router: Router, cache: Any) -> None:
     hour_us = 3_600_000_000
     accounts = [OpenAccount(f"o{hour}", 1 + hour * hour_us, "a", 1) for hour in range(200)]
     await route(router, day(accounts).records(1), step=1)
@@ -239,7 +239,7 @@ async def test_events_older_than_a_day_go(router: Router, cache: Any) -> None:
     assert 0 < kept[0] <= 199 - 24
 
 
-async def test_redis_that_is_away_for_a_moment_is_waited_for(
+async def test_the_router_waits_for_a_briefly_unavailable_redis(
     router: Router, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     task = asyncio.create_task(route(router, records))
@@ -250,7 +250,7 @@ async def test_redis_that_is_away_for_a_moment_is_waited_for(
     check_against_engine(cache, busy)
 
 
-async def test_redis_that_hangs_for_a_moment_is_waited_for(
+async def test_the_router_waits_for_a_briefly_hanging_redis(
     database: str, redis_url: str, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     router = Router(database, f"{redis_url}?socket_timeout=0.2", SHARDS)
@@ -264,7 +264,7 @@ async def test_redis_that_hangs_for_a_moment_is_waited_for(
     await router.stop()
 
 
-async def test_a_redis_that_forgot_the_script_is_given_it_again(
+async def test_a_flushed_script_is_loaded_again(
     router: Router, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     shard = await router.open(0, bounds_of(records))

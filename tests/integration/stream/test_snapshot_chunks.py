@@ -1,4 +1,4 @@
-"""Snapshots in Postgres: what is there stays, moved to its place; what nobody vouches for is stored anew."""
+"""Snapshots in Postgres: known chunks are reused and moved; chunks with unknown digests are stored again."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -24,15 +24,15 @@ async def store(session: Session, position: int, texts: list[str], ours: Digests
 
 
 async def stored(session: Session, position: int) -> list[str]:
-    """The chunks of a generation, as a start would load them."""
+    """The chunks of a snapshot, loaded as at a start of the engine."""
     heads = await session.transaction(lambda c: snapshots.list_whole(c, 0))
     generation = next(one.generation for one in heads if one.head.position == position)
     chunks = await session.transaction(lambda c: snapshots.load_chunks(c, 0, generation))
     return [chunk.decode().strip('"') for chunk in chunks]
 
 
-async def spoil(session: Session, text: str) -> None:
-    """Put something else where a text stands, in both generations."""
+async def overwrite_chunk(session: Session, text: str) -> None:
+    """Replace the data of a chunk in all generations."""
     await session.transaction(
         lambda c: c.execute(
             "update engine.snapshot_chunks set data = '\"rot\"' where data = %s", (f'"{text}"',)
@@ -40,12 +40,12 @@ async def spoil(session: Session, text: str) -> None:
     )
 
 
-async def test_only_what_is_not_there_yet_is_stored_and_all_is_in_its_place(session: Session) -> None:
+async def test_only_new_chunks_are_stored_and_all_are_in_order(session: Session) -> None:
     ours = await store(session, 1, ["head 1", "a", "b", "c"], {})
     assert ours is not None
     ours = await store(session, 2, ["head 2", "a", "b", "c"], ours)
     assert ours is not None
-    await spoil(session, "c")  # so that one sees whether it was stored again
+    await overwrite_chunk(session, "c")  # shows whether it is stored again
     ours = await store(session, 3, ["head 3", "b", "c", "d"], ours)
     assert await stored(session, 3) == ["head 3", "b", "rot", "d"]
     assert await stored(session, 2) == ["head 2", "a", "b", "rot"]
@@ -54,7 +54,7 @@ async def test_only_what_is_not_there_yet_is_stored_and_all_is_in_its_place(sess
     assert await stored(session, 4) == ["d", "head 4", "rot", "b", "a"]
 
 
-async def test_a_generation_is_whole_without_the_other(session: Session) -> None:
+async def test_a_generation_is_complete_without_the_other(session: Session) -> None:
     ours = await store(session, 1, ["a", "b"], {})
     assert ours is not None
     await store(session, 2, ["a", "b"], ours)
@@ -62,11 +62,11 @@ async def test_a_generation_is_whole_without_the_other(session: Session) -> None
     assert await stored(session, 2) == ["a", "b"]
 
 
-async def test_who_begins_anew_stores_everything(session: Session) -> None:
+async def test_a_new_process_stores_all_chunks(session: Session) -> None:
     ours = await store(session, 1, ["a", "b"], {})
     assert ours is not None
     await store(session, 2, ["a", "b"], ours)
-    await spoil(session, "a")
+    await overwrite_chunk(session, "a")
     others = await store(session, 3, ["a", "b"], {})
     assert others is not None
     assert await stored(session, 3) == ["a", "b"]
@@ -74,7 +74,7 @@ async def test_who_begins_anew_stores_everything(session: Session) -> None:
     assert await stored(session, 4) == ["a", "b"]
 
 
-async def test_the_same_position_again_says_nothing_of_what_another_stored(session: Session) -> None:
+async def test_a_snapshot_stored_by_another_process_gives_no_digests(session: Session) -> None:
     await store(session, 1, ["a", "b"], {})
     assert await store(session, 1, ["a", "b"], {}) == {}
     assert await store(session, 0, ["a"], {}) is None

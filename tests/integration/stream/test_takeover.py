@@ -1,4 +1,4 @@
-"""Two engine workers share the shards: one takes over when the other dies, and gives back when it returns."""
+"""Two engine workers share the shards. One takes over when the other dies, and returns them later."""
 
 import time
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from tests.support.stream_workers import Worker, running, stream_environment
 
 SHARDS = 4
 TAKEN_OVER_WITHIN_S = 10
-GIVEN_BACK_WITHIN_S = 40  # the other starts anew first
+GIVEN_BACK_WITHIN_S = 40  # the other worker starts first
 
 
 def shards_of(cache: redis.Redis, worker: Worker) -> set[str]:
-    """What a worker says that it owns, in the last two seconds."""
+    """The shards of a worker, from its heartbeats of the last two seconds."""
     beats = heartbeats(cache.execute_command).get("engine", [])
     return {shard for beat in beats if beat["pid"] == worker.process.pid for shard in beat.get("shards", {})}
 
 
 def wait_for(condition: Callable[[], bool], workers: list[Worker], within_s: float) -> float:
-    """Seconds until the condition held."""
+    """Wait for the condition; return the seconds that it took."""
     begun = time.monotonic()
     while not condition():
         assert time.monotonic() - begun < within_s, "\n---\n".join(worker.tail() for worker in workers)
@@ -35,7 +35,7 @@ def wait_for(condition: Callable[[], bool], workers: list[Worker], within_s: flo
 
 
 async def open_accounts(brokers: str, prefix: str) -> None:
-    """One account in each shard."""
+    """Open one account on each shard."""
     names: dict[int, str] = {}
     for number in range(100):
         names.setdefault(shard_of(f"{prefix}-{number}", SHARDS), f"{prefix}-{number}")
@@ -50,7 +50,7 @@ def opened(url: str) -> int:
     return int(count)
 
 
-async def test_a_dead_workers_shards_move_within_ten_seconds_and_come_back(
+async def test_shards_of_a_dead_worker_move_within_ten_seconds_and_return(
     fresh_database: Callable[[], str], redis_url: str, kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     await fresh_topics(kafka_bootstrap, SHARDS)

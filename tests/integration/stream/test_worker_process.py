@@ -1,4 +1,4 @@
-"""How a worker process ends: cleanly when told to, with a reason and a code when it cannot go on."""
+"""How a worker process ends: cleanly on SIGINT, with a reason and an exit code on a failure."""
 
 import signal
 import subprocess
@@ -37,7 +37,7 @@ def wait_for(condition: Callable[[], bool], worker: Worker, within_s: float = 30
         time.sleep(0.1)
 
 
-async def test_an_interrupt_ends_it_cleanly_and_the_heart_told_of_it(
+async def test_sigint_ends_the_worker_cleanly_after_heartbeats_and_snapshots(
     environment: dict[str, str], redis_url: str, tmp_path: Path
 ) -> None:
     with (
@@ -63,7 +63,7 @@ def lags(cache: redis.Redis, service: str) -> list[int]:
     return [shard["lag"] for shard in shards.values()]
 
 
-async def test_another_number_of_shards_ends_it_with_the_reason(
+async def test_a_changed_number_of_shards_ends_the_worker_with_the_reason(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     other = environment | {"PACELINE_ENGINE_SHARDS": "3"}
@@ -72,11 +72,11 @@ async def test_another_number_of_shards_ends_it_with_the_reason(
         assert "has 2 partitions, but PACELINE_ENGINE_SHARDS is 3" in workers["writer"].tail()
 
 
-async def test_a_service_that_fails_for_good_ends_the_process(
+async def test_a_permanent_failure_of_a_service_ends_the_process(
     environment: dict[str, str], kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(environment["PACELINE_POSTGRES_URL"], autocommit=True) as connection:
-        connection.execute("alter table engine.accounts add constraint nobody check (account = '')")
+        connection.execute("alter table engine.accounts add constraint no_accounts check (account = '')")
     with running(["engine,writer"], environment, tmp_path) as workers:
         async with EngineLog(kafka_bootstrap) as log:
             await log.append(0, [OpenAccount("o", 1, "a", 1)])
@@ -84,7 +84,7 @@ async def test_a_service_that_fails_for_good_ends_the_process(
         assert "CheckViolation" in workers["engine,writer"].tail()
 
 
-async def test_the_one_shots_make_topics_and_markets(
+async def test_the_one_shot_commands_create_topics_and_markets(
     environment: dict[str, str], kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     assert "All topics are there" in command(environment, "topics")

@@ -1,4 +1,4 @@
-"""The writer on a real Postgres: every effect once, whatever is repeated, taken over or cut short."""
+"""The writer on a real Postgres: every effect is stored once, despite repeats, takeovers and failures."""
 
 import asyncio
 from collections import Counter
@@ -43,12 +43,12 @@ def rows_of(url: str, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()  # type: ignore[call-overload]
 
 
-def everything(url: str) -> dict[str, list[tuple[Any, ...]]]:
+def all_rows(url: str) -> dict[str, list[tuple[Any, ...]]]:
     return {table: sorted(rows_of(url, f"select * from engine.{table}"), key=repr) for table in TABLES}
 
 
 async def store(shard: WriterShard, records: list[LogRecord]) -> None:
-    """A round of the service."""
+    """One round of the service."""
     await shard.handle(records)
     await shard.tick()
 
@@ -60,9 +60,7 @@ async def write(writer: Writer, records: list[LogRecord], end: int | None = None
         await store(shard, todo)
 
 
-async def test_closed_orders_and_balances_are_those_of_the_engine(
-    writer: Writer, database: str, busy: Day
-) -> None:
+async def test_closed_orders_and_balances_match_the_engine(writer: Writer, database: str, busy: Day) -> None:
     await write(writer, busy.records(20))
     closed = {
         (row[0], row[1]): [None if n is None else from_numeric(n) for n in row[2:]]
@@ -88,7 +86,7 @@ async def test_closed_orders_and_balances_are_those_of_the_engine(
     assert len(balances) == busy.engine.stats().accounts
 
 
-async def test_each_output_has_its_row_and_each_instruction_its_answer(
+async def test_each_output_has_a_row_and_each_instruction_an_answer(
     writer: Writer, database: str, busy: Day
 ) -> None:
     await write(writer, busy.records(7))
@@ -108,7 +106,7 @@ async def test_each_output_has_its_row_and_each_instruction_its_answer(
     }
 
 
-async def test_open_trades_with_their_levels_follow_from_the_events(writer: Writer, database: str) -> None:
+async def test_open_trades_and_their_levels_match_the_engine(writer: Writer, database: str) -> None:
     crowded = day(scenario_messages(seed=7, length=800))
     await write(writer, crowded.records(20))
     with psycopg.connect(database) as connection:
@@ -131,23 +129,25 @@ async def test_open_trades_with_their_levels_follow_from_the_events(writer: Writ
     assert stored == live
 
 
-async def test_deposits_add_up_to_what_came_from_outside(writer: Writer, database: str, busy: Day) -> None:
+async def test_deposits_sum_to_the_external_ledger_account(writer: Writer, database: str, busy: Day) -> None:
     await write(writer, busy.records(20))
     [(total,)] = rows_of(database, "select sum(amount) from engine.deposits")
     assert from_numeric(total) == -busy.engine.ledger()["USD"]["external"]
 
 
-async def test_repeating_from_the_start_gives_the_same_rows(writer: Writer, database: str, busy: Day) -> None:
+async def test_reading_from_the_start_again_gives_the_same_rows(
+    writer: Writer, database: str, busy: Day
+) -> None:
     records = busy.records(20)
     await write(writer, records)
-    before = everything(database)
+    before = all_rows(database)
     with psycopg.connect(database) as connection:
         connection.execute("update engine.readers set next_position = 0, next_offset = 0")
     await write(writer, records)
-    assert everything(database) == before
+    assert all_rows(database) == before
 
 
-async def test_the_size_of_batches_does_not_matter(
+async def test_batch_size_does_not_change_the_rows(
     fresh_database: Callable[[], str], database: str, busy: Day
 ) -> None:
     url = fresh_database()
@@ -156,39 +156,39 @@ async def test_the_size_of_batches_does_not_matter(
     await write(once, records)
     for end in range(3, len(records) + 3, 3):
         await write(other, records, end)
-    assert everything(database) == everything(url)
+    assert all_rows(database) == all_rows(url)
     await once.stop()
     await other.stop()
 
 
-async def test_an_effect_that_two_engines_put_out_is_written_once(
+async def test_an_effect_written_by_two_engines_is_stored_once(
     writer: Writer, database: str, busy: Day
 ) -> None:
     records = busy.records(20)
     await write(writer, records)
-    before = everything(database)
+    before = all_rows(database)
     doubled = [LogRecord(at, r.value) for at, r in enumerate(r for r in records for _ in range(2))]
     with psycopg.connect(database) as connection:
         connection.execute("update engine.readers set next_position = 0, next_offset = 0")
         connection.execute("truncate " + ", ".join(f"engine.{table}" for table in TABLES))
     await write(writer, doubled)
-    assert everything(database) == before
+    assert all_rows(database) == before
 
 
-async def test_of_two_owners_one_stops(writer: Writer, database: str, busy: Day) -> None:
+async def test_the_slower_of_two_writers_gets_reopen(writer: Writer, database: str, busy: Day) -> None:
     records = busy.records(20)
     other = Writer(database, shards=4)
     first = await writer.open(0, bounds_of(records))
     second = await other.open(0, bounds_of(records))
     await store(second, records[:5])
     await other.stop()
-    before = everything(database)
+    before = all_rows(database)
     with pytest.raises(Reopen):
         await store(first, records[:3])
     assert first.health()["next_offset"] == 0
-    assert everything(database) == before
+    assert all_rows(database) == before
     await write(writer, records)
-    assert len(everything(database)["closed_orders"]) > len(before["closed_orders"])
+    assert len(all_rows(database)["closed_orders"]) > len(before["closed_orders"])
 
 
 async def test_a_round_of_all_shards_is_one_transaction(writer: Writer, database: str) -> None:
@@ -197,7 +197,7 @@ async def test_a_round_of_all_shards_is_one_transaction(writer: Writer, database
     shards = [await writer.open(shard, bounds_of(log)) for shard, log in enumerate(logs)]
     for shard, log in zip(shards, logs, strict=True):
         await shard.handle(log)
-    assert not any(everything(database).values())
+    assert not any(all_rows(database).values())
     for shard in shards:
         await shard.tick()
     assert [shard.health()["next_offset"] for shard in shards] == [len(log) for log in logs]
@@ -210,7 +210,7 @@ async def test_a_round_of_all_shards_is_one_transaction(writer: Writer, database
     assert len(rows_of(database, of_rows)) == 1
 
 
-async def test_a_shard_that_another_writer_took_does_not_keep_the_others_from_being_stored(
+async def test_a_shard_taken_by_another_writer_does_not_block_other_shards(
     writer: Writer, database: str
 ) -> None:
     logs = [day(scenario_messages(seed=shard, length=300), shard).records(20) for shard in range(2)]
@@ -223,17 +223,17 @@ async def test_a_shard_that_another_writer_took_does_not_keep_the_others_from_be
         await lost.tick()
     await kept.tick()
     assert rows_of(database, "select distinct shard from engine.instructions") == [(1,)]
-    # What was made before the shard was lost is void once it is opened anew.
+    # Rows that were prepared before the loss are dropped when the shard is opened again.
     with pytest.raises(Reopen):
         await lost.handle(logs[0])
-    anew = await writer.open(0, bounds_of(logs[0]))
-    assert anew.next_offset == 1
-    await store(anew, logs[0][1:])
+    reopened = await writer.open(0, bounds_of(logs[0]))
+    assert reopened.next_offset == 1
+    await store(reopened, logs[0][1:])
     assert kept.health()["next_offset"] == len(logs[1])
-    assert anew.health()["next_offset"] == len(logs[0])
+    assert reopened.health()["next_offset"] == len(logs[0])
 
 
-async def test_nothing_is_stored_of_a_batch_that_fails(writer: Writer, database: str, busy: Day) -> None:
+async def test_a_failed_batch_stores_nothing(writer: Writer, database: str, busy: Day) -> None:
     records = busy.records(20)
     shard = await writer.open(0, bounds_of(records))
     with psycopg.connect(database, autocommit=True) as connection:
@@ -241,24 +241,20 @@ async def test_nothing_is_stored_of_a_batch_that_fails(writer: Writer, database:
         with pytest.raises(psycopg.errors.CheckViolation):
             await store(shard, records)
         assert rows_of(database, "select next_position from engine.readers") == [(0,)]
-        assert not any(everything(database).values())
+        assert not any(all_rows(database).values())
         connection.execute("alter table engine.balances drop constraint none_yet")
     await write(writer, records)
-    assert everything(database)["closed_orders"]
+    assert all_rows(database)["closed_orders"]
 
 
-async def test_a_log_that_does_not_reach_the_writer_is_refused(
-    writer: Writer, database: str, busy: Day
-) -> None:
+async def test_a_log_that_ends_before_the_writer_is_refused(writer: Writer, database: str, busy: Day) -> None:
     records = busy.records(20)
     await write(writer, records)
     with pytest.raises(PermanentError, match="of different installations"):
         await writer.open(0, bounds_of(records[:3]))
 
 
-async def test_the_past_of_a_trade_is_read_back_from_its_events(
-    writer: Writer, database: str, busy: Day
-) -> None:
+async def test_trades_are_restored_from_their_events(writer: Writer, database: str, busy: Day) -> None:
     records = busy.records(20)
     await write(writer, records)
     async with await psycopg.AsyncConnection.connect(database) as connection:
@@ -267,10 +263,10 @@ async def test_the_past_of_a_trade_is_read_back_from_its_events(
     assert past == trades
 
 
-async def test_events_and_open_trades_are_those_of_the_engine(
+async def test_trade_events_and_open_trades_match_the_engine(
     writer: Writer, database: str, busy: Day
 ) -> None:
-    """Ends stand with the closed orders alone; the views put a trade's life together."""
+    """Closings are stored only in `closed_orders`; the views combine them with `trade_changes`."""
     await write(writer, busy.records(20))
     events: dict[str, list[tuple[str, int]]] = {}
     for trade, event, left in rows_of(
@@ -307,7 +303,7 @@ async def test_events_and_open_trades_are_those_of_the_engine(
             assert life[-1] == ("closed", 0)
 
 
-async def test_amounts_beyond_64_bits_arrive_exactly(writer: Writer, database: str) -> None:
+async def test_amounts_beyond_64_bits_are_stored_exactly(writer: Writer, database: str) -> None:
     amount = 10**19
     deposits = [Deposit(f"d{n}", 1, "rich", amount) for n in range(3)]
     rich = day([OpenAccount("o", 1, "rich", amount), *deposits])
@@ -316,7 +312,7 @@ async def test_amounts_beyond_64_bits_arrive_exactly(writer: Writer, database: s
     assert from_numeric(stored) == 4 * amount > 2**64
 
 
-async def test_a_lost_connection_costs_nothing(
+async def test_a_lost_connection_loses_no_rows(
     writer: Writer, database: str, fresh_database: Callable[[], str], busy: Day
 ) -> None:
     records = busy.records(20)
@@ -333,8 +329,8 @@ async def test_a_lost_connection_costs_nothing(
                 "where application_name = 'paceline-writer' and datname = current_database()"
             )
             await asyncio.sleep(0.01)
-    # When the answer to a commit was lost, what it stored is found as the shard is opened anew.
+    # If the answer to a commit was lost, the stored rows are found when the shard is opened again.
     with suppress(Reopen):
         await writing
     await write(writer, records)
-    assert everything(database) == everything(url)
+    assert all_rows(database) == all_rows(url)

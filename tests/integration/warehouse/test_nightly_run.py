@@ -1,4 +1,4 @@
-"""One seeded platform through the whole nightly run: publication, gates, rerun, cold store, notebook."""
+"""A full nightly run on a simulated platform: publication, gates, rerun, cold store, notebook."""
 
 import threading
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ Rows = list[dict[str, Any]]
 
 
 class Published:
-    """The platform after its first publication."""
+    """The platform after the first publication."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
@@ -65,7 +65,7 @@ def test_a_ranked_leaderboard_is_published(published: Published) -> None:
     assert {row["period"] for row in published.board} == {"day", "week", "month", "all"}
 
 
-def test_profit_over_all_time_is_equity_less_what_was_paid_in(published: Published) -> None:
+def test_all_time_profit_is_equity_minus_deposits(published: Published) -> None:
     for row in published.board:
         if row["period"] == "all":
             paid = published.query(
@@ -93,7 +93,7 @@ def test_every_column_has_a_description(published: Published) -> None:
     assert columns == documented
 
 
-def test_no_address_of_mail_is_in_the_warehouse(published: Published) -> None:
+def test_the_warehouse_has_no_email_addresses(published: Published) -> None:
     found = published.query(
         "select table_name from information_schema.columns where column_name like '%%mail%%' "
         "and table_schema in ('staging', 'intermediate', 'marts')"
@@ -101,7 +101,7 @@ def test_no_address_of_mail_is_in_the_warehouse(published: Published) -> None:
     assert found == []
 
 
-def test_the_analyst_reads_the_marts_and_nothing_else(published: Published) -> None:
+def test_the_analyst_role_can_only_read_marts(published: Published) -> None:
     with psycopg.connect(published.url) as connection:
         connection.execute("set role paceline")
         rows = connection.execute(
@@ -113,7 +113,7 @@ def test_the_analyst_reads_the_marts_and_nothing_else(published: Published) -> N
     assert rows == (True, True, False, False)
 
 
-def test_parquet_holds_what_is_published_to_the_last_unit(published: Published) -> None:
+def test_parquet_files_equal_the_published_tables(published: Published) -> None:
     cold = published.settings.var_dir / "cold"
     for table in ("fct_closed_trades", "fct_account_days", "dim_accounts", "leaderboard"):
         path = cold / table / "month=2026-03" / "data.parquet"
@@ -129,7 +129,7 @@ def test_parquet_holds_what_is_published_to_the_last_unit(published: Published) 
 
 
 def _sorted(rows: Rows) -> list[list[str]]:
-    """Rows in an order of their own; times as moments, because sessions differ in their time zone."""
+    """Sort rows; convert times to timestamps because sessions have different time zones."""
     plain = [{k: v.timestamp() if hasattr(v, "timestamp") else v for k, v in row.items()} for row in rows]
     return sorted([repr(sorted(row.items())) for row in plain])  # type: ignore[return-value]
 
@@ -147,7 +147,7 @@ def test_the_notebook_runs(published: Published, monkeypatch: pytest.MonkeyPatch
     assert str(total) in notebook.cells[-1].outputs[0]["text"]
 
 
-def test_a_closed_trade_that_does_not_add_up_stops_the_publication(published: Published) -> None:
+def test_an_inconsistent_closed_trade_stops_the_publication(published: Published) -> None:
     bad = published.query(
         "select shard, position, ordinal from engine.closed_orders where trade is not null order by "
         "position limit 1"
@@ -177,7 +177,7 @@ def test_a_closed_trade_that_does_not_add_up_stops_the_publication(published: Pu
     assert published.query("select * from marts.leaderboard order by period, account") == published.board
 
 
-def test_a_balance_that_is_not_the_engines_stops_and_a_rerun_gives_the_same(published: Published) -> None:
+def test_a_wrong_balance_stops_the_run_and_a_rerun_gives_the_same_result(published: Published) -> None:
     cut, built = published.build()
     assert cut.cut_id != published.cut.cut_id
     account = published.query("select account from next_marts.fct_balances order by account limit 1")[0][
@@ -204,7 +204,7 @@ def test_a_balance_that_is_not_the_engines_stops_and_a_rerun_gives_the_same(publ
 
 
 def _publish_under_readers(published: Published, cut: Cut) -> None:
-    """Readers before, during and after see one whole leaderboard."""
+    """Publish while a reader polls; it must always see one complete leaderboard."""
     counts: list[int] = []
     done = threading.Event()
 
@@ -224,7 +224,7 @@ def _publish_under_readers(published: Published, cut: Cut) -> None:
     assert set(counts) == {len(published.board)}
 
 
-def test_a_copied_snapshot_that_was_damaged_is_noticed(published: Published) -> None:
+def test_a_damaged_snapshot_copy_fails_the_parity_gate(published: Published) -> None:
     cut = published.run.take_cut(LAST_DAY, allow_running=False, patience_s=1)
     published.execute(
         "update ops.cut_chunks set data = jsonb_set(data, '{rows,0,1}', '1') "
@@ -238,7 +238,7 @@ def test_a_copied_snapshot_that_was_damaged_is_noticed(published: Published) -> 
         published.run.check_parity("damaged", cut)
 
 
-def test_an_older_day_refreshes_its_metrics_only(published: Published) -> None:
+def test_a_run_for_an_older_day_only_updates_its_metrics(published: Published) -> None:
     cut = published.run.take_cut(FIRST_DAY, allow_running=False, patience_s=1)
     assert (cut.day, cut.as_of_day) == (FIRST_DAY, LAST_DAY)
     before = published.query("select * from ops.account_metrics where day = %s order by account", FIRST_DAY)
@@ -256,8 +256,8 @@ def test_an_older_day_refreshes_its_metrics_only(published: Published) -> None:
     assert all(row["last"] < row["day_end_position"] <= row["position"] for row in ends)
 
 
-def test_a_running_day_is_valued_at_the_engines_own_state(published: Published) -> None:
-    """Equity from the engine's memory and the last prices, against what the SQL makes of the history."""
+def test_a_running_day_is_valued_at_the_current_engine_state(published: Published) -> None:
+    """Compare equity from the engine's state and last prices with equity computed by SQL."""
     from datetime import timedelta
 
     platform = published.platform
@@ -272,10 +272,10 @@ def test_a_running_day_is_valued_at_the_engines_own_state(published: Published) 
     extra = {one.shard: platform.engines[one.shard].position - one.position for one in cut.shards}
     assert set(extra.values()) == {1}, "one message lies beyond the cut"
     for engine in platform.engines:
-        deposited_beyond = next(iter(engine.accounts())).name
+        deposited_after_cut = next(iter(engine.accounts())).name
         for account in engine.accounts():
             equity = account.cash + account.margin + account.locked
-            equity -= SCALE if account.name == deposited_beyond else 0
+            equity -= SCALE if account.name == deposited_after_cut else 0
             for asset, quantity in account.free.items():
                 equity += quantity * platform.prices[f"{asset}_USDC_PERP"] // SCALE
             for trade in engine.open_trades():

@@ -111,7 +111,7 @@ class ReferenceEngine(Trades, Orders):
                     order.level.price = min(order.level.price, watched + order.trailing_distance)
 
     def fire(self, market: Market, *, falling: bool) -> None:
-        """Fire all reached levels of one direction in order. Trades and orders that have ended do not fire."""
+        """Fire all reached levels of one direction in order. Ended trades and orders do not fire."""
         reached = [
             due for due in self.levels(market) if due.falling == falling and self.is_reached(due, market)
         ]
