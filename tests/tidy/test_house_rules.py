@@ -1,4 +1,4 @@
-"""The house rules that can be counted, counted."""
+"""The rules of STYLE.md that can be checked mechanically."""
 
 import ast
 import subprocess
@@ -15,7 +15,7 @@ SOURCES = ("paceline", "api", "stream", "sandbox", "dags", "quality", "migration
 
 
 def tracked(*suffixes: str) -> list[Path]:
-    """Files of the project, as git knows them (new ones that are not ignored included)."""
+    """Files that git tracks, and new files that are not ignored."""
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True,
@@ -59,7 +59,7 @@ def test_every_public_module_has_a_docstring() -> None:
 
 
 def test_every_port_has_a_contract_suite() -> None:
-    """A suite is named `test_…_contract.py` and speaks of the port as what its subject is."""
+    """A contract suite is named `test_…_contract.py` and imports its port."""
     ports = {
         (f"paceline.ports.{path.stem}", node.name)
         for path in (ROOT / "paceline" / "ports").glob("*.py")
@@ -90,7 +90,7 @@ def test_readme_lists_every_setting_with_its_default() -> None:
     assert rows == expected
 
 
-def test_requirements_in_is_what_the_lock_was_made_from() -> None:
+def test_the_lock_contains_all_of_requirements_in() -> None:
     wanted = {
         line.split("[")[0].split(">")[0].split("~")[0].split("=")[0].split("<")[0].strip().lower()
         for line in (ROOT / "requirements.in").read_text().splitlines()
@@ -104,7 +104,7 @@ def test_requirements_in_is_what_the_lock_was_made_from() -> None:
     assert wanted - locked == set()
 
 
-def test_version_stands_in_the_changelog() -> None:
+def test_the_changelog_has_the_current_version() -> None:
     from paceline import __version__
 
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()

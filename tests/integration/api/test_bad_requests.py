@@ -94,7 +94,7 @@ BODIES: list[tuple[str, Any, str]] = [
     ("/trade/create", [], "body"),
     ("/trade/create", "long", "body"),
     ("/auth", {}, "email"),
-    ("/auth", {"email": "nobody"}, "email"),
+    ("/auth", {"email": "no-address"}, "email"),
     ("/auth", {"email": "a@b@c.de"}, "email"),
     ("/auth", {"email": "a b@example.com"}, "email"),
     ("/auth", {"email": "a@example.com\r\nBcc: all@example.com"}, "email"),

@@ -1,4 +1,4 @@
-"""Hypothesis looks for the shortest run of messages of which the engine and the reference differ."""
+"""Hypothesis searches for the shortest sequence of messages on which engine and reference differ."""
 
 from collections.abc import Callable
 from random import Random
@@ -15,10 +15,10 @@ Randoms = st.randoms(use_true_random=False)
 
 
 class BothEngines(RuleBasedStateMachine):
-    """Every kind of message is a rule; after each step all outputs and balances are the same."""
+    """Each kind of message is a rule. After each step all outputs and balances must be equal."""
 
     @initialize(rng=Randoms, shard=st.integers(0, 9))
-    def open_for_business(self, rng: Random, shard: int) -> None:
+    def send_opening_lines(self, rng: Random, shard: int) -> None:
         self.pair = EnginePair(shard)
         self.generator = MessageGenerator(self.pair.reference)
         for line in self.generator.opening_lines(rng):
@@ -76,7 +76,7 @@ class BothEngines(RuleBasedStateMachine):
         self.send(self.generator.repeat, rng)
 
     @rule(line=st.sampled_from(UNDECODABLE))
-    def line_is_no_message(self, line: str) -> None:
+    def line_is_invalid(self, line: str) -> None:
         self.pair.apply(line)
 
     @rule()
@@ -84,7 +84,7 @@ class BothEngines(RuleBasedStateMachine):
         self.pair.restart_engine()
 
     @invariant()
-    def all_is_the_same(self) -> None:
+    def states_are_equal(self) -> None:
         self.pair.compare_state()
 
 

@@ -1,4 +1,4 @@
-"""Exactly at a bound, and one unit beside it: where chance rarely leads a generator."""
+"""Cases exactly at a bound and one unit next to it, which random messages rarely reach."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def order(side: str, order_type: str, quantity: str, **more: str) -> Json:
     return {"kind": "place_order", "side": side, "order_type": order_type, "quantity": quantity} | more
 
 
-# name: bid, ask, cash, instruction, the code that answers it
+# name: bid, ask, cash, instruction, expected code
 BOUNDS: dict[str, tuple[str, str, str, Json, str | None]] = {
     "long liquidates at the bid": ("75", "100", "1000", trade("long", "25", 4), "LIQUIDATES_AT_ONCE"),
     "long lives a unit below the bid": ("75.00000001", "100", "1000", trade("long", "25", 4), None),
@@ -93,7 +93,7 @@ BOUNDS: dict[str, tuple[str, str, str, Json, str | None]] = {
 
 
 @pytest.mark.parametrize("name", BOUNDS)
-def test_bound(name: str) -> None:
+def test_code_at_each_bound(name: str) -> None:
     bid, ask, cash, instruction, code = BOUNDS[name]
     pair = EnginePair()
     pair.apply(as_line(configuration(age_us=10)))
@@ -105,7 +105,7 @@ def test_bound(name: str) -> None:
 
 
 @pytest.mark.parametrize(("time_us", "code"), [(11, None), (12, "PRICE_STALE")])
-def test_age_of_the_price(time_us: int, code: str | None) -> None:
+def test_a_price_is_stale_one_microsecond_after_its_maximum_age(time_us: int, code: str | None) -> None:
     pair = EnginePair()
     pair.apply(as_line(configuration(age_us=10)))
     pair.apply(as_line(price("99", "100", time_us=1)))
@@ -114,7 +114,7 @@ def test_age_of_the_price(time_us: int, code: str | None) -> None:
     assert response["code"] == code
 
 
-def test_liquidation_at_zero_is_none() -> None:
+def test_a_liquidation_level_at_zero_is_none() -> None:
     pair = EnginePair()
     pair.apply(as_line(configuration(age_us=10)))
     pair.apply(as_line(price("99", "100", time_us=1)))
@@ -124,7 +124,7 @@ def test_liquidation_at_zero_is_none() -> None:
 
 
 def configuration(age_us: int) -> Json:
-    """A market without fees or maintenance, so that bounds can be seen in the numbers."""
+    """A market without fees and maintenance, which keeps the numbers at the bounds simple."""
     return {
         "type": "admin_instruction",
         "id": "m",

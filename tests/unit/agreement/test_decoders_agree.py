@@ -1,4 +1,4 @@
-"""The two decoders of the JSON form take and refuse the same messages, and read the same values."""
+"""Both decoders of the JSON form accept the same messages and read the same values."""
 
 import json
 from random import Random
@@ -50,7 +50,7 @@ MESSAGES = [
 
 
 def check(line: str) -> bool:
-    """Whether both take the line; fails where they differ in that or in a value."""
+    """Return whether both decoders accept the line. Fails if they differ in that or in a value."""
     try:
         expected = decoding.decode_line(line)
     except Undecodable:
@@ -68,7 +68,9 @@ def check(line: str) -> bool:
 
 @settings(max_examples=300, deadline=None, database=None, print_blob=True)
 @given(st.sampled_from(MESSAGES), st.randoms(use_true_random=False), VALUES)
-def test_one_field_changed(message: dict[str, Any], rng: Random, value: Any) -> None:
+def test_decoders_agree_on_messages_with_one_changed_field(
+    message: dict[str, Any], rng: Random, value: Any
+) -> None:
     changed = message | {rng.choice(sorted(message)): value}
     if rng.random() < 0.2:
         del changed[rng.choice(sorted(changed))]
@@ -80,7 +82,7 @@ def test_one_field_changed(message: dict[str, Any], rng: Random, value: Any) -> 
     st.text(max_size=30)
     | st.recursive(VALUES, lambda v: st.lists(v) | st.dictionaries(st.text(), v)).map(json.dumps)
 )
-def test_anything_else_is_no_message(line: str) -> None:
+def test_both_decoders_refuse_arbitrary_text_and_json(line: str) -> None:
     assert not check(line)
 
 
@@ -94,11 +96,11 @@ def test_nul_is_refused_in_every_text_of_an_instruction(message: dict[str, Any])
 
 
 @pytest.mark.parametrize("line", UNDECODABLE)
-def test_undecodable_lines_of_the_generator(line: str) -> None:
+def test_both_decoders_refuse_the_undecodable_lines(line: str) -> None:
     assert not check(line)
 
 
-def test_messages_of_the_generator_decode() -> None:
+def test_both_decoders_accept_generated_messages() -> None:
     lines = [line for line in Scenario(2, 400).lines if line not in UNDECODABLE]
     refused = [line for line in lines if not check(line)]
     assert refused == []

@@ -1,7 +1,7 @@
-"""The generated scenarios reach every rule: each refusal and reason occurs, and each wrong rule is noticed.
+"""The generated scenarios cover every rule: each refusal and reason occurs, and each wrong rule is detected.
 
-A comparison of two engines proves nothing about what its messages never touch. So every rule is broken
-once, in the reference itself, and the fixed scenarios must then give other outputs.
+Comparing two engines proves nothing about rules that the messages never reach. So each rule is broken once in
+the reference, and the scenarios must then give other outputs.
 """
 
 from collections import Counter
@@ -79,7 +79,7 @@ def test_every_reason_to_drop_a_price_occurs() -> None:
     }
 
 
-def test_what_is_rare_occurs() -> None:
+def test_rare_events_occur() -> None:
     closed = outputs_of("closed_order")
     messages = [outputs for s in scenarios() for outputs in s.outputs]
     assert any(output["duplicate"] and output["code"] is None for output in outputs_of("order_response"))
@@ -96,13 +96,13 @@ def test_what_is_rare_occurs() -> None:
 
 
 def without(*codes: str) -> Callable[..., Any]:
-    """A module's `refuse` that knows nothing of some codes."""
+    """A `refuse` that ignores some codes."""
 
-    def knows_less(code: str, when: bool) -> None:
+    def refuse_other_codes(code: str, when: bool) -> None:
         if code not in codes:
             refuse(code, when)
 
-    return knows_less
+    return refuse_other_codes
 
 
 def swapped(first: str, second: str) -> tuple[str, ...]:
@@ -306,16 +306,16 @@ for chapter, codes in {
 
 
 @pytest.mark.parametrize("rule", WRONG_RULES)
-def test_wrong_rule_is_noticed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_wrong_rule_is_detected(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = scenarios()
     monkeypatch.setattr(*WRONG_RULES[rule], raising=False)
-    assert any(is_noticed(scenario) for scenario in right), (
-        "no scenario tells the wrong rule from the right one"
+    assert any(is_detected(scenario) for scenario in right), (
+        "no scenario gives other outputs with the wrong rule"
     )
 
 
-def is_noticed(scenario: Scenario) -> bool:
-    """Whether the outputs differ, or the wrong rule breaks the reference."""
+def is_detected(scenario: Scenario) -> bool:
+    """Whether outputs differ or the reference raises."""
     engine = ReferenceEngine(shard=scenario.reference.shard)
     for line, expected in zip(scenario.lines, scenario.outputs, strict=True):
         try:

@@ -1,4 +1,4 @@
-"""What holds of the engine whatever the messages, shown on seeded scenarios."""
+"""Properties of the engine that hold for all messages, checked on seeded scenarios."""
 
 import json
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def run(engine: Engine, lines: Sequence[str]) -> list[list[Json]]:
 
 
 def holdings(engine: Engine) -> list[Any]:
-    """Everything that an instruction can change."""
+    """All state that an instruction can change."""
     return [
         [account.fields() for account in engine.accounts()],
         [trade.fields() for trade in engine.open_trades()],
@@ -42,7 +42,7 @@ def holdings(engine: Engine) -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ledger_holds_after_each_message(seed: int) -> None:
+def test_the_ledger_is_balanced_after_each_message(seed: int) -> None:
     engine = Engine()
     for line in lines_of(seed):
         apply_line(engine, line)
@@ -56,8 +56,8 @@ def test_ledger_holds_after_each_message(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_batches_change_nothing(seed: int) -> None:
-    """Cut anywhere, a batch is its messages one after the other; what is no message in it is only itself."""
+def test_batching_does_not_change_outputs_or_state(seed: int) -> None:
+    """Batches of any size give the same outputs. An undecodable element affects no other element."""
     rng = Random(seed)
     one_by_one, in_batches = Engine(), Engine()
     expected = run(one_by_one, lines_of(seed))
@@ -82,8 +82,8 @@ def message_or_junk(line: str) -> Any:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_snapshot_and_replay_equal_replay_from_zero(seed: int) -> None:
-    """A snapshot at any position, taken while messages go on, leads to the same outputs and the same hash."""
+def test_a_snapshot_plus_replay_equals_a_full_replay(seed: int) -> None:
+    """A snapshot at any position, taken while messages are applied, leads to the same outputs and hash."""
     rng, lines = Random(seed), lines_of(seed)
     whole = Engine(shard=3)
     outputs = run(whole, lines)
@@ -107,7 +107,7 @@ def test_snapshot_and_replay_equal_replay_from_zero(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_duplicate_changes_nothing(seed: int) -> None:
-    """The answer again under an id of its own, and not one balance, trade, order or posting moved."""
+    """A duplicate gets the first answer with a new output id. No balance, trade, order or posting changes."""
     engine = Engine()
     repeated = 0
     for line in lines_of(seed):
@@ -124,23 +124,23 @@ def test_a_duplicate_changes_nothing(seed: int) -> None:
 
 
 def is_not_remembered(line: str, response: Json) -> bool:
-    """Whether the account did not exist yet when this was sent."""
+    """Whether the account did not exist when the instruction was applied."""
     opened = json.loads(line)["kind"] == "open_account" and response["status"] == "accepted"
     return opened or bool(response["code"] == "ACCOUNT_NOT_FOUND")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_accounts_do_not_influence_each_other(seed: int) -> None:
-    """Without one account's instructions the others get the same, but for the ordinals in shared messages."""
+    """Without one account's instructions the others get the same outputs, except for ordinals."""
     lines = lines_of(seed)
     together = run(Engine(), lines)
     for removed in ACCOUNTS[:3]:
-        without = run(Engine(), [silenced(line, removed) for line in lines])
+        without = run(Engine(), [without_account(line, removed) for line in lines])
         assert of_others(without, removed) == of_others(together, removed)
 
 
-def silenced(line: str, account: str) -> str:
-    """The line, or in its place one that only moves the log time."""
+def without_account(line: str, account: str) -> str:
+    """Replace an instruction of the account by a line that only advances the log time."""
     try:
         message = json.loads(line)
         if message["type"] != "user_instruction" or message["account"] != account:
@@ -155,7 +155,7 @@ def silenced(line: str, account: str) -> str:
             "id": "silence",
             "time": message["time"],
             "kind": "resume_account",
-            "account": "nobody",
+            "account": "unknown",
         }
     )
 

@@ -1,4 +1,4 @@
-"""The reference engine against examples that were worked out elsewhere."""
+"""The reference engine against examples from the specification and recorded or hand-made files."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ PAGE_OUT = """
 
 
 def replay(text: str) -> list[str]:
-    """Lines out of lines in, the ledger checked after each."""
+    """Replay lines and return the output lines; check the ledger after each line."""
     engine = ReferenceEngine(shard=0)
     lines: list[str] = []
     for line in text.splitlines():
@@ -42,18 +42,18 @@ def replay(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["basic", "sample"])
-def test_recorded_example(name: str) -> None:
+def test_recorded_examples(name: str) -> None:
     source = shared_data("engine", f"{name}.jsonl").read_text()
     expected = shared_data("engine", f"{name}.out.jsonl").read_text()
     assert replay(source) == expected.splitlines()
 
 
-def test_example_of_the_specification() -> None:
+def test_the_example_of_the_specification() -> None:
     out = replay(PAGE)
     assert [line for line in PAGE_OUT.splitlines() if line not in out] == []
 
 
-def test_oco_partner_is_cancelled_after_the_order_that_was_cancelled() -> None:
+def test_cancelling_an_order_cancels_its_oco_partner_next() -> None:
     cancelled = [json.loads(line) for line in replay(PAGE) if '"id":"0:8:' in line]
     assert [(o["type"], o.get("order")) for o in cancelled] == [
         ("order_response", "0:6:0"),
@@ -65,6 +65,6 @@ def test_oco_partner_is_cancelled_after_the_order_that_was_cancelled() -> None:
 
 
 @pytest.mark.parametrize("expected", OWN_EXAMPLES, ids=lambda path: path.name)
-def test_worked_fixture(expected: Path) -> None:
+def test_hand_made_fixtures(expected: Path) -> None:
     source = expected.with_name(expected.name.replace(".out.jsonl", ".jsonl"))
     assert replay(source.read_text()) == expected.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The simulator finds a planted fault, shrinks it, and says how to see it again."""
+"""The simulator finds a planted fault, shrinks its scenario, and prints how to repeat it."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from tests.support import agreement
 from tests.support.simulate import main, run_seed
 
 
-class Forgetful:
-    """An engine that does not tell of trailing stops. No subclass: a compiled class has none in Python."""
+class FaultyEngine:
+    """An engine that omits outputs of trailing stops. A wrapper, as a compiled class cannot be subclassed."""
 
     def __init__(self, shard: int) -> None:
         self._engine = Engine(shard)
@@ -36,7 +36,7 @@ def test_seeds_agree(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_planted_fault_is_found_and_shrunk(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(agreement, "Engine", Forgetful)
+    monkeypatch.setattr(agreement, "Engine", FaultyEngine)
     assert (
         main(["--first", "2", "--seeds", "1", "--messages", "300", "--jobs", "1", "--out", str(tmp_path)])
         == 1

@@ -1,4 +1,4 @@
-"""What the host took while something ran, of counters as the kernel gives them."""
+"""The share of CPU time that the host took during a block, from kernel counters."""
 
 from collections import namedtuple
 
@@ -21,7 +21,7 @@ Bare = namedtuple("Bare", ["user", "idle"])
         (Bare(10.0, 20.0), Bare(14.0, 26.0), 0.0),
     ],
 )
-def test_the_share_that_the_host_took(
+def test_the_percentage_of_stolen_time(
     monkeypatch: pytest.MonkeyPatch, before: tuple[float, ...], after: tuple[float, ...], percent: float
 ) -> None:
     counters = iter([before, after])
@@ -33,7 +33,7 @@ def test_the_share_that_the_host_took(
 
 
 def host_takes(monkeypatch: pytest.MonkeyPatch, percents: list[float]) -> None:
-    """So many percent of the cores in each window."""
+    """Let the host take these percentages of the cores, one per window."""
     counters = iter([times for part in percents for times in (Times(0, 0, 0), Times(0, 100 - part, part))])
     monkeypatch.setattr(psutil, "cpu_times", lambda: next(counters))
 
@@ -47,7 +47,7 @@ def host_takes(monkeypatch: pytest.MonkeyPatch, percents: list[float]) -> None:
         ([28.0, 9.0, 6.0, 12.0, 30.0, 7.0], [2, 5, 1, 3, 0, 4]),
     ],
 )
-def test_windows_that_the_host_disturbed_are_measured_again_and_come_last(
+def test_disturbed_windows_are_repeated_and_sorted_last(
     monkeypatch: pytest.MonkeyPatch, taken: list[float], in_order: list[int]
 ) -> None:
     host_takes(monkeypatch, taken)
@@ -56,7 +56,7 @@ def test_windows_that_the_host_disturbed_are_measured_again_and_come_last(
     assert next(measured) == len(taken)
 
 
-def test_figures_of_disturbed_windows_stand_below_without_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_of_disturbed_windows_are_listed_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     host_takes(monkeypatch, [30.0, 1.0])
     values = iter([1.0, 2.0])
 

@@ -1,4 +1,4 @@
-"""What is pure of the side-by-side: its ticks, its work, its medians and table. No contender is installed."""
+"""The pure parts of the side-by-side bench: ticks, work, medians and table. No contender is installed."""
 
 import gzip
 import json
@@ -28,7 +28,7 @@ def measured(
     return work.Measured(who, what, quotes, orders, wall_s, wall_s / 2, closed)
 
 
-def test_recorded_frames_become_quotes_and_come_back_from_their_file(tmp_path: Path) -> None:
+def test_recorded_frames_become_quotes_and_are_stored_and_read_back(tmp_path: Path) -> None:
     path, copy = tmp_path / "frames.gz", tmp_path / "quotes.csv"
     reply = '1723161255088169160 {"result":null,"id":1}\n'
     lines = [
@@ -47,7 +47,7 @@ def test_recorded_frames_become_quotes_and_come_back_from_their_file(tmp_path: P
     assert work.read_quotes(copy) == quotes
 
 
-def test_a_bracket_comes_after_each_twentieth_quote_with_its_levels_on_either_side() -> None:
+def test_each_twentieth_quote_has_a_bracket_with_a_level_on_each_side() -> None:
     quotes = ticks.walk()[:1_000]
     wanted = list(work.brackets(quotes))
 
@@ -59,7 +59,7 @@ def test_a_bracket_comes_after_each_twentieth_quote_with_its_levels_on_either_si
         assert (bracket.stop_loss == low) is bracket.long
 
 
-def test_every_second_limit_order_is_cancelled_and_none_meets_the_market_at_once() -> None:
+def test_every_second_limit_order_is_cancelled_and_none_is_marketable() -> None:
     quotes = ticks.walk()[:200]
     orders = list(work.limit_orders(quotes))
 
@@ -70,7 +70,7 @@ def test_every_second_limit_order_is_cancelled_and_none_meets_the_market_at_once
             assert order.price < quotes[at].bid if order.buy else order.price > quotes[at].ask
 
 
-def test_our_engine_takes_all_of_it_and_closes_brackets_by_their_levels() -> None:
+def test_our_engine_accepts_all_orders_and_closes_brackets_by_their_levels() -> None:
     quotes = ticks.walk()[:4_000]
     first = quotes[0]
 
@@ -83,13 +83,13 @@ def test_our_engine_takes_all_of_it_and_closes_brackets_by_their_levels() -> Non
     assert reasons["filled"] > 500
 
 
-def test_an_order_that_our_engine_refuses_is_no_comparison() -> None:
+def test_a_refused_order_raises() -> None:
     quotes = ticks.walk()[:40]
     with pytest.raises(RuntimeError, match="ORDER_NOT_FOUND"):
         own_engine.outcome(quotes[0], own_engine.with_limit_orders(0, quotes))
 
 
-def test_rows_have_medians_and_say_how_many_times_faster_ours_was() -> None:
+def test_rows_have_medians_and_speed_factors() -> None:
     rows = compare(
         [
             measured(work.OURS, work.BRACKETS, 2_000, 300, 0.1),
@@ -107,7 +107,7 @@ def test_rows_have_medians_and_say_how_many_times_faster_ours_was() -> None:
     assert (theirs.times, theirs.times_cpu, theirs.aim) == (pytest.approx(25), pytest.approx(25), 20)
 
 
-def test_works_stay_together_and_a_loss_is_shown_as_one() -> None:
+def test_rows_are_grouped_by_work_and_a_slower_result_is_shown() -> None:
     rows = compare(
         [
             measured(work.OURS, work.QUOTES, 100, 0, 1.0),
@@ -126,7 +126,7 @@ def test_works_stay_together_and_a_loss_is_shown_as_one() -> None:
     assert lines[-1] == "| limit orders and cancels | other |  | 600 | 1,200 |  | 0.25 × | 0.25 × |  |"
 
 
-def test_one_that_closed_far_fewer_brackets_is_not_compared() -> None:
+def test_a_contender_that_closed_far_fewer_brackets_is_not_compared() -> None:
     rows = compare(
         [
             measured(work.OURS, work.BRACKETS, 100, 15, 1.0, closed=1_000),
@@ -140,7 +140,7 @@ def test_one_that_closed_far_fewer_brackets_is_not_compared() -> None:
     assert "| 949 | not the same work | not the same work |" in refusing
 
 
-def test_a_walk_asks_for_no_more_brackets_in_a_second_than_nautilus_trader_takes() -> None:
+def test_the_walk_stays_below_the_order_rate_limit_of_nautilus_trader() -> None:
     times = [quote.time_us for quote in ticks.walk()]
     assert 1_000_000 // (times[1] - times[0]) // work.QUOTES_PER_BRACKET * work.ORDERS_PER_BRACKET < 100
     assert {later - earlier for earlier, later in pairwise(times)} == {times[1] - times[0]}
@@ -159,14 +159,14 @@ def test_an_environment_is_kept_until_its_requirements_change(tmp_path: Path) ->
     assert not python.exists()
 
 
-def test_a_python_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_python_version_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert interpreter((3, 11), (3, 99)) == Path(sys.executable)
     monkeypatch.setenv("PATH", os.defpath)
     with pytest.raises(NoEnvironment, match=r"Python 3\.98 to 3\.99 is needed and is not found"):
         interpreter((3, 98), (3, 99))
 
 
-def test_a_contender_answers_on_standard_output_whatever_its_library_prints(tmp_path: Path) -> None:
+def test_prints_of_a_library_do_not_disturb_the_answer_on_stdout(tmp_path: Path) -> None:
     work.write_quotes(tmp_path / "quotes.csv", ticks.walk()[:3])
     code = (
         "from bench.sidebyside import work\n"
@@ -183,7 +183,7 @@ def test_a_contender_answers_on_standard_output_whatever_its_library_prints(tmp_
     assert work.Measured(**answer["measured"][0]) == work.Measured("who", "what", 3, 0, 1.0, 2.0)
 
 
-def test_the_walk_is_the_same_each_time_and_its_time_never_falls() -> None:
+def test_the_walk_is_deterministic_and_ordered_by_time() -> None:
     quotes = ticks.walk()
     assert quotes == ticks.walk()
     assert all(before.time_us <= after.time_us for before, after in pairwise(quotes))

@@ -1,4 +1,4 @@
-"""What the bench notes of a piece of work on the event loop."""
+"""Measurements of a piece of work on the event loop."""
 
 import asyncio
 import time
@@ -6,13 +6,13 @@ import time
 from bench.log import timed
 
 
-async def test_work_of_a_moment_has_no_gaps() -> None:
+async def test_short_work_has_no_gaps() -> None:
     run = await timed(asyncio.sleep(0))
     assert run.wall_s >= 0
     assert run.gap_p99_ms == 0
 
 
-async def test_work_that_keeps_the_loop_to_itself_is_a_gap() -> None:
+async def test_work_that_blocks_the_loop_is_a_gap() -> None:
     async def work() -> None:
         for _ in range(3):
             time.sleep(0.02)  # noqa: ASYNC251 - that is the point

@@ -1,4 +1,4 @@
-"""Which Python `make` installs with."""
+"""Which Python `make` uses for the installation."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ def found(name: str, work_ms: float, *, has_headers: bool = True) -> Found:
     return Found(f"/{name}", f"/{name}", (3, 11, 2), has_headers, work_ms / 1000)
 
 
-def test_the_first_stays_unless_another_is_clearly_faster() -> None:
+def test_the_first_python_is_used_unless_another_is_clearly_faster() -> None:
     first = found("first", 4.0)
     assert choose([first]) is first
     assert choose([first, found("hardly", 3.7)]) is first
@@ -22,14 +22,14 @@ def test_the_first_stays_unless_another_is_clearly_faster() -> None:
     assert choose([first, found("slower", 5.0), faster]) is faster
 
 
-def test_an_engine_that_can_be_compiled_comes_before_speed() -> None:
+def test_a_python_that_can_compile_the_engine_is_preferred() -> None:
     first, faster = found("first", 4.0), found("faster", 2.0, has_headers=False)
     assert choose([first, faster]) is first
     assert choose([faster, first]) is first
     assert choose([faster, found("other", 3.0, has_headers=False)]) is faster
 
 
-def test_this_python_is_fit_and_what_is_none_is_not(tmp_path: Path) -> None:
+def test_this_python_is_accepted_and_a_broken_one_is_not(tmp_path: Path) -> None:
     one = probe(sys.executable)
     assert one is not None
     assert one.version == sys.version_info[:3]
@@ -42,18 +42,18 @@ def test_this_python_is_fit_and_what_is_none_is_not(tmp_path: Path) -> None:
     assert probe(str(tmp_path / "none")) is None
 
 
-def test_one_that_is_too_old_is_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_too_old_python_is_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreters, "OLDEST", (4, 0))
     assert probe(sys.executable) is None
 
 
-def test_the_same_one_counts_once(tmp_path: Path) -> None:
+def test_the_same_python_is_listed_once(tmp_path: Path) -> None:
     again = tmp_path / "again"
     again.symlink_to(sys.executable)
     assert len(weighed([sys.executable, str(again), sys.executable])) == 1
 
 
-def test_it_prints_a_path_or_says_what_is_missing(tmp_path: Path) -> None:
+def test_the_command_prints_a_path_or_the_missing_version(tmp_path: Path) -> None:
     done = run(sys.executable)
     assert done.returncode == 0
     assert probe(done.stdout.strip()) is not None

@@ -5,7 +5,7 @@ import pytest
 from paceline.core.ids import output_id, parse_output_id, shard_of
 
 
-def test_an_account_stays_on_the_shard_of_its_crc32() -> None:
+def test_the_shard_of_an_account_is_its_crc32_modulo_shards() -> None:
     assert shard_of("a1", 4) == crc32(b"a1") % 4
     assert shard_of("ä", 7) == crc32("ä".encode()) % 7
 
@@ -15,6 +15,6 @@ def test_an_output_id_reads_back() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1:2", "1:2:3:4", "a:1:2", "-1:0:0", "1::2", "¹:0:0"])
-def test_what_is_no_output_id_is_refused_in_words(text: str) -> None:
+def test_an_invalid_output_id_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(ValueError, match="shard:position:ordinal"):
         parse_output_id(text)

@@ -42,7 +42,7 @@ def test_decimal_string_becomes_a_scaled_integer(text: str, value: int) -> None:
         "1\n",
     ],
 )
-def test_every_other_form_is_refused_in_words(text: str) -> None:
+def test_every_other_form_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(ValueError, match=r"plain decimal number with at most 8 decimals"):
         parse_decimal(text)
 
@@ -69,7 +69,7 @@ def test_output_has_no_trailing_zero_and_no_trailing_point(value: int, text: str
 
 
 @given(st.integers(min_value=0, max_value=10**30))
-def test_what_is_written_reads_back_the_same(value: int) -> None:
+def test_a_formatted_decimal_parses_to_the_same_value(value: int) -> None:
     assert parse_decimal(format_decimal(value)) == value
 
 

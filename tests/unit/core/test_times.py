@@ -22,6 +22,6 @@ def test_a_naive_datetime_is_refused() -> None:
         from_datetime(datetime(2026, 1, 1))  # noqa: DTZ001
 
 
-def test_a_day_is_half_open() -> None:
+def test_day_bounds_are_half_open() -> None:
     start, end = day_bounds_us(date(2024, 2, 29))
     assert (to_datetime(start), end - start) == (datetime(2024, 2, 29, tzinfo=UTC), DAY_US)

@@ -1,4 +1,4 @@
-"""The checks of a drill pass on what a real engine said, and see each way in which it could be wrong."""
+"""The checks of a drill pass on the outputs of a real engine and detect each kind of error."""
 
 from collections import Counter
 from typing import Any
@@ -49,8 +49,8 @@ def first_of(shard: ShardEvidence, kind: type[Any]) -> Any:
     return next(output for output in shard.outputs.values() if isinstance(output, kind))
 
 
-def sent(answer: OrderResponse, *attempts: Attempt, looked_up: Attempt | None = None) -> Sent:
-    return Sent(answer.instruction, answer.account, "create", "create", {}, list(attempts), looked_up)
+def sent(answer: OrderResponse, *replies: Attempt, looked_up: Attempt | None = None) -> Sent:
+    return Sent(answer.instruction, answer.account, "create", "create", {}, list(replies), looked_up)
 
 
 def attempt_of(answer: OrderResponse) -> Attempt:
@@ -67,7 +67,7 @@ def everything_sent(shard: ShardEvidence) -> list[Sent]:
     return [sent(answer, attempt_of(answer)) for answer in answers(shard)]
 
 
-def test_what_is_right_passes(shard: ShardEvidence) -> None:
+def test_correct_evidence_passes(shard: ShardEvidence) -> None:
     words = checks.words_of([shard])
     all_sent = everything_sent(shard)
     for check in (
@@ -83,12 +83,12 @@ def test_what_is_right_passes(shard: ShardEvidence) -> None:
         assert check.compared > 0
 
 
-def test_a_check_that_had_nothing_to_look_at_does_not_pass() -> None:
+def test_a_check_without_evidence_fails() -> None:
     assert not checks.one_answer_each([]).passed
     assert checks.all_settled([]).passed
 
 
-def test_a_lost_and_a_changed_output_are_seen(shard: ShardEvidence) -> None:
+def test_lost_and_changed_outputs_are_detected(shard: ShardEvidence) -> None:
     answer, balance = first_of(shard, OrderResponse), first_of(shard, BalanceUpdate)
     del shard.out[answer.id]
     shard.out[balance.id] = msgspec.structs.replace(balance, cash=balance.cash + 1)
@@ -96,7 +96,7 @@ def test_a_lost_and_a_changed_output_are_seen(shard: ShardEvidence) -> None:
     assert len(checks.outputs_are_the_replays([shard]).problems) == 2
 
 
-def test_an_instruction_done_twice_is_seen(shard: ShardEvidence) -> None:
+def test_an_instruction_executed_twice_is_detected(shard: ShardEvidence) -> None:
     answer = next(a for a in answers(shard) if not a.duplicate and a.code != "ACCOUNT_NOT_FOUND")
     word = checks.Word([1, 2], [answer, msgspec.structs.replace(answer, id="0:9:0")])
     assert not checks.done_once({(answer.account, answer.instruction): word}).passed
@@ -104,14 +104,14 @@ def test_an_instruction_done_twice_is_seen(shard: ShardEvidence) -> None:
     assert checks.done_once({(answer.account, answer.instruction): repeated}).passed
 
 
-def test_an_instruction_that_nobody_sent_is_seen(shard: ShardEvidence) -> None:
+def test_an_instruction_that_was_not_sent_is_detected(shard: ShardEvidence) -> None:
     words = checks.words_of([shard])
     missing = next(answer for answer in answers(shard) if not answer.instruction.startswith("open-"))
     others = [one for one in everything_sent(shard) if one.key != missing.instruction]
     assert missing.instruction in checks.nothing_uncalled(others, words).line()
 
 
-def test_an_answer_that_the_log_does_not_know_is_seen(shard: ShardEvidence) -> None:
+def test_an_answer_that_is_not_on_the_log_is_detected(shard: ShardEvidence) -> None:
     words = checks.words_of([shard])
     answer = next(a for a in answers(shard) if a.status == "accepted")
     lie = attempt_of(msgspec.structs.replace(answer, time=answer.time + 1))
@@ -119,7 +119,7 @@ def test_an_answer_that_the_log_does_not_know_is_seen(shard: ShardEvidence) -> N
     assert not checks.told_what_the_log_says([sent(answer, attempt_of(answer))], {}).passed
 
 
-def test_what_was_left_open_must_be_found_later(shard: ShardEvidence) -> None:
+def test_pending_instructions_must_be_found_later(shard: ShardEvidence) -> None:
     words = checks.words_of([shard])
     answer = first_of(shard, OrderResponse)
     unknown = Attempt("unknown", 404, {}, NEVER_SENT_US)
@@ -129,19 +129,19 @@ def test_what_was_left_open_must_be_found_later(shard: ShardEvidence) -> None:
     assert checks.all_settled([sent(answer, pending(), looked_up=attempt_of(answer))]).passed
 
 
-def test_what_was_refused_must_not_be_on_the_log(shard: ShardEvidence) -> None:
+def test_refused_instructions_must_not_be_on_the_log(shard: ShardEvidence) -> None:
     words = checks.words_of([shard])
     answer = first_of(shard, OrderResponse)
     assert not checks.refused_never_done([sent(answer, pending("refused"))], words).passed
     assert checks.refused_never_done([sent(answer, pending("refused"))], {}).passed
 
 
-def test_an_error_of_the_api_is_seen(shard: ShardEvidence) -> None:
+def test_an_error_of_the_api_is_detected(shard: ShardEvidence) -> None:
     answer = first_of(shard, OrderResponse)
     assert not checks.no_wrong_answers([sent(answer, Attempt("wrong", 500, {}, 0))]).passed
 
 
-def test_rows_that_are_missing_or_twice_are_seen(shard: ShardEvidence) -> None:
+def test_missing_and_duplicate_rows_are_detected(shard: ShardEvidence) -> None:
     expected = Counter(
         (o.id, o.account, o.trade, o.order, o.reason, o.quantity, o.remaining, o.profit, o.fee)
         for o in shard.outputs.values()
@@ -156,11 +156,11 @@ def test_rows_that_are_missing_or_twice_are_seen(shard: ShardEvidence) -> None:
 
 
 @pytest.mark.parametrize("name", ["cli_hash", "resumed_hash"])
-def test_a_hash_that_differs_is_seen(shard: ShardEvidence, name: str) -> None:
+def test_a_different_hash_is_detected(shard: ShardEvidence, name: str) -> None:
     setattr(shard, name, "0" * 64)
     assert not checks.hashes_agree([shard]).passed
 
 
-def test_a_ledger_that_does_not_sum_to_zero_is_seen(shard: ShardEvidence) -> None:
+def test_a_ledger_that_does_not_sum_to_zero_is_detected(shard: ShardEvidence) -> None:
     shard.ledger_sums["USD"] = 1
     assert checks.ledger_sums_to_zero([shard]).problems == ["shard 0: USD sums to 1"]

@@ -1,4 +1,4 @@
-"""The members of a drill send every kind of instruction, each of a form that the API takes."""
+"""Drill members send every kind of instruction in a form that the API accepts."""
 
 import random
 from decimal import Decimal
@@ -22,27 +22,27 @@ SCHEMAS: dict[str, Any] = {
 
 
 def answer_to(wish: Wish, number: int) -> dict[str, Any]:
-    """As if the engine accepted everything."""
+    """The answer of an engine that accepts everything."""
     new = f"0:{number}:0"
     return {"trade": new, "order": new, "quantity": wish.body.get("quantity", "10")}
 
 
 def drawn(seed: int, count: int) -> list[Wish]:
-    draw, book, wishes = random.Random(seed), Book(), []
+    draw, book, requests = random.Random(seed), Book(), []
     for number in range(count):
-        wishes.append(draw_wish(draw, book, QUOTES))
-        take_answer(book, wishes[-1], answer_to(wishes[-1], number))
-    return wishes
+        requests.append(draw_wish(draw, book, QUOTES))
+        take_answer(book, requests[-1], answer_to(requests[-1], number))
+    return requests
 
 
-def test_every_kind_is_drawn_and_decodes_as_the_api_decodes_it() -> None:
-    wishes = drawn(seed=1, count=2_000)
-    for wish in wishes:
+def test_every_kind_is_drawn_and_valid_for_the_api() -> None:
+    requests = drawn(seed=1, count=2_000)
+    for wish in requests:
         msgspec.convert(dict(wish.body), SCHEMAS[wish.path])
     orders = {f"order {kind}" for kind in ("market", "limit", "stop", "take_profit", "trailing_stop")}
-    assert {wish.kind for wish in wishes} == {"create", "close", "amend", "cancel"} | orders
-    assert any("oco_with" in wish.body for wish in wishes)
-    assert any("quantity" in wish.body for wish in wishes if wish.path == "close")
+    assert {wish.kind for wish in requests} == {"create", "close", "amend", "cancel"} | orders
+    assert any("oco_with" in wish.body for wish in requests)
+    assert any("quantity" in wish.body for wish in requests if wish.path == "close")
 
 
 def test_the_same_seed_draws_the_same() -> None:

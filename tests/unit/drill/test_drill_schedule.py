@@ -1,4 +1,4 @@
-"""What a drill is going to do follows from its seed."""
+"""The plan of a drill depends only on its arguments and its seed."""
 
 from collections import Counter
 from itertools import islice
@@ -9,7 +9,7 @@ from paceline.core.errors import ValidationError
 from paceline.drill.schedule import SERVICES, endless, parse_kills, planned
 
 
-def test_a_plan_holds_the_kills_asked_for_and_pauses_on_top() -> None:
+def test_a_plan_has_the_requested_kills_plus_pauses() -> None:
     acts = list(planned(5, {"engine": 8, "kafka": 1}, pauses_per_kill=0.25))
     counted = Counter((act.service, act.kind) for act in acts)
     wanted = {("engine", "kill"): 8, ("engine", "pause"): 2, ("kafka", "kill"): 1, ("kafka", "pause"): 1}
@@ -18,7 +18,7 @@ def test_a_plan_holds_the_kills_asked_for_and_pauses_on_top() -> None:
     assert all((1 <= act.pause_s <= 8) == (act.kind == "pause") for act in acts)
 
 
-def test_the_same_seed_makes_the_same_plan_and_another_seed_another() -> None:
+def test_the_same_seed_gives_the_same_plan() -> None:
     kills = dict.fromkeys(SERVICES, 3)
     assert list(planned(1, kills, 0.5)) == list(planned(1, kills, 0.5))
     assert list(planned(1, kills, 0.5)) != list(planned(2, kills, 0.5))
@@ -30,11 +30,11 @@ def test_an_endless_plan_hits_every_service_in_each_round() -> None:
     assert Counter(act.service for act in acts) == {name: 4 if name == "engine" else 2 for name in SERVICES}
 
 
-def test_kills_are_read_from_text() -> None:
+def test_kill_counts_are_parsed() -> None:
     assert parse_kills("engine=200, writer=50") == {"engine": 200, "writer": 50}
 
 
 @pytest.mark.parametrize("text", ["", "engine", "engine=", "engine=-1", "engin=2", "engine=1,engine=2"])
-def test_what_is_no_number_of_kills_is_refused(text: str) -> None:
+def test_invalid_kill_counts_are_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="is not SERVICE=COUNT"):
         parse_kills(text)

@@ -1,11 +1,11 @@
-"""Accounts, duplicates, and what cannot be decoded."""
+"""Accounts, duplicates, and undecodable messages."""
 
 from tests.support.scenario import EngineDriver, fields_of, ready_driver, refusal_code
 
 DAY_US = 86_400_000_000
 
 
-def test_opening_depositing_withdrawing() -> None:
+def test_open_account_deposit_and_withdraw() -> None:
     driver = EngineDriver()
     response, balance = driver.send("open_account", account="a", initial_balance="0")
     assert response["status"] == "accepted"
@@ -14,12 +14,12 @@ def test_opening_depositing_withdrawing() -> None:
     assert driver.send("deposit", account="a", amount="7.5")[1]["cash"] == "7.5"
     assert refusal_code(driver.send("withdraw", account="a", amount="7.50000001")) == "INSUFFICIENT_BALANCE"
     assert driver.send("withdraw", account="a", amount="7.5")[1]["cash"] == "0"
-    assert refusal_code(driver.send("deposit", account="nobody", amount="1")) == "ACCOUNT_NOT_FOUND"
-    assert refusal_code(driver.send("withdraw", account="nobody", amount="1")) == "ACCOUNT_NOT_FOUND"
+    assert refusal_code(driver.send("deposit", account="unknown", amount="1")) == "ACCOUNT_NOT_FOUND"
+    assert refusal_code(driver.send("withdraw", account="unknown", amount="1")) == "ACCOUNT_NOT_FOUND"
     assert driver.engine.ledger()["USD"]["external"] == 0
 
 
-def test_the_same_id_gets_the_same_answer_whatever_else_the_message_says() -> None:
+def test_a_repeated_id_gets_the_first_answer_even_with_other_contents() -> None:
     driver = ready_driver()
     first = driver.send("create_trade", id="x", account="a", side="long", margin="10", leverage=10)[0]
     before = fields_of(driver.engine.account_view("a"))
@@ -37,7 +37,7 @@ def test_refusals_are_remembered_too() -> None:
     assert (again["code"], again["duplicate"]) == ("INSUFFICIENT_BALANCE", True)
 
 
-def test_an_id_belongs_to_its_account() -> None:
+def test_instruction_ids_are_separate_per_account() -> None:
     driver = ready_driver()
     driver.open("b")
     driver.send("deposit", id="x", account="a", amount="1")
@@ -47,7 +47,7 @@ def test_an_id_belongs_to_its_account() -> None:
     assert driver.send("deposit", id="c", account="ab", amount="1")[0]["duplicate"] is False
 
 
-def test_ids_of_an_account_that_did_not_exist_yet_are_not_remembered() -> None:
+def test_ids_sent_before_the_account_existed_are_not_remembered() -> None:
     driver = EngineDriver()
     assert refusal_code(driver.send("deposit", id="x", account="a", amount="1")) == "ACCOUNT_NOT_FOUND"
     assert refusal_code(driver.send("open_account", id="x", account="a", initial_balance="1")) is None
@@ -59,7 +59,7 @@ def test_ids_of_an_account_that_did_not_exist_yet_are_not_remembered() -> None:
     assert (again["code"], again["duplicate"]) == ("ACCOUNT_EXISTS", True)
 
 
-def test_an_answer_is_kept_for_a_day_of_log_time_from_the_first_answer() -> None:
+def test_an_answer_is_remembered_for_a_day_of_log_time() -> None:
     driver = ready_driver()
     start_us = driver.now_us + 1_000
     driver.send("deposit", id="x", account="a", amount="1", time=start_us)
@@ -88,7 +88,7 @@ def test_old_answers_are_forgotten() -> None:
     assert len(driver.engine._state.answers.shelf) == 100
 
 
-def test_what_cannot_be_decoded_counts_but_moves_no_time() -> None:
+def test_an_undecodable_message_takes_a_position_but_no_time() -> None:
     driver = ready_driver()
     time_us, position = driver.engine.log_time, driver.engine.position
     driver.engine.apply_undecodable()
@@ -96,17 +96,17 @@ def test_what_cannot_be_decoded_counts_but_moves_no_time() -> None:
     assert driver.engine.stats().undecodable == 1
 
 
-def test_every_other_message_moves_log_time_also_when_dropped() -> None:
+def test_every_decodable_message_advances_log_time_even_when_dropped() -> None:
     driver = EngineDriver()
     driver.price("1", "2", symbol="NONE", time=77_000_000)
     assert driver.engine.log_time == 77_000_000
     assert driver.send("deposit", account="a", amount="1", time=5)[0]["time"] == 77_000_000
 
 
-def test_halting_what_is_not_known_has_no_effect() -> None:
+def test_halting_an_unknown_market_or_account_has_no_effect() -> None:
     driver = EngineDriver()
     driver.send("halt_market", symbol="NONE")
     driver.send("resume_market", symbol="NONE")
-    driver.send("halt_account", account="nobody")
-    driver.send("resume_account", account="nobody")
+    driver.send("halt_account", account="unknown")
+    driver.send("resume_account", account="unknown")
     assert (driver.engine.stats().accounts, driver.engine.price_of("NONE")) == (0, None)

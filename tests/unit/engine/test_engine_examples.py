@@ -1,6 +1,6 @@
-"""Worked examples: messages in, outputs out, byte for byte, and the hash of the state they end in.
+"""Worked examples: messages give exactly these output bytes and this final state hash.
 
-A change of a golden hash is a change of the engine or of its state's form: say so in CHANGELOG.md.
+A golden hash changes only with the engine or the form of its state: record that in CHANGELOG.md.
 """
 
 import json
@@ -20,7 +20,7 @@ SHARED = ["basic", "sample"]
 
 
 def messages(path: Path) -> Iterator[Inbound | None]:
-    """Messages of a file, None for what cannot be decoded."""
+    """The messages of a file; None for an undecodable line."""
     for line in path.read_bytes().splitlines():
         try:
             yield decode_line(line)
@@ -50,7 +50,7 @@ def check(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_our_scenarios(name: str) -> None:
+def test_project_examples(name: str) -> None:
     check(FIXTURES, name)
 
 

@@ -1,4 +1,4 @@
-"""The engine as plain Python and compiled: the same in all it says, and never a build of other sources."""
+"""The plain Python and the compiled engine give the same results; a build is used for its sources only."""
 
 import json
 import os
@@ -32,7 +32,7 @@ needs_compiler = pytest.mark.skipif(not can_compile(), reason="there is no C com
 
 
 def run(*arguments: str, form: str, root: Path = ROOT) -> str:
-    """Output of a Python process that runs the engine in a form, from the package in a folder."""
+    """Output of a Python process that uses one form of the engine, from the package in `root`."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=root,
@@ -48,8 +48,8 @@ def run(*arguments: str, form: str, root: Path = ROOT) -> str:
 
 
 @needs_compiler
-def test_both_forms_say_the_same() -> None:
-    """Each output, snapshot and hash, of a scenario with every kind of message."""
+def test_both_forms_give_the_same_outputs_snapshots_and_hashes() -> None:
+    """Uses a scenario with every kind of message."""
     results: dict[str, dict[str, Any]] = {
         form: json.loads(run("-m", "tests.support.engine_outputs", "21", form=form)) for form in FORMS
     }
@@ -60,7 +60,7 @@ def test_both_forms_say_the_same() -> None:
 
 @needs_compiler
 def test_the_other_form_passes_the_tests_of_this_one() -> None:
-    """Worked examples with their golden hashes, rules, snapshots; then seeds against the reference."""
+    """Runs the engine tests with the other form, then some seeds against the reference."""
     here = Path(__file__).parent
     files = [str(path) for path in sorted(here.glob("test_*.py")) if path != Path(__file__)]
     passed = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files, form=OTHER)
@@ -71,13 +71,13 @@ def test_the_other_form_passes_the_tests_of_this_one() -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The package once more, under a folder of its own, to be changed."""
+    """A copy of the package that a test can change."""
     shutil.copytree(ROOT / "paceline", tmp_path / "paceline", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
 def loaded(root: Path) -> tuple[str, str]:
-    """Form of the engine, and where its numbers come from."""
+    """The form of the engine and the file of its `numbers` module."""
     text = "from paceline.build import compiled; from paceline.engine import numbers; "
     form, file = run(
         "-c", text + "print(compiled.form()); print(numbers.__file__)", form="auto", root=root
@@ -89,7 +89,7 @@ def loaded(root: Path) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "changed", ["engine/numbers.py", "core/money.py", "messages/inbound.py", "build/engine_compiler.py"]
 )
-def test_a_build_serves_its_own_sources_only(copy: Path, changed: str) -> None:
+def test_a_build_is_used_for_its_own_sources_only(copy: Path, changed: str) -> None:
     form, file = loaded(copy)
     assert form == "compiled"
     assert Path(file).parent == compiled.builds() / compiled.key() / "paceline" / "engine"
@@ -98,11 +98,13 @@ def test_a_build_serves_its_own_sources_only(copy: Path, changed: str) -> None:
     assert loaded(copy) == ("plain Python", str(copy / "paceline" / "engine" / "numbers.py"))
 
 
-def test_a_build_is_asked_for_and_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_requested_build_that_does_not_exist_raises(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(compiled, "builds", lambda: tmp_path)
     choose = compiled.in_use.__wrapped__
-    for wish in ("auto", "python"):
-        monkeypatch.setenv("PACELINE_ENGINE", wish)
+    for choice in ("auto", "python"):
+        monkeypatch.setenv("PACELINE_ENGINE", choice)
         assert choose() is None
     monkeypatch.setenv("PACELINE_ENGINE", "compiled")
     with pytest.raises(PermanentError, match="paceline install"):
@@ -116,7 +118,9 @@ def test_a_build_is_asked_for_and_is_not_there(monkeypatch: pytest.MonkeyPatch, 
         choose()
 
 
-def test_without_a_compiler_it_stays_plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_compiler_the_engine_stays_plain_python(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(compiled, "builds", lambda: tmp_path)
     monkeypatch.setenv("CC", "no-such-compiler -pthread")
     said = engine_build.install()
@@ -126,7 +130,7 @@ def test_without_a_compiler_it_stays_plain(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @needs_compiler
-def test_a_build_that_fails_leaves_only_its_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failed_build_leaves_only_its_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     lock.write_text("no requirement at all\n")
     monkeypatch.setattr(compiled, "builds", lambda: tmp_path / "builds")
@@ -138,7 +142,7 @@ def test_a_build_that_fails_leaves_only_its_words(monkeypatch: pytest.MonkeyPatc
     assert [path.name for path in (tmp_path / "builds").iterdir()] == [".failed.log"]
 
 
-def test_doctor_tells_the_form() -> None:
+def test_doctor_reports_the_form() -> None:
     finding = doctor.engine()
     assert finding.level is Level.OK
     assert finding.message.startswith(compiled.form())

@@ -1,4 +1,4 @@
-"""The engine package: no clock, chance, I/O or float in it, and functions that fit on a page."""
+"""The engine package uses no clock, randomness, I/O or floats, and its functions are short."""
 
 import ast
 from pathlib import Path
@@ -34,7 +34,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_it_imports_nothing_impure(path: Path) -> None:
+def test_the_engine_imports_no_impure_module(path: Path) -> None:
     roots: set[str] = set()
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
@@ -45,7 +45,7 @@ def test_it_imports_nothing_impure(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_it_computes_with_integers_only(path: Path) -> None:
+def test_the_engine_uses_integers_only(path: Path) -> None:
     for node in ast.walk(tree_of(path)):
         where = f"{path.name}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, (ast.BinOp, ast.AugAssign)):
@@ -64,5 +64,5 @@ def test_functions_and_files_stay_small(path: Path) -> None:
             assert node.end_lineno - node.lineno < 50, f"{path.name}: {node.name}"
 
 
-def test_there_are_modules_to_look_at() -> None:
+def test_the_module_list_is_not_empty() -> None:
     assert len(MODULES) > 10

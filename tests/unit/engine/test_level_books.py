@@ -1,4 +1,4 @@
-"""The two structures of waiting levels against the plainest way to do the same, with seeded chance."""
+"""The two level books, compared with simple implementations on seeded random data."""
 
 from random import Random
 
@@ -11,7 +11,7 @@ SEEDS = range(12)
 
 
 class PlainStops:
-    """Each trailing stop on its own: id → (distance, best price, position)."""
+    """Tracks each trailing stop separately: id → (distance, best price, position)."""
 
     def __init__(self, worse: int) -> None:
         self.worse = worse
@@ -35,14 +35,14 @@ class PlainStops:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("worse", [FALLING, RISING])
-def test_trailing_groups_do_what_single_stops_would(seed: int, worse: int) -> None:
+def test_trailing_groups_fire_like_single_stops(seed: int, worse: int) -> None:
     rng = Random(seed)
     plain = PlainStops(worse)
     book = TrailingBook(worse, lambda entry: entry.id in plain.stops)
     price, fired = 10_000, 0
     for position in range(800):
         price += rng.choice((-3, -2, -1, 0, 1, 2, 3))
-        halted = rng.random() < 0.1  # a price in a halt moves nothing; what is set next is out of order
+        halted = rng.random() < 0.1  # a price during a halt moves nothing; the next stop is out of order
         if not halted:
             book.move(price)
             plain.move(price)
@@ -65,7 +65,7 @@ def test_trailing_groups_do_what_single_stops_would(seed: int, worse: int) -> No
 
 
 @pytest.mark.parametrize("direction", [FALLING, RISING])
-def test_dead_levels_do_not_pile_up(direction: int) -> None:
+def test_removed_levels_do_not_accumulate(direction: int) -> None:
     living: set[str] = set()
     heap = LevelHeap(direction, lambda entry: entry.id in living)
     for number in range(20_000):
@@ -80,7 +80,7 @@ def test_dead_levels_do_not_pile_up(direction: int) -> None:
     assert heap.take(1_000 + direction * 30_000) == []
 
 
-def test_dead_trailing_stops_do_not_pile_up() -> None:
+def test_removed_trailing_stops_do_not_accumulate() -> None:
     living: set[str] = set()
     book = TrailingBook(FALLING, lambda entry: entry.id in living)
     for number in range(20_000):

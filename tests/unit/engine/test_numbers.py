@@ -1,4 +1,4 @@
-"""What is divided in parts, so that it fits into a machine word, is what would be divided at once."""
+"""Divisions in machine words give the same result as one division of large integers."""
 
 from fractions import Fraction
 from math import ceil, floor
@@ -17,7 +17,7 @@ from paceline.engine.numbers import (
     share_of,
 )
 
-# Below, around and far beyond what a machine word holds.
+# Below, around and far beyond the range of a machine word.
 amounts = st.one_of(st.integers(0, 3 * SCALE), st.integers(0, 1 << 62), st.integers(0, 10**30))
 positive = amounts.filter(bool)
 rates = st.integers(0, 2 * BPS)
@@ -64,14 +64,14 @@ def test_a_quantity_is_rounded_down_to_the_step(margin: int, leverage: int, entr
 def test_a_liquidation_level_is_rounded_once(
     entry: int, quantity: int, margin: int, maintenance: int
 ) -> None:
-    """A margin below its maintenance is refused later; until then it is reckoned with."""
+    """Also valid for a margin below its maintenance, which is refused later."""
     distance = floor(Fraction((margin - maintenance) * SCALE, quantity))
     long, short = (liquidation_level(side, entry, quantity, margin, maintenance) for side in (True, False))
     assert (long, short) == (entry - distance if entry > distance else None, entry + distance)
 
 
 @given(margin=amounts, quantity=positive, data=st.data())
-def test_the_margin_of_a_part_is_rounded_down_and_that_of_all_is_all(
+def test_the_margin_of_a_part_is_rounded_down_and_of_the_whole_is_exact(
     margin: int, quantity: int, data: st.DataObject
 ) -> None:
     part = data.draw(st.integers(1, quantity))

@@ -1,4 +1,4 @@
-"""Spot orders: every type, locks, fees, pairs. All figures worked out by hand."""
+"""Spot orders: every type, locks, fees, pairs. All figures are computed by hand."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_a_resting_sell_locks_the_quantity() -> None:
     assert (balance["balances"], balance["locked_balances"]) == ({"BTC": "0.6"}, {})
 
 
-def test_a_marketable_limit_fills_at_once_at_the_taker_rate() -> None:
+def test_a_marketable_limit_order_fills_at_once_at_the_taker_rate() -> None:
     driver = ready_driver()
     asked = {"account": "a", "side": "buy", "order_type": "limit", "quantity": "1", "price": "105"}
     response, closed, balance = driver.send("place_order", **asked)
@@ -85,7 +85,7 @@ def test_a_marketable_limit_fills_at_once_at_the_taker_rate() -> None:
         ("sell", "take_profit", "110", ("109", "110"), ("112", "113"), "112", "0.0056"),
     ],
 )
-def test_each_type_fires_at_its_price_and_fills_at_the_market(
+def test_each_order_type_fires_at_its_price_and_fills_at_the_market_price(
     *,
     side: str,
     order_type: str,
@@ -126,7 +126,7 @@ def test_a_trailing_sell_follows_the_bid_up() -> None:
 
 
 REFUSED_ORDERS = [
-    ({"account": "nobody"}, "ACCOUNT_NOT_FOUND"),
+    ({"account": "unknown"}, "ACCOUNT_NOT_FOUND"),
     ({"symbol": "NONE", "price": "90"}, "MARKET_NOT_FOUND"),
     ({"quantity": "0", "price": "90"}, "INVALID_QUANTITY"),
     ({"quantity": "0.0015", "price": "90"}, "INVALID_QUANTITY"),
@@ -150,7 +150,7 @@ REFUSED_ORDERS = [
 
 
 @pytest.mark.parametrize(("fields", "expected"), [(f | {"price": "90"} | f, c) for f, c in REFUSED_ORDERS])
-def test_refused_orders(fields: dict[str, object], expected: str) -> None:
+def test_refused_orders_return_their_code(fields: dict[str, object], expected: str) -> None:
     driver = ready_driver()
     before = fields_of(driver.engine.account_view("a"))
     assert place(driver, **fields) == expected
@@ -158,18 +158,18 @@ def test_refused_orders(fields: dict[str, object], expected: str) -> None:
     assert driver.engine.stats().resting_orders == 0
 
 
-def test_slippage_concerns_only_what_executes_at_once() -> None:
+def test_the_slippage_bound_applies_only_to_immediate_fills() -> None:
     assert place(ready_driver(), price="90", expected_price="1", max_slippage_bps=0) is None
 
 
-def test_the_minimum_is_held_against_a_marketable_limits_own_price() -> None:
+def test_the_minimum_uses_the_limit_price_of_a_marketable_order() -> None:
     driver = with_coins()
     # 0.051 sold at the bid of 100 is 5.1, but at its own price of 90 only 4.59
     assert place(driver, side="sell", quantity="0.051", price="90") == "BELOW_MINIMUM"
     assert place(driver, side="sell", quantity="0.051", price="99") is None
 
 
-def test_a_buy_that_costs_more_than_it_locked_draws_on_the_cash() -> None:
+def test_a_buy_that_costs_more_than_its_lock_uses_cash() -> None:
     driver = ready_driver(balance="120")
     driver.order(order_type="stop", quantity="1", price="105")
     closed, balance = driver.price("114", "115")
@@ -177,7 +177,7 @@ def test_a_buy_that_costs_more_than_it_locked_draws_on_the_cash() -> None:
     assert (closed["reason"], balance["cash"], balance["locked"]) == ("filled", "4.9425", "0")
 
 
-def test_a_buy_that_cannot_be_paid_dies_and_takes_its_partner_along() -> None:
+def test_a_buy_that_cannot_be_paid_is_rejected_and_its_partner_cancelled() -> None:
     driver = ready_driver(balance="200")
     stop = driver.order(order_type="stop", quantity="1", price="105")
     limit = driver.order(order_type="limit", quantity="1", price="90", oco_with=stop)
@@ -188,7 +188,7 @@ def test_a_buy_that_cannot_be_paid_dies_and_takes_its_partner_along() -> None:
     assert (outputs[-1]["cash"], outputs[-1]["locked"]) == ("200", "0")
 
 
-def test_one_of_a_pair_cancels_the_other() -> None:
+def test_a_filled_order_cancels_its_partner() -> None:
     driver = ready_driver()
     first = driver.order(price="90")
     second = driver.order(order_type="stop", price="110", oco_with=first)
@@ -249,7 +249,7 @@ def test_cancelling_needs_no_open_market_and_no_price() -> None:
         is None
     )
     assert refusal_code(driver.send("cancel_order", account="a", order=order)) == "ORDER_NOT_FOUND"
-    assert refusal_code(driver.send("cancel_order", account="nobody", order=order)) == "ACCOUNT_NOT_FOUND"
+    assert refusal_code(driver.send("cancel_order", account="unknown", order=order)) == "ACCOUNT_NOT_FOUND"
 
 
 def test_fields_that_a_type_does_not_use_are_ignored() -> None:

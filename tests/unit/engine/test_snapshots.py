@@ -1,4 +1,4 @@
-"""Captures: taken at any position and sliced in any way they hold the state of that moment, to the hash."""
+"""Captures taken at any position and sliced in any way hold exactly the state of that position."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def run(engine: Engine, messages: list[Inbound]) -> list[Outbound]:
 
 
 def stored(chunk: bytes) -> bytes:
-    """A chunk as a JSONB column gives it back: other spacing, keys in another order."""
+    """A chunk as a JSONB column returns it: other spacing, and keys in another order."""
 
     def reordered(value: object) -> object:
         if isinstance(value, dict):
@@ -44,7 +44,7 @@ def stored(chunk: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["trades", "orders", "trailing", "duplicates"])
-def test_a_snapshot_at_any_position_and_replay_equal_replay_from_zero(name: str) -> None:
+def test_a_snapshot_at_any_position_plus_replay_equals_a_full_replay(name: str) -> None:
     messages = log(name)
     whole = Engine()
     expected = [whole.apply(message) for message in messages]
@@ -61,7 +61,7 @@ def test_a_snapshot_at_any_position_and_replay_equal_replay_from_zero(name: str)
 
 @pytest.mark.parametrize("name", ["trades", "orders", "trailing", "duplicates"])
 @pytest.mark.parametrize("objects_per_slice", [1, 2, 5, 1000])
-def test_messages_between_slices_do_not_show(name: str, objects_per_slice: int) -> None:
+def test_messages_between_slices_do_not_change_the_capture(name: str, objects_per_slice: int) -> None:
     messages = log(name)
     for start in range(0, len(messages), 7):
         engine = Engine()
@@ -79,7 +79,7 @@ def test_messages_between_slices_do_not_show(name: str, objects_per_slice: int) 
         assert Engine.load(chunks).state_hash() == before
 
 
-def test_a_chunk_in_which_nothing_changed_is_the_same_in_the_next_snapshot() -> None:
+def test_unchanged_chunks_are_identical_in_the_next_snapshot() -> None:
     engine = Engine()
     for number in range(2_000):
         engine.apply(OpenAccount(f"o{number}", DAY_US, f"account-{number}", SCALE))
@@ -91,14 +91,14 @@ def test_a_chunk_in_which_nothing_changed_is_the_same_in_the_next_snapshot() -> 
     after = by_part(engine)
     assert changed(before["accounts"], after["accounts"]) == [False, True, False, False]
     assert changed(before["answers"], after["answers"]) == [False] * 5 + [True]
-    # A day later the older half is forgotten, and none of the others moves to another chunk.
+    # A day later the older half is forgotten, and no other answer moves to another chunk.
     engine.apply(close(3_001, 2 * DAY_US + 1_100))
     later = by_part(engine)["answers"]
     assert changed(after["answers"][2:], later) == [True, False, False, True]
 
 
 def close(number: int, time_us: int) -> CloseTrade:
-    """An instruction that is refused, and its answer remembered."""
+    """An instruction that is refused and whose answer is remembered."""
     return CloseTrade(f"c{number}", time_us, f"account-{number % 2_000}", "0:0:0")
 
 
@@ -113,7 +113,7 @@ def by_part(engine: Engine) -> dict[str, list[bytes]]:
     return parts
 
 
-def test_two_captures_at_once_do_not_disturb_each_other() -> None:
+def test_two_concurrent_captures_are_independent() -> None:
     messages = log("orders")
     engine = Engine()
     run(engine, messages[:20])
@@ -134,7 +134,7 @@ def test_the_hash_is_known_only_at_the_end() -> None:
         _ = capture.hash
 
 
-def test_a_missing_chunk_shows_in_the_hash() -> None:
+def test_a_missing_chunk_changes_the_hash() -> None:
     engine = Engine()
     run(engine, log("trades"))
     chunks = list(engine.begin_capture().slices(2))
@@ -142,7 +142,7 @@ def test_a_missing_chunk_shows_in_the_hash() -> None:
         some = [chunk for chunk in chunks if b'"part":"' + part in chunk]
         kept = [chunk for chunk in chunks if chunk != some[-1]]
         assert Engine.load(kept).state_hash() != engine.state_hash()
-    # Without an account it is not even a sound ledger.
+    # Without an account the ledger is not balanced either.
     kept = [chunk for chunk in chunks if b'"part":"accounts"' not in chunk]
     with pytest.raises(InvariantViolation, match="not to zero"):
         Engine.load(kept).state_hash()
@@ -157,7 +157,7 @@ def test_a_missing_chunk_shows_in_the_hash() -> None:
         [b'{"part":"header","rows":[[99,0,0,0,0,{},0,0,0,{}]]}'],
     ],
 )
-def test_what_is_no_snapshot_is_refused(chunks: list[bytes]) -> None:
+def test_invalid_snapshots_are_refused(chunks: list[bytes]) -> None:
     with pytest.raises(InvariantViolation):
         Engine.load(chunks)
 
@@ -176,7 +176,7 @@ def test_the_hash_covers_position_log_time_and_counters() -> None:
     assert len(hashes) == 4
 
 
-def test_a_planted_error_in_the_ledger_is_found_on_the_way() -> None:
+def test_a_planted_ledger_error_is_found_during_the_capture() -> None:
     engine = Engine()
     run(engine, log("trades"))
     engine._state.house.fees += 1

@@ -1,4 +1,4 @@
-"""Trades: entry, exit, liquidation, partial closes, amendments. All figures worked out by hand."""
+"""Trades: entry, exit, liquidation, partial closes, amendments. All figures are computed by hand."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_closing_returns_margin_and_profit_less_the_fee() -> None:
     assert (balance["cash"], balance["margin"]) == ("1008.805555", "0")
 
 
-def test_parts_share_the_margin_and_the_last_gets_what_is_left() -> None:
+def test_partial_closes_share_the_margin_and_the_last_gets_the_rest() -> None:
     driver = ready_driver()
     trade = driver.trade()
     closed = of_type(driver.send("close_trade", account="a", trade=trade, quantity="0.3339"), "closed_order")[
@@ -58,7 +58,7 @@ def test_parts_share_the_margin_and_the_last_gets_what_is_left() -> None:
     assert (closed["quantity"], closed["margin"], closed["remaining"]) == ("0.657", "6.63636364", "0")
 
 
-def test_nobody_owes_more_than_the_margin() -> None:
+def test_a_loss_is_limited_to_the_margin() -> None:
     driver = ready_driver()
     trade = driver.trade()
     closed, balance = driver.price("80", "81")
@@ -73,7 +73,7 @@ def test_nobody_owes_more_than_the_margin() -> None:
     assert driver.engine.ledger()["USD"]["insurance"] == -10_79000000
 
 
-def test_the_fee_of_an_exit_is_at_most_what_is_left() -> None:
+def test_the_exit_fee_is_at_most_the_remaining_margin() -> None:
     # At 90.90: loss 10.1 × 0.99 = 9.999, left 0.001; the fee of 0.0449955 is cut to it.
     driver = ready_driver(maintenance_rate_bps=0)
     driver.trade(stop_loss="91")
@@ -82,7 +82,7 @@ def test_the_fee_of_an_exit_is_at_most_what_is_left() -> None:
 
 
 REFUSED_TRADES = [
-    ({"account": "nobody"}, "ACCOUNT_NOT_FOUND"),
+    ({"account": "unknown"}, "ACCOUNT_NOT_FOUND"),
     ({"symbol": "NONE"}, "MARKET_NOT_FOUND"),
     ({"leverage": 0}, "LEVERAGE_OUT_OF_RANGE"),
     ({"leverage": -3}, "LEVERAGE_OUT_OF_RANGE"),
@@ -103,7 +103,7 @@ REFUSED_TRADES = [
 
 
 @pytest.mark.parametrize(("fields", "expected"), REFUSED_TRADES)
-def test_refused_trades(fields: dict[str, object], expected: str) -> None:
+def test_refused_trades_return_their_code(fields: dict[str, object], expected: str) -> None:
     driver = ready_driver()
     before = fields_of(driver.engine.account_view("a"))
     asked = {"account": "a", "side": "long", "margin": "10", "leverage": 10} | fields
@@ -123,12 +123,12 @@ def test_refused_trades(fields: dict[str, object], expected: str) -> None:
         {"stop_loss": None, "take_profit": None},
     ],
 )
-def test_accepted_at_the_edge(fields: dict[str, object]) -> None:
+def test_trades_at_the_limits_are_accepted(fields: dict[str, object]) -> None:
     asked = {"account": "a", "side": "long", "margin": "10", "leverage": 10} | fields
     assert refusal_code(ready_driver().send("create_trade", **asked)) is None
 
 
-def test_the_first_refusal_that_applies_is_the_one() -> None:
+def test_the_first_applicable_refusal_is_returned() -> None:
     driver = EngineDriver()
     asked = {"account": "a", "symbol": "NONE", "side": "long", "margin": "0", "leverage": 0}
     assert refusal_code(driver.send("create_trade", **asked)) == "ACCOUNT_NOT_FOUND"
@@ -152,12 +152,12 @@ def test_a_price_goes_stale_by_log_time() -> None:
     asked = {"account": "a", "side": "long", "margin": "10", "leverage": 10}
     assert refusal_code(driver.send("create_trade", time=accepted_us + 5_000_000, **asked)) is None
     assert refusal_code(driver.send("create_trade", time=accepted_us + 5_000_001, **asked)) == "PRICE_STALE"
-    # A late price counts from the log time at which it came, not from its own time.
+    # A late price counts from the log time of its arrival, not from its own time.
     driver.price("100", "101", time=5)
     assert refusal_code(driver.send("create_trade", time=accepted_us + 9_000_000, **asked)) is None
 
 
-def test_amending_sets_keeps_and_removes() -> None:
+def test_amending_sets_keeps_and_removes_levels() -> None:
     driver = ready_driver()
     trade = driver.trade(stop_loss="95", take_profit="120")
     outputs = driver.send("amend_trade", account="a", trade=trade, stop_loss="97", take_profit=None)
@@ -184,7 +184,7 @@ def test_amending_sets_keeps_and_removes() -> None:
         ("long", {}, None),
     ],
 )
-def test_amendments_are_checked_against_the_present_price(
+def test_amendments_are_checked_against_the_current_price(
     side: str, fields: dict[str, object], expected: str | None
 ) -> None:
     driver = ready_driver()
@@ -192,13 +192,13 @@ def test_amendments_are_checked_against_the_present_price(
     assert refusal_code(driver.send("amend_trade", account="a", trade=trade, **fields)) == expected
 
 
-def test_only_what_the_amendment_names_is_checked() -> None:
+def test_only_levels_in_the_amendment_are_checked() -> None:
     driver = ready_driver()
     trade = driver.trade(stop_loss="99")
     driver.send("halt_market")
     driver.price("98", "98.5")
     driver.send("resume_market")
-    # The stop loss is beyond the price by now; naming the other level only is still fine.
+    # The price has passed the stop loss; an amendment of the other level only is still accepted.
     assert refusal_code(driver.send("amend_trade", account="a", trade=trade, take_profit="130")) is None
     assert endings(driver.price("98.1", "98.6")) == [(trade, "stop_loss")]
 
@@ -209,7 +209,7 @@ def test_trades_of_others_are_not_found() -> None:
     trade = driver.trade("a")
     assert refusal_code(driver.send("close_trade", account="b", trade=trade)) == "TRADE_NOT_FOUND"
     assert refusal_code(driver.send("amend_trade", account="b", trade=trade)) == "TRADE_NOT_FOUND"
-    assert refusal_code(driver.send("close_trade", account="nobody", trade=trade)) == "ACCOUNT_NOT_FOUND"
+    assert refusal_code(driver.send("close_trade", account="unknown", trade=trade)) == "ACCOUNT_NOT_FOUND"
     assert (
         refusal_code(driver.send("close_trade", account="a", trade=trade, quantity="0.0009"))
         == "BELOW_MINIMUM"
@@ -220,7 +220,7 @@ def test_trades_of_others_are_not_found() -> None:
     assert refusal_code(driver.send("amend_trade", account="a", trade=trade)) == "MARKET_HALTED"
 
 
-def test_a_halted_account_may_still_close_and_its_levels_fire() -> None:
+def test_a_halted_account_can_close_and_its_levels_fire() -> None:
     driver = ready_driver()
     first, second = driver.trade(stop_loss="95"), driver.trade()
     driver.send("halt_account", account="a")
@@ -230,7 +230,7 @@ def test_a_halted_account_may_still_close_and_its_levels_fire() -> None:
     assert refusal_code(driver.send("withdraw", account="a", amount="1")) is None
 
 
-def test_rates_are_those_of_the_moment_and_liquidation_levels_stay() -> None:
+def test_new_rates_apply_to_fees_and_liquidation_levels_stay() -> None:
     driver = ready_driver()
     trade = driver.trade()
     before = fields_of(driver.engine.open_trade(trade))

@@ -1,4 +1,4 @@
-"""What a price sets off, and in which order."""
+"""The levels that a price fires, and their order."""
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_liquidation_comes_before_a_stop_loss_at_its_level() -> None:
     ("side", "nearer", "farther", "liquidated"),
     [("long", "95", "90", ("91.4", "91.5")), ("short", "105", "110", ("109.4", "109.5"))],
 )
-def test_a_trade_is_liquidated_once_its_stop_loss_is_out_of_the_way(
+def test_a_trade_is_liquidated_after_its_stop_loss_is_removed(
     side: str, nearer: str, farther: str, liquidated: tuple[str, str], loaded: bool
 ) -> None:
     driver = ready_driver(balance="100000")
@@ -70,7 +70,7 @@ def test_a_trade_is_liquidated_once_its_stop_loss_is_out_of_the_way(
     ]
 
 
-def test_a_liquidation_level_is_watched_once_however_often_the_stop_loss_goes_away() -> None:
+def test_a_liquidation_level_is_watched_once_after_repeated_removals() -> None:
     driver = ready_driver(balance="100000")
     trade = driver.trade(stop_loss="95")
     liquidations = driver.engine._state.markets[SYMBOL].books._bid.liquidations
@@ -83,7 +83,7 @@ def test_a_liquidation_level_is_watched_once_however_often_the_stop_loss_goes_aw
     assert liquidations._dead == 1
 
 
-def test_a_level_fires_at_the_price_of_the_update_not_at_its_own() -> None:
+def test_a_level_fires_at_the_price_of_the_update() -> None:
     driver = ready_driver()
     driver.trade(take_profit="120")
     closed = driver.price("125", "126")[0]
@@ -117,7 +117,7 @@ def test_a_short_trails_the_ask() -> None:
     assert endings(driver.price("95", "96")) == [(trade, "trailing_stop")]
 
 
-def test_an_amended_trailing_stop_starts_from_the_present_price() -> None:
+def test_an_amended_trailing_stop_starts_from_the_current_price() -> None:
     driver = ready_driver()
     trade = driver.trade(trailing_stop="5")
     driver.price("110", "111")
@@ -127,7 +127,7 @@ def test_an_amended_trailing_stop_starts_from_the_present_price() -> None:
     assert endings(driver.price("102", "103")) == [(trade, "trailing_stop")]
 
 
-def test_a_halted_market_moves_and_fires_nothing_until_the_first_price_after_it() -> None:
+def test_a_halted_market_fires_nothing_until_the_first_price_after_it() -> None:
     driver = ready_driver()
     stop, trailing = driver.trade(stop_loss="95"), driver.trade(trailing_stop="5")
     driver.send("halt_market")
@@ -149,7 +149,7 @@ def test_a_high_during_a_halt_does_not_count() -> None:
     assert driver.engine.trailing_level(now) == 95 * 10**8
 
 
-def test_stops_set_between_resuming_and_the_first_price_keep_their_own_highs() -> None:
+def test_stops_set_between_resume_and_first_price_keep_their_own_highs() -> None:
     driver = ready_driver()
     old = driver.trade(trailing_stop="5")
     driver.send("halt_market")
@@ -166,7 +166,7 @@ def test_stops_set_between_resuming_and_the_first_price_keep_their_own_highs() -
     assert endings(driver.price("102", "103")) == [(new, "trailing_stop")]
 
 
-def test_what_was_closed_earlier_in_an_update_does_not_fire() -> None:
+def test_a_trade_closed_earlier_in_the_update_does_not_fire() -> None:
     driver = ready_driver()
     first = driver.order(order_type="stop", price="105", quantity="0.1")
     second = driver.order(order_type="stop", price="106", quantity="0.1", oco_with=first)

@@ -87,7 +87,7 @@ def test_a_message_reads_back_as_it_was_written(data: dict[str, Any]) -> None:
     assert decode_line(encode_line(to_json(message))) == message
 
 
-def test_an_amendment_tells_absent_from_null() -> None:
+def test_an_amendment_distinguishes_absent_from_null() -> None:
     message = from_json(AMEND | {"stop_loss": "68500", "take_profit": None})
     assert isinstance(message, AmendTrade)
     assert message.sets == SETS_STOP_LOSS | SETS_TAKE_PROFIT
@@ -95,7 +95,7 @@ def test_an_amendment_tells_absent_from_null() -> None:
     assert to_json(message) == AMEND | {"stop_loss": "68500", "take_profit": None}
 
 
-def test_null_is_absent_on_create_and_place() -> None:
+def test_null_means_absent_on_create_and_place() -> None:
     create = from_json(CREATE | {"stop_loss": None, "max_slippage_bps": None})
     order = from_json(ORDER | {"oco_with": None, "distance": None})
     assert isinstance(create, CreateTrade)
@@ -164,26 +164,26 @@ BAD_OBJECTS = [
 
 
 @pytest.mark.parametrize(("line", "why"), BAD_LINES)
-def test_a_line_that_is_no_message_says_why(line: str, why: str) -> None:
+def test_an_invalid_line_is_refused_with_the_reason(line: str, why: str) -> None:
     with pytest.raises(DecodeError, match=why):
         decode_line(line)
 
 
-def test_a_line_is_nested_too_deep_however_little_of_the_stack_is_left() -> None:
-    """Reading it may pass where telling what is wrong with it does not."""
+def test_a_too_deeply_nested_line_is_refused_at_any_depth() -> None:
+    """At some depths parsing succeeds and only building the error message overflows the stack."""
     for depth in range(400, 1_100):
         with pytest.raises(DecodeError):
             decode_line('{"type":' + "[" * depth + "]" * depth + "}")
 
 
 @pytest.mark.parametrize(("data", "why"), BAD_OBJECTS)
-def test_an_object_that_is_no_message_says_why(data: dict[str, Any], why: str) -> None:
+def test_an_invalid_object_is_refused_with_the_reason(data: dict[str, Any], why: str) -> None:
     with pytest.raises(DecodeError) as caught:
         decode_line(json.dumps(data))
     assert why in str(caught.value)
 
 
-def test_outputs_carry_all_fields_in_order_with_null_where_they_mean_nothing() -> None:
+def test_outputs_have_all_fields_in_order_with_null_for_unused_ones() -> None:
     closed = ClosedOrder(
         id="0:5:1",
         time=6,

@@ -21,7 +21,7 @@ def test_a_batch_reads_back() -> None:
     assert decode_messages(encode_messages([])) == []
 
 
-def test_one_bad_message_keeps_its_place_and_spoils_no_neighbour() -> None:
+def test_an_undecodable_message_keeps_its_position_and_affects_no_other() -> None:
     value = msgspec.msgpack.encode([DEPOSIT, [21, "i", 1, "a", 0], "text", [99], PRICE])
     first, zero, text, unknown, last = decode_messages(value)
     assert (first, last) == (DEPOSIT, PRICE)
@@ -57,7 +57,7 @@ def test_a_limit_order_without_a_price_does_not_decode() -> None:
     ],
 )
 def test_text_with_nul_does_not_decode(row: list[object]) -> None:
-    """JSONB cannot keep it: the writer would stop at it for ever."""
+    """JSONB cannot store NUL: the writer would fail on it forever."""
     (whole,) = decode_messages(msgspec.msgpack.encode([row]))
     assert not isinstance(whole, Undecodable)
     free = [
@@ -71,7 +71,7 @@ def test_text_with_nul_does_not_decode(row: list[object]) -> None:
         assert good == whole
 
 
-def test_a_value_that_is_no_batch_counts_as_one_message() -> None:
+def test_an_invalid_batch_counts_as_one_undecodable_message() -> None:
     nested = b"\x91" * 2_000 + b"\xc0"
     torn = encode_messages([PRICE])[:-1]
     for value in (b"", b"\xc1", b"no batch", msgspec.msgpack.encode({"a": 1}), torn, nested):

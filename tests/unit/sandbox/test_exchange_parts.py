@@ -1,4 +1,4 @@
-"""The sandbox exchange's parts without a socket: commands, walk, recordings, update ids, misbehaviour."""
+"""Parts of the sandbox exchange without a socket: commands, walks, recordings, update ids and faults."""
 
 import asyncio
 import gzip
@@ -46,7 +46,7 @@ def test_a_subscription_names_markets() -> None:
         (json.dumps({"method": "SUBSCRIBE", "params": ["x"] * 300}), 4000, "Too many streams"),
     ],
 )
-def test_a_wrong_command_is_told_why(text: str, code: int, says: str) -> None:
+def test_an_invalid_command_gets_an_error_reply(text: str, code: int, says: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         parse_command(text, KNOWN)
     reply = json.loads(caught.value.reply)
@@ -55,7 +55,7 @@ def test_a_wrong_command_is_told_why(text: str, code: int, says: str) -> None:
     assert says in reply["error"]["message"]
 
 
-def test_frames_are_what_the_feed_takes() -> None:
+def test_frames_can_be_decoded_by_the_feed() -> None:
     plain = decode(frame(QUOTE, 7, 99).encode(), KNOWN)
     text_id = decode(frame(QUOTE, 7, 99, string_id=True).encode(), KNOWN)
     assert isinstance(plain, PriceUpdate)
@@ -68,7 +68,7 @@ def test_frames_are_what_the_feed_takes() -> None:
     )
 
 
-def test_a_market_whose_name_needs_escapes_is_still_a_frame() -> None:
+def test_a_market_name_is_escaped_in_frames() -> None:
     name = 'A"\\Ä'
     sent = json.loads(frame(Quote(name, "1.5", "2", "1.6", "3"), 7, 99))
     assert sent == {
@@ -87,8 +87,8 @@ def test_a_market_whose_name_needs_escapes_is_still_a_frame() -> None:
     }
 
 
-def test_messages_are_framed_as_the_rfc_shows() -> None:
-    """RFC 6455, 5.7: "Hello" as text, 256 bytes as binary; and both sides of the limit between the forms."""
+def test_messages_are_framed_as_in_the_rfc() -> None:
+    """RFC 6455, 5.7: "Hello" as text, 256 bytes as binary; and lengths around the limit of the short form."""
     assert framed("Hello") == b"\x81\x05Hello"
     assert framed(bytes(256)) == b"\x82\x7e\x01\x00" + bytes(256)
     assert framed("") == b"\x81\x00"
@@ -96,7 +96,7 @@ def test_messages_are_framed_as_the_rfc_shows() -> None:
     assert framed("é" * 63)[:4] == b"\x81\x7e\x00\x7e"
 
 
-def test_a_walk_is_repeated_by_its_seed_and_is_never_crossed() -> None:
+def test_a_walk_is_determined_by_its_seed_and_is_never_crossed() -> None:
     for market in MARKETS:
         steps = [Walk(market, seed, None) for seed in (3, 3, 4)]
         first, again, other = ([walk.step(0.2) for _ in range(500)] for walk in steps)
@@ -109,8 +109,8 @@ def test_a_walk_is_repeated_by_its_seed_and_is_never_crossed() -> None:
         assert abs(steps[0].price / market.start_price - 1) < 0.2
 
 
-def test_a_walk_is_as_restless_as_it_says_at_any_pace() -> None:
-    """2.5 basis points a second, and a little for the trends."""
+def test_a_walk_has_its_volatility_at_any_step_rate() -> None:
+    """2.5 basis points per second, plus a little for the trends."""
     for steps_a_second in (1, 50):
         walk, levels = Walk(MARKETS[0], 11), []
         for _ in range(4_000):
@@ -121,7 +121,7 @@ def test_a_walk_is_as_restless_as_it_says_at_any_pace() -> None:
         assert statistics.stdev(moves) == pytest.approx(2.57e-4, rel=0.05)
 
 
-def test_quotes_have_their_markets_decimals_and_are_worth_something() -> None:
+def test_quotes_have_the_decimals_of_their_market_and_a_notional_in_range() -> None:
     for market in MARKETS:
         walk = Walk(market, 5)
         for quote in [walk.step(0.1) for _ in range(300)]:
@@ -132,7 +132,7 @@ def test_quotes_have_their_markets_decimals_and_are_worth_something() -> None:
             assert round(spread) in (1, 2, 3)
 
 
-async def test_walks_take_turns_at_their_rate_until_somebody_has_enough() -> None:
+async def test_walks_alternate_at_their_rate_until_the_callback_raises() -> None:
     played: list[Quote] = []
 
     def publish(quotes: Sequence[Quote]) -> None:
@@ -149,7 +149,7 @@ async def test_walks_take_turns_at_their_rate_until_somebody_has_enough() -> Non
     assert [quote.symbol for quote in played[:40]] == symbols * 10
 
 
-async def test_a_cancelled_player_plays_no_more() -> None:
+async def test_a_cancelled_player_stops() -> None:
     played: list[Quote] = []
     player = asyncio.create_task(play_walks({"ADA_USDC_PERP": Walk(MARKETS[3], 7)}, 1_000, played.extend))
     await until(lambda: len(played) > 2)
@@ -160,12 +160,12 @@ async def test_a_cancelled_player_plays_no_more() -> None:
     assert len(played) == before
 
 
-def test_a_walk_goes_on_from_a_remembered_price() -> None:
+def test_a_walk_continues_from_a_stored_price() -> None:
     walk = Walk(MARKETS[0], 7, 50_000.0)
     assert float(walk.step(0.1).bid) == pytest.approx(50_000, rel=0.01)
 
 
-def test_update_ids_rise_over_restarts_even_when_the_clock_went_back(tmp_path: Path) -> None:
+def test_update_ids_increase_over_restarts_even_if_the_clock_goes_back(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "memory.json"
     first = memory.load(path)
     now_us = 1_771_003_771_690_207
@@ -179,7 +179,7 @@ def test_update_ids_rise_over_restarts_even_when_the_clock_went_back(tmp_path: P
     assert restarted.next_update_id(now_us) == ids[-1] + 10**12 + 1
 
 
-def test_a_memory_that_cannot_be_read_is_a_new_one(tmp_path: Path) -> None:
+def test_an_unreadable_memory_file_gives_a_new_memory(tmp_path: Path) -> None:
     path = tmp_path / "memory.json"
     path.write_text('{"last_update_id": "many"}')
     assert memory.load(path) == memory.Memory()
@@ -203,7 +203,7 @@ def test_recordings_may_be_gzipped(tmp_path: Path) -> None:
     assert list(read(packed, {})) == list(read(FIXTURES / "binance.jsonl", {}))
 
 
-def test_symbols_are_renamed_as_asked_else_by_rule() -> None:
+def test_symbols_are_renamed_by_option_or_by_rule() -> None:
     assert market_of("BTCUSDT", {}) == "BTC_USDC_PERP"
     assert market_of("SOL_USDC", {}) == "SOL_USDC_PERP"
     assert market_of("SOL_USDC_PERP", {}) == "SOL_USDC_PERP"
@@ -239,12 +239,12 @@ def test_two_recordings_of_one_market_are_refused(tmp_path: Path) -> None:
         ({"what": "garbage", "color": "red"}, "unknown field 'color'"),
     ],
 )
-def test_a_wrong_order_to_misbehave_is_told_why(fields: dict[str, str], says: str) -> None:
+def test_an_invalid_fault_request_is_refused_with_the_reason(fields: dict[str, str], says: str) -> None:
     with pytest.raises(ValueError, match=says.replace("(", r"\(")):
         parse_fault_request(fields)
 
 
-def test_misbehaviour_comes_in_doses_beside_the_good_frame() -> None:
+def test_faults_are_added_to_the_good_frame_as_often_as_requested() -> None:
     faults = Faults()
     for what in ("garbage", "duplicates", "old_ids", "string_ids"):
         faults.add(FaultRequest(what, count=2), now_s=0)

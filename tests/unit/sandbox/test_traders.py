@@ -1,4 +1,4 @@
-"""The demo traders' decisions, what they see of the market, and their sessions on disk."""
+"""Demo traders: decisions, market view, and stored sessions."""
 
 import random
 import stat
@@ -25,7 +25,7 @@ def decide(style: Style, seen: list[Tick], cash: str = "1000", seed: int = 1):  
     return plan(style, seen, Decimal(cash), 100, random.Random(seed))
 
 
-def test_who_follows_the_trend_goes_with_it_and_who_doubts_it_against() -> None:
+def test_trend_followers_trade_with_the_trend_and_contrarians_against_it() -> None:
     rising = ticks("1000", "1001", "1002", "1003")
     falling = ticks("1003", "1002", "1001", "1000")
     assert decide(TREND, rising).side == "long"
@@ -38,7 +38,7 @@ def test_without_a_trend_a_follower_waits(seen: list[Tick]) -> None:
     assert decide(TREND, seen) is None
 
 
-def test_without_skill_a_coin_decides() -> None:
+def test_without_skill_the_side_is_random() -> None:
     coin = TREND._replace(skill=0.0)
     sides = {decide(coin, ticks("1000"), seed=seed).side for seed in range(20)}
     assert sides == {"long", "short"}
@@ -46,7 +46,7 @@ def test_without_skill_a_coin_decides() -> None:
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 @pytest.mark.parametrize("side", ["long", "short"])
-def test_levels_lie_on_their_sides_and_every_number_has_the_form_of_the_wire(style: Style, side: str) -> None:
+def test_levels_are_on_their_valid_side_and_numbers_can_be_parsed(style: Style, side: str) -> None:
     for price in ("68983.1", "0.8123", "218.61234567"):
         seen = [Tick(0, Decimal(price), Decimal(price) + Decimal("0.0001"))]
         found = next(
@@ -67,13 +67,13 @@ def test_levels_lie_on_their_sides_and_every_number_has_the_form_of_the_wire(sty
             assert number is None or parse_decimal(_text(number)) > 0
 
 
-def test_leverage_stays_within_the_market() -> None:
+def test_leverage_is_limited_by_the_market() -> None:
     found = plan(STYLES[-1]._replace(skill=0.0), ticks("10"), Decimal(1000), 20, random.Random(1))
     assert found is not None
     assert found.leverage == 20
 
 
-def test_nobody_trades_with_nothing() -> None:
+def test_a_trader_without_enough_cash_does_not_trade() -> None:
     assert decide(TREND._replace(skill=0.0), ticks("1000"), cash="0.05") is None
 
 
@@ -88,18 +88,18 @@ def asset(bid: str | None, time: int) -> dict[str, object]:
     return {"symbol": "BTC", "bid": bid, "ask": bid, "price_time": time, "max_leverage": 100}
 
 
-def test_the_market_keeps_two_minutes_of_prices_that_moved() -> None:
+def test_the_market_keeps_two_minutes_of_new_prices() -> None:
     market = Market()
     market.take([asset(None, 0)], now_s=0)
     assert market.ticks == {}
     for second in range(300):
         market.take([asset("100", second)], now_s=second)
-    market.take([asset("100", 299)], now_s=400)  # the same old price: no news
+    market.take([asset("100", 299)], now_s=400)  # the same price again: ignored
     assert len(market.ticks["BTC"]) == 120
     assert market.ticks["BTC"][-1].at_s == 299
 
 
-def test_sessions_are_kept_for_their_owner_only(tmp_path: Path) -> None:
+def test_stored_sessions_are_readable_by_the_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "traders" / "sessions.json"
     sessions = {"a@b.c": Session({"access_token_cookie": "x"}, "token")}
     for _ in range(2):

@@ -6,14 +6,14 @@ from paceline.core.errors import ValidationError
 from paceline.settings import load
 
 
-def test_defaults_hold_without_any_environment(tmp_path: Path) -> None:
+def test_defaults_apply_without_environment(tmp_path: Path) -> None:
     settings = load({}, tmp_path)
     assert settings.engine_shards == 4
     assert settings.initial_balance_usd == 5000 * 10**8
     assert settings.brokers == f"127.0.0.1:{settings.kafka_port}"
 
 
-def test_environment_wins_over_dot_env_and_that_over_secrets(tmp_path: Path) -> None:
+def test_environment_overrides_dot_env_which_overrides_secrets(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "secrets.env").write_text("PACELINE_JWT_SECRET=from-secrets\nPACELINE_API_PORT=1\n")
     (tmp_path / ".env").write_text("# ports\nPACELINE_API_PORT='2'\nPACELINE_REDIS_PORT=3\n")
@@ -33,20 +33,20 @@ def test_environment_wins_over_dot_env_and_that_over_secrets(tmp_path: Path) -> 
         ("PACELINE_API_PROT", "1", "is not a setting"),
     ],
 )
-def test_a_wrong_setting_is_named_with_the_reason(tmp_path: Path, name: str, value: str, why: str) -> None:
+def test_an_invalid_setting_is_named_with_the_reason(tmp_path: Path, name: str, value: str, why: str) -> None:
     with pytest.raises(ValidationError) as caught:
         load({name: value}, tmp_path)
     assert why in caught.value.details[name]
     assert name in caught.value.message
 
 
-def test_all_wrong_settings_are_named_at_once(tmp_path: Path) -> None:
+def test_all_invalid_settings_are_named_together(tmp_path: Path) -> None:
     with pytest.raises(ValidationError) as caught:
         load({"PACELINE_API_PORT": "x", "PACELINE_REDIS_PORT": "y"}, tmp_path)
     assert set(caught.value.details) == {"PACELINE_API_PORT", "PACELINE_REDIS_PORT"}
 
 
-def test_a_broken_env_file_names_the_line(tmp_path: Path) -> None:
+def test_an_invalid_env_file_names_the_line(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("\nPACELINE_API_PORT\n")
     with pytest.raises(ValidationError, match=r"\.env, line 2"):
         load({}, tmp_path)

@@ -1,4 +1,4 @@
-"""The archive of a log: what is written reads back, and nothing can be changed in it unseen."""
+"""The archive of a log: it reads back what was written and detects every change."""
 
 import gzip
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def read(archive: LogArchive) -> list[bytes]:
     return list(archive.lines(manifest))
 
 
-def test_it_reads_back(archive: LogArchive) -> None:
+def test_an_archive_reads_back(archive: LogArchive) -> None:
     assert read(archive) == [b"a", b"b", b"c", b"d", b"e"]
     manifest = archive.manifest()
     assert manifest is not None
@@ -49,12 +49,12 @@ def test_it_reads_back(archive: LogArchive) -> None:
     ]
 
 
-def test_there_is_none_in_an_empty_folder(tmp_path: Path) -> None:
+def test_an_empty_folder_has_no_manifest(tmp_path: Path) -> None:
     assert LogArchive(tmp_path).manifest() is None
     assert LogArchive(tmp_path / "nowhere").manifest() is None
 
 
-def test_a_stretch_that_was_not_finished_is_not_in_it(archive: LogArchive) -> None:
+def test_an_unfinished_stretch_is_not_part_of_the_archive(archive: LogArchive) -> None:
     writer = archive.begin(5, 4)
     writer.add(4, [b"f"])
     assert read(archive) == [b"a", b"b", b"c", b"d", b"e"]
@@ -102,10 +102,10 @@ def _other_offset(archive: LogArchive) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm",
+    "damage",
     [_other_line, _shorter, _gone, _no_json, _first_left_out, _hash_exchanged, _other_offset],
 )
-def test_every_change_is_noticed(archive: LogArchive, harm: Callable[[LogArchive], None]) -> None:
-    harm(archive)
+def test_every_change_is_detected(archive: LogArchive, damage: Callable[[LogArchive], None]) -> None:
+    damage(archive)
     with pytest.raises(InvariantViolation):
         read(archive)

@@ -1,4 +1,4 @@
-"""What clients on librdkafka say of their connection."""
+"""Log messages of librdkafka clients about their connection."""
 
 import logging
 
@@ -7,25 +7,25 @@ from confluent_kafka import KafkaError
 
 from paceline.adapters.kafka.librdkafka import Connection
 
-GONE = KafkaError(KafkaError._TRANSPORT, "nobody listens")
+GONE = KafkaError(KafkaError._TRANSPORT, "connection refused")
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_a_lost_connection_is_said_once_until_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lost_connection_is_logged_once_until_it_is_restored(caplog: pytest.LogCaptureFixture) -> None:
     connection = Connection(logging.getLogger("paceline.test"), "there", reached=True)
     connection.lost(GONE)
     connection.lost(GONE)
-    assert said(caplog) == ["lost there: nobody listens"]
+    assert said(caplog) == ["lost there: connection refused"]
     assert not connection.reached
     connection.reached = True
     connection.lost(GONE)
-    assert said(caplog) == ["lost there: nobody listens"] * 2
+    assert said(caplog) == ["lost there: connection refused"] * 2
 
 
-def test_of_one_that_never_was_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_connection_that_was_never_made_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     connection = Connection(logging.getLogger("paceline.test"), "there", reached=False)
     connection.lost(GONE)
     assert said(caplog) == []

@@ -1,4 +1,4 @@
-"""COPY's text form: what a value holds can never be taken for structure."""
+"""COPY's text form: no value can be read as a separator, an escape or null."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from paceline.adapters.postgres.copy_rows import NULL, cell
 
 
 @pytest.mark.parametrize("text", ["a", "", "0:3:0", "Ünïcode", "two words", '{"a": "b"}', "NULL", "None"])
-def test_plain_text_stays_as_it_is(text: str) -> None:
+def test_plain_text_is_unchanged(text: str) -> None:
     assert cell(text) == text
 
 
@@ -14,13 +14,13 @@ def test_separators_and_escapes_are_escaped() -> None:
     assert cell("a\tb\nc\\d\re") == "a\\tb\\nc\\\\d\\re"
 
 
-def test_a_value_that_looks_like_null_stays_a_value() -> None:
+def test_a_value_that_looks_like_null_is_kept_as_a_value() -> None:
     assert (cell(None), cell(NULL)) == (NULL, "␁")
 
 
-def test_nul_has_its_picture() -> None:
+def test_nul_is_replaced_by_its_symbol() -> None:
     assert cell("a\x00b") == "a␀b"
 
 
-def test_what_cannot_be_printed_is_kept() -> None:
+def test_unprintable_characters_are_kept() -> None:
     assert cell("a\u200bb\x7f") == "a\u200bb\x7f"

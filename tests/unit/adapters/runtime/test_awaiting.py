@@ -1,4 +1,4 @@
-"""Asynchronous work for those who are not: on their own event loop if they have a portal, else beside it."""
+"""Awaiting from synchronous code: on the current event loop with a greenback portal, else on a shared one."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ import pytest
 from paceline.adapters.runtime.awaiting import pause, wait_for
 
 
-async def its_loop() -> asyncio.AbstractEventLoop:
+async def running_loop() -> asyncio.AbstractEventLoop:
     await asyncio.sleep(0)
     return asyncio.get_running_loop()
 
@@ -19,23 +19,23 @@ async def failing() -> None:
     raise KeyError("why")
 
 
-def test_without_a_portal_one_loop_works_for_all_threads() -> None:
+def test_without_a_portal_all_threads_share_one_loop() -> None:
     with ThreadPoolExecutor(8) as threads:
-        loops = list(threads.map(lambda _: wait_for(its_loop()), range(64)))
+        loops = list(threads.map(lambda _: wait_for(running_loop()), range(64)))
     assert len(set(loops)) == 1
     assert threading.current_thread().name != "awaiting"
 
 
-def test_with_a_portal_the_own_loop_does_the_work() -> None:
+def test_with_a_portal_the_current_loop_is_used() -> None:
     async def main() -> tuple[asyncio.AbstractEventLoop, asyncio.AbstractEventLoop]:
-        return await greenback.with_portal_run_sync(wait_for, its_loop()), asyncio.get_running_loop()
+        return await greenback.with_portal_run_sync(wait_for, running_loop()), asyncio.get_running_loop()
 
     used, own = asyncio.run(main())
     assert used is own
-    assert used is not wait_for(its_loop())
+    assert used is not wait_for(running_loop())
 
 
-def test_what_fails_there_fails_here() -> None:
+def test_exceptions_are_passed_to_the_caller() -> None:
     async def main() -> None:
         with pytest.raises(KeyError, match="why"):
             await greenback.with_portal_run_sync(wait_for, failing())
@@ -45,18 +45,18 @@ def test_what_fails_there_fails_here() -> None:
     asyncio.run(main())
 
 
-def test_a_pause_lets_others_go_on() -> None:
+def test_a_pause_lets_other_tasks_run() -> None:
     async def main() -> list[str]:
-        told: list[str] = []
+        finished: list[str] = []
 
         def slow() -> None:
             pause(0.1)
-            told.append("slow")
+            finished.append("slow")
 
         async def quick() -> None:
-            told.append("quick")
+            finished.append("quick")
 
         await asyncio.gather(greenback.with_portal_run_sync(slow), quick())
-        return told
+        return finished
 
     assert asyncio.run(main()) == ["quick", "slow"]

@@ -1,5 +1,4 @@
-"""What is kept for those who ask often: never too old, never read more than once at a time, never stale after
-it was forgotten."""
+"""The refresh-ahead cache: values expire, are read once at a time, and are read again after `forget`."""
 
 import asyncio
 import time
@@ -16,7 +15,7 @@ READ_S = 0.05
 
 
 class Source:
-    """Gives the number of the reading, after a while; fails or gives nothing while it is told to."""
+    """Returns the number of the read after a delay; raises while `failing`, returns None while `gone`."""
 
     def __init__(self) -> None:
         self.readings = 0
@@ -28,7 +27,7 @@ class Source:
         number = self.readings
         pause(READ_S)
         if self.failing:
-            raise TransientError("away")
+            raise TransientError("unavailable")
         return None if self.gone else number
 
 
@@ -39,7 +38,7 @@ def source() -> Source:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Moves the time that `kept` sees."""
+    """Moves the clock of the cache forward."""
     ahead_s = 0.0
     real = time.monotonic
 
@@ -56,7 +55,7 @@ def kept_of(source: Source, most: int = 10) -> Kept[str, int | None]:
 
 
 async def ask(values: Kept[str, int | None], times: int = 1, key: str = "a") -> list[int | None]:
-    """What so many get who ask at once, each in a task of its own, as requests are."""
+    """The results of `times` concurrent reads, each in its own task, as requests are."""
     asking = (greenback.with_portal_run_sync(values.get, key) for _ in range(times))
     return list(await asyncio.gather(*asking))
 
@@ -65,7 +64,7 @@ async def settle() -> None:
     await asyncio.sleep(3 * READ_S)
 
 
-def test_what_is_fresh_is_not_read_again(source: Source, clock: Callable[[float], None]) -> None:
+def test_a_fresh_value_is_not_read_again(source: Source, clock: Callable[[float], None]) -> None:
     values = kept_of(source)
     assert values.get("a") == 1
     clock(9)
@@ -73,7 +72,7 @@ def test_what_is_fresh_is_not_read_again(source: Source, clock: Callable[[float]
     assert source.readings == 1
 
 
-def test_an_older_value_is_handed_out_while_one_reading_renews_it(
+def test_a_stale_value_is_returned_while_one_read_refreshes_it(
     source: Source, clock: Callable[[float], None]
 ) -> None:
     async def main() -> None:
@@ -90,7 +89,7 @@ def test_an_older_value_is_handed_out_while_one_reading_renews_it(
     asyncio.run(main())
 
 
-def test_too_old_a_value_is_waited_for_by_all_and_read_once(
+def test_an_expired_value_is_read_once_and_all_callers_wait(
     source: Source, clock: Callable[[float], None]
 ) -> None:
     async def main() -> None:
@@ -103,7 +102,7 @@ def test_too_old_a_value_is_waited_for_by_all_and_read_once(
     asyncio.run(main())
 
 
-def test_a_thread_without_an_event_loop_gets_the_same(source: Source, clock: Callable[[float], None]) -> None:
+def test_a_thread_without_an_event_loop_refreshes_too(source: Source, clock: Callable[[float], None]) -> None:
     values = kept_of(source)
     values.get("a")
     clock(11)
@@ -114,7 +113,7 @@ def test_a_thread_without_an_event_loop_gets_the_same(source: Source, clock: Cal
     assert values.get("a") == 3
 
 
-def test_what_is_forgotten_is_read_again_though_a_reading_was_under_way(
+def test_a_forgotten_value_is_read_again_even_during_a_read(
     source: Source, clock: Callable[[float], None]
 ) -> None:
     async def main() -> None:
@@ -127,7 +126,7 @@ def test_what_is_forgotten_is_read_again_though_a_reading_was_under_way(
         await first
         assert await ask(values) == [2]
         clock(11)
-        assert await ask(values) == [2]  # the third reading began
+        assert await ask(values) == [2]  # the third read has begun
         values.forget("a")
         assert await ask(values) == [4]
         await settle()
@@ -136,7 +135,7 @@ def test_what_is_forgotten_is_read_again_though_a_reading_was_under_way(
     asyncio.run(main())
 
 
-def test_what_is_worth_nothing_any_more_is_told_as_soon_as_it_was_read(
+def test_a_value_not_worth_caching_is_returned_after_the_refresh(
     source: Source, clock: Callable[[float], None]
 ) -> None:
     async def main() -> None:
@@ -147,12 +146,12 @@ def test_what_is_worth_nothing_any_more_is_told_as_soon_as_it_was_read(
         assert await ask(values) == [1]
         await settle()
         assert await ask(values, 3) == [None] * 3
-        assert source.readings == 5  # what is not kept is read for each
+        assert source.readings == 5  # a value that is not cached is read for each caller
 
     asyncio.run(main())
 
 
-def test_a_source_that_fails_is_felt_when_the_value_is_too_old(
+def test_a_failing_source_raises_only_after_the_value_expires(
     source: Source, clock: Callable[[float], None]
 ) -> None:
     async def main() -> None:
@@ -171,7 +170,7 @@ def test_a_source_that_fails_is_felt_when_the_value_is_too_old(
     asyncio.run(main())
 
 
-def test_no_more_is_kept_than_may_be(source: Source) -> None:
+def test_the_cache_is_bounded(source: Source) -> None:
     values = kept_of(source, most=2)
     assert [values.get(key) for key in "abc"] == [1, 2, 3]
     assert [values.get(key) for key in "cab"] == [3, 4, 5]

@@ -1,4 +1,4 @@
-"""What a process writes on standard error is one JSON object a line, whoever says it."""
+"""Each log line on standard error is one JSON object, for our loggers and those of libraries."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def lines() -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stderr.splitlines()]
 
 
-def test_each_line_says_who_what_and_when(lines: list[dict[str, Any]]) -> None:
+def test_each_line_has_event_level_service_and_timestamp(lines: list[dict[str, Any]]) -> None:
     assert [(line["event"], line["level"]) for line in lines] == [
         ("request", "info"),
         ("odd", "warning"),
@@ -48,13 +48,13 @@ def test_each_line_says_who_what_and_when(lines: list[dict[str, Any]]) -> None:
     assert all(line["timestamp"].endswith("Z") for line in lines)
 
 
-def test_what_is_bound_to_a_request_is_in_its_lines_only(lines: list[dict[str, Any]]) -> None:
+def test_bound_context_is_in_the_lines_of_its_request_only(lines: list[dict[str, Any]]) -> None:
     request, *others = lines
     assert (request["request_id"], request["status"]) == ("r-1", 200)
     assert not any("request_id" in line for line in others)
 
 
-def test_a_library_is_named_and_a_failure_has_its_traceback(lines: list[dict[str, Any]]) -> None:
+def test_library_lines_have_a_logger_name_and_failures_a_traceback(lines: list[dict[str, Any]]) -> None:
     assert [line.get("logger") for line in lines] == [None, None, "aiokafka", None, "aiokafka"]
     assert ["ZeroDivisionError" in line.get("exception", "") for line in lines] == [
         False,
@@ -65,6 +65,6 @@ def test_a_library_is_named_and_a_failure_has_its_traceback(lines: list[dict[str
     ]
 
 
-def test_nothing_that_is_logged_is_too_odd_for_a_line(lines: list[dict[str, Any]]) -> None:
+def test_values_that_json_cannot_hold_are_still_logged(lines: list[dict[str, Any]]) -> None:
     odd = lines[1]
     assert (odd["half"], odd["large"], odd["what"]) == ("\ud800", 10**30, "<class 'set'>")

@@ -19,7 +19,7 @@ def engine(pid: int, at_us: int, **shards: Any) -> dict[str, Any]:
 
 
 def samples(text: bytes) -> dict[tuple[str, ...], float]:
-    """Name and values of the labels in their names' order → value, read by Prometheus' own parser."""
+    """`(name, *label values sorted by label name)` → value, read by the Prometheus parser."""
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text.decode())
@@ -27,7 +27,7 @@ def samples(text: bytes) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_what_services_say_is_there_in_seconds_and_records() -> None:
+def test_heartbeats_become_metrics_in_seconds_and_records() -> None:
     shard = {"next_offset": 7, "lag": 3, "snapshot_age_s": 4.5}
     found = samples(text_of({"feed": [FEED], "engine": [engine(5, 1, **{"0": shard})]}, [], {}, NOW_US))
     assert found["paceline_price_age_seconds",] == 0.25
@@ -38,14 +38,14 @@ def test_what_services_say_is_there_in_seconds_and_records() -> None:
     assert found["paceline_snapshot_age_seconds", "engine", "0"] == 4.5
 
 
-def test_of_a_shard_that_changes_hands_the_newest_heartbeat_counts() -> None:
+def test_the_newest_heartbeat_of_a_shard_counts() -> None:
     old, new = engine(5, 1, **{"0": {"lag": 900}}), engine(6, 2, **{"0": {"lag": 1}})
     found = samples(text_of({"engine": [new, old]}, [], {}, NOW_US))
     assert found["paceline_lag_records", "engine", "0"] == 1
     assert found["paceline_service_up", "5", "engine"] == 1
 
 
-def test_trouble_is_shown_and_what_is_not_known_left_out() -> None:
+def test_problems_are_shown_and_unknown_values_are_omitted() -> None:
     alert = Alert(key="price:B", severity="critical", message="no prices", since=NOW_US, times=2)
     beats = {"engine": [engine(5, 1, **{"0": {"lag": None}}) | {"state": "waiting"}]}
     found = samples(text_of(beats, [alert], {"redis": False}, NOW_US))

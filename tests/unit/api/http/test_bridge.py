@@ -1,4 +1,4 @@
-"""The WSGI application on uvicorn's event loop: its environment, its body, and who waits for whom."""
+"""The WSGI application on uvicorn's event loop: environment, body, concurrency and shutdown."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ def scope_of(*headers: tuple[str, str], **changes: Any) -> dict[str, Any]:
 
 
 class Connection:
-    """Hands out a body in chunks and keeps the answer. `left_after`: after so many chunks nobody is there."""
+    """Sends a body in chunks and records the answer. Disconnects after `left_after` chunks."""
 
     def __init__(self, *chunks: bytes, left_after: int | None = None) -> None:
         self.chunks = list(chunks or (b"",))
@@ -53,7 +53,7 @@ def echo(environ: Any, start_response: Any) -> list[bytes]:
 
 
 async def answered(inside: Any, connection: Connection) -> Any:
-    """Status, headers and body; None where nothing was answered."""
+    """Status, headers and body of the answer, or None."""
     await OnLoop(inside, LONGEST, lambda: None)(scope_of(), connection.receive, connection.send)
     if not connection.answer:
         return None
@@ -61,7 +61,7 @@ async def answered(inside: Any, connection: Connection) -> Any:
     return start["status"], start["headers"], body["body"]
 
 
-def test_the_environment_is_what_wsgi_promises() -> None:
+def test_the_environment_follows_wsgi() -> None:
     scope = scope_of(
         ("host", "api.example"),
         ("content-type", "application/json"),
@@ -88,28 +88,28 @@ def test_the_environment_is_what_wsgi_promises() -> None:
     assert environ["wsgi.input"].read() == b"{}"
 
 
-def test_a_body_comes_whole_and_the_answer_too() -> None:
+def test_a_chunked_body_and_its_answer_are_complete() -> None:
     answer = asyncio.run(answered(echo, Connection(b"ab", b"cd")))
     assert answer == (201, [(b"X-Length", b"4")], b"abcd!")
 
 
-def test_a_body_that_is_too_long_is_cut_and_its_connection_closed() -> None:
+def test_a_too_long_body_is_cut_and_the_connection_closed() -> None:
     answer = asyncio.run(answered(echo, Connection(b"a" * 8, b"b" * 8, b"c" * 8)))
     headers = [(b"X-Length", b"%d" % (LONGEST + 1)), (b"Connection", b"close")]
     assert answer == (201, headers, b"a" * 8 + b"bbb" + b"!")
 
 
-def test_of_a_body_without_end_a_bounded_part_is_read() -> None:
+def test_only_a_bounded_part_of_an_endless_body_is_read() -> None:
     connection = Connection(*[b"x" * (1 << 18)] * 20)
     assert asyncio.run(answered(echo, connection))[2] == b"x" * (LONGEST + 1) + b"!"
     assert len(connection.chunks) == 15
 
 
-def test_who_leaves_before_the_body_is_whole_is_not_answered() -> None:
+def test_a_client_that_disconnects_during_the_body_gets_no_answer() -> None:
     assert asyncio.run(answered(echo, Connection(b"a", b"b", left_after=1))) is None
 
 
-def test_who_waits_for_a_server_does_not_keep_the_others() -> None:
+def test_a_waiting_request_does_not_block_others() -> None:
     def waiting(_: Any, start_response: Any) -> list[bytes]:
         wait_for(asyncio.sleep(0.2))
         start_response("204 No Content", [])
@@ -123,7 +123,7 @@ def test_who_waits_for_a_server_does_not_keep_the_others() -> None:
     assert time.monotonic() - began < 2
 
 
-def test_an_answer_is_closed_when_it_has_been_read() -> None:
+def test_an_answer_is_closed_after_it_was_read() -> None:
     class Parts:
         closed = False
 
@@ -143,18 +143,18 @@ def test_an_answer_is_closed_when_it_has_been_read() -> None:
     assert parts.closed
 
 
-def test_what_the_application_holds_is_let_go_on_its_own_loop() -> None:
+def test_shutdown_closes_the_application_on_its_own_loop() -> None:
     seen: list[Any] = []
 
     async def closing() -> None:
         seen.append(asyncio.get_running_loop())
 
     async def live() -> asyncio.AbstractEventLoop:
-        told = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
+        events = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
         answers: list[str] = []
 
         async def receive() -> dict[str, Any]:
-            return next(told)
+            return next(events)
 
         async def send(message: dict[str, Any]) -> None:
             answers.append(message["type"])

@@ -1,4 +1,4 @@
-"""What stands around every request: id, safe headers, a line in the log; and a bound on them."""
+"""The middleware of every request: request id, security headers, log line; and the concurrency limit."""
 
 import threading
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from api.http.concurrency import Bound
 from api.http.middleware import ACCOUNT, Front
 
 
-def told(environ: Any, start_response: Any) -> list[bytes]:
-    """An application that answers with nothing special, and knows who asks."""
+def plain_app(environ: Any, start_response: Any) -> list[bytes]:
+    """An application that sets the account of the request and returns a plain text."""
     environ[ACCOUNT] = "a1"
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"half ", b"and half"]
@@ -25,29 +25,29 @@ def cached(environ: Any, start_response: Any) -> list[bytes]:
 
 
 class Held:
-    """An application whose requests stay until they are let go."""
+    """An application whose slow requests block until `release` is set."""
 
     def __init__(self) -> None:
         self.entered = threading.Semaphore(0)
-        self.let_go = threading.Event()
+        self.release = threading.Event()
 
     def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
         if environ["PATH_INFO"] == "/slow":
             self.entered.release()
-            assert self.let_go.wait(10)
+            assert self.release.wait(10)
         if environ["PATH_INFO"] == "/broken":
             raise ZeroDivisionError
         start_response("200 OK", [])
         return [b"done"]
 
 
-class Bystander:
-    """A body that must be closed, as WSGI has it."""
+class ClosableBody:
+    """A body with a `close` method, which WSGI requires to be called."""
 
     def __init__(self) -> None:
         self.closed = False
 
-    def __call__(self, environ: Any, start_response: Any) -> "Bystander":
+    def __call__(self, environ: Any, start_response: Any) -> "ClosableBody":
         start_response("200 OK", [])
         return self
 
@@ -58,8 +58,8 @@ class Bystander:
         self.closed = True
 
 
-def test_an_answer_comes_whole_with_each_header_once() -> None:
-    answer = Client(Front(told)).get("/")
+def test_an_answer_is_complete_with_each_header_once() -> None:
+    answer = Client(Front(plain_app)).get("/")
     assert (answer.status_code, answer.text) == (200, "half and half")
     names = [name.lower() for name, _ in answer.headers]
     assert len(names) == len(set(names))
@@ -69,24 +69,24 @@ def test_an_answer_comes_whole_with_each_header_once() -> None:
     assert "Strict-Transport-Security" not in answer.headers
 
 
-def test_what_says_how_long_it_keeps_is_kept() -> None:
+def test_an_existing_cache_control_header_is_kept() -> None:
     assert Client(Front(cached)).get("/").headers["Cache-Control"] == "public, max-age=60"
 
 
-def test_over_tls_browsers_are_told_to_stay_there() -> None:
-    answer = Client(Front(told)).get("/", base_url="https://localhost")
+def test_hsts_is_sent_over_tls() -> None:
+    answer = Client(Front(plain_app)).get("/", base_url="https://localhost")
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-def test_a_body_is_closed() -> None:
-    inside = Bystander()
+def test_the_body_is_closed() -> None:
+    inside = ClosableBody()
     assert Client(Front(inside)).get("/").data == b"x"
     assert inside.closed
 
 
-def test_the_line_says_who_asked_for_what_without_the_query() -> None:
+def test_the_log_line_has_account_and_path_without_the_query() -> None:
     with structlog.testing.capture_logs() as lines:
-        Client(Front(told)).post("/caf\u00e9?token=secret", headers={"X-Request-ID": "mine"})
+        Client(Front(plain_app)).post("/caf\u00e9?token=secret", headers={"X-Request-ID": "mine"})
     [line] = lines
     assert line.pop("duration_ms") >= 0
     assert line == {
@@ -103,10 +103,10 @@ def test_the_line_says_who_asked_for_what_without_the_query() -> None:
 def held() -> Iterator[Held]:
     held = Held()
     yield held
-    held.let_go.set()
+    held.release.set()
 
 
-def test_beyond_the_bound_the_answer_is_a_quick_503(held: Held) -> None:
+def test_requests_beyond_the_limit_get_503_at_once(held: Held) -> None:
     client = Client(Front(Bound(held, 2)))
     found: list[TestResponse] = []
     threads = [threading.Thread(target=lambda: found.append(client.get("/slow"))) for _ in range(2)]
@@ -119,14 +119,14 @@ def test_beyond_the_bound_the_answer_is_a_quick_503(held: Held) -> None:
     assert (busy.json["success"], busy.json["error"]["code"]) == (False, "BUSY")
     assert busy.json["meta"]["requestId"] == busy.headers["X-Request-ID"]
     assert [client.get(path).status_code for path in ("/health/live", "/metrics")] == [200, 200]
-    held.let_go.set()
+    held.release.set()
     for thread in threads:
         thread.join(10)
     assert [answer.status_code for answer in found] == [200, 200]
     assert client.get("/slow").status_code == 200
 
 
-def test_a_request_that_breaks_leaves_its_place(held: Held) -> None:
+def test_a_failed_request_frees_its_slot(held: Held) -> None:
     client = Client(Front(Bound(held, 1)))
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):

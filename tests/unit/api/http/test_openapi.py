@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete, and its examples are true. The documentation's files are ours."""
+"""The OpenAPI document is valid and complete, its examples fit, and its pages use only local files."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ _NOT_JSON = {"static", "pages.home", "pages.docs", "pages.swagger", "openapi", "
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    # Nothing listens there, and nothing here needs it to.
+    # Nothing listens on these ports, and no test here needs a server.
     ports = {f"PACELINE_{name}_PORT": "1" for name in ("REDIS", "POSTGRES", "KAFKA")}
     return load(ports | {"PACELINE_JWT_SECRET": "s" * 32}, tmp_path_factory.mktemp("empty"))
 
@@ -39,13 +39,13 @@ def specs(app: Flask) -> dict[str, Spec]:
     return {name: spec for name, spec in found.items() if spec is not None}
 
 
-def test_it_is_valid_openapi_3_1(made: dict[str, Any]) -> None:
+def test_the_document_is_valid_openapi_3_1(made: dict[str, Any]) -> None:
     assert made["openapi"].startswith("3.1")
     problems = [str(problem) for problem in OpenAPIV31SpecValidator(made).iter_errors()]
     assert problems == []
 
 
-def test_every_route_is_in_it_with_its_methods(app: Flask, made: dict[str, Any]) -> None:
+def test_every_route_is_documented_with_its_methods(app: Flask, made: dict[str, Any]) -> None:
     routed = {
         (rule.rule.replace("<path:", "{").replace("<", "{").replace(">", "}"), method.lower())
         for rule in app.url_map.iter_rules()
@@ -75,21 +75,21 @@ def test_every_route_is_in_it_with_its_methods(app: Flask, made: dict[str, Any])
         ("/api/v1/leaderboard", "get"),
     ],
 )
-def test_what_was_promised_is_there(made: dict[str, Any], path: str, method: str) -> None:
+def test_the_specified_routes_exist(made: dict[str, Any], path: str, method: str) -> None:
     assert made["paths"][path][method]["summary"]
 
 
 def test_examples_fit_their_types(app: Flask) -> None:
     for name, spec in specs(app).items():
         answer = msgspec.convert(spec.example, spec.data)
-        # What the example says is all that the type says, so that nobody is shown half an answer.
-        told = msgspec.json.decode(msgspec.json.encode(answer))
-        assert set(told) == set(spec.example), name
+        # The example must contain all fields of the type.
+        fields = msgspec.json.decode(msgspec.json.encode(answer))
+        assert set(fields) == set(spec.example), name
         if spec.body is not None:
             msgspec.convert(spec.body_example, spec.body)
 
 
-def test_what_changes_something_asks_for_session_and_csrf(made: dict[str, Any]) -> None:
+def test_changing_routes_require_session_and_csrf(made: dict[str, Any]) -> None:
     for path, item in made["paths"].items():
         for method, operation in item.items():
             if "security" in operation:
@@ -97,7 +97,7 @@ def test_what_changes_something_asks_for_session_and_csrf(made: dict[str, Any]) 
                 assert [set(way) for way in operation["security"]] == [needed], path
 
 
-def test_the_documentation_needs_nothing_from_elsewhere(app: Flask) -> None:
+def test_the_documentation_loads_local_files_only(app: Flask) -> None:
     client = app.test_client()
     page = client.get("/api/v1/docs")
     assert page.status_code == 200
@@ -110,7 +110,7 @@ def test_the_documentation_needs_nothing_from_elsewhere(app: Flask) -> None:
     assert client.get("/api/v1/openapi.json").json["info"]["title"] == "Paceline API"
 
 
-def test_every_answer_carries_the_security_headers(app: Flask) -> None:
+def test_every_answer_has_the_security_headers(app: Flask) -> None:
     for path in ("/", "/api/v1/docs", "/health/live", "/nothing", "/api/v1/trade/positions"):
         headers = app.test_client().get(path).headers
         assert "default-src 'none'" in headers["Content-Security-Policy"], path
@@ -119,7 +119,7 @@ def test_every_answer_carries_the_security_headers(app: Flask) -> None:
         assert headers["X-Frame-Options"] == "DENY"
 
 
-def test_a_fault_of_ours_shows_no_stack_trace(settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_internal_error_shows_no_details(settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
     app = create_app(settings, offline_platform())
 
     @app.get("/broken")

@@ -1,4 +1,4 @@
-"""What a connection may ask of the server before a request is whole."""
+"""Limits of the HTTP server for requests that are not complete."""
 
 import asyncio
 from typing import Any
@@ -20,8 +20,8 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"hi"})
 
 
-async def heard(*parts: bytes, pause_s: float = 0.0) -> bytes:
-    """All that the server says to these bytes until it hangs up, or until half a second after them."""
+async def exchange(*parts: bytes, pause_s: float = 0.0) -> bytes:
+    """Send bytes and return all that the server sends until it closes, or half a second later."""
     config = uvicorn.Config(hello, http=serve.BoundedProtocol, log_config=None)
     config.load()
     state = ServerState()
@@ -46,17 +46,17 @@ async def heard(*parts: bytes, pause_s: float = 0.0) -> bytes:
     return bytes(said)
 
 
-def test_requests_on_one_connection_are_answered_each() -> None:
+def test_each_request_on_a_connection_is_answered() -> None:
     post = HEAD.replace(b"GET", b"POST") + b"Content-Length: 3\r\n\r\nabc"
-    said = asyncio.run(heard(HEAD + b"\r\n" + post, HEAD + b"\r\n", pause_s=0.05))
+    said = asyncio.run(exchange(HEAD + b"\r\n" + post, HEAD + b"\r\n", pause_s=0.05))
     assert said.count(b"200 OK") == 3
     assert b"(closed)" not in said
 
 
-def test_a_head_without_end_is_refused() -> None:
+def test_a_too_long_head_is_refused() -> None:
     filler = b"X-Filler: " + b"x" * 8_000 + b"\r\n"
-    assert asyncio.run(heard(HEAD, *[filler] * 3, b"\r\n")).count(b"200 OK") == 1
-    said = asyncio.run(heard(HEAD, *[filler] * 9))
+    assert asyncio.run(exchange(HEAD, *[filler] * 3, b"\r\n")).count(b"200 OK") == 1
+    said = asyncio.run(exchange(HEAD, *[filler] * 9))
     assert said.startswith(b"HTTP/1.1 400 ")
     assert b"head of a request is limited to 65536 bytes" in said
     assert said.endswith(b"(closed)")
@@ -64,18 +64,18 @@ def test_a_head_without_end_is_refused() -> None:
 
 def test_a_body_may_be_longer_than_a_head() -> None:
     body = b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000
-    assert b"200 OK" in asyncio.run(heard(HEAD.replace(b"GET", b"POST") + body, HEAD + b"\r\n"))
+    assert b"200 OK" in asyncio.run(exchange(HEAD.replace(b"GET", b"POST") + body, HEAD + b"\r\n"))
 
 
 @pytest.mark.parametrize("sent", [b"", HEAD, HEAD.replace(b"GET", b"POST") + b"Content-Length: 3\r\n\r\na"])
-def test_who_does_not_finish_a_request_in_time_is_disconnected(
+def test_an_unfinished_request_is_disconnected_after_the_timeout(
     sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serve, "_RECEIVE_TIMEOUT_S", 0.1)
-    assert asyncio.run(heard(sent)) == b"(closed)"
+    assert asyncio.run(exchange(sent)) == b"(closed)"
 
 
-def test_who_has_asked_in_time_may_wait_for_the_answer_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_timeout_does_not_apply_between_complete_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "_RECEIVE_TIMEOUT_S", 0.1)
-    said = asyncio.run(heard(HEAD + b"\r\n", HEAD + b"\r\n", pause_s=0.3))
+    said = asyncio.run(exchange(HEAD + b"\r\n", HEAD + b"\r\n", pause_s=0.3))
     assert said.count(b"200 OK") == 2

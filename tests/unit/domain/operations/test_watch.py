@@ -1,4 +1,4 @@
-"""What the watchdog calls trouble, and when."""
+"""The conditions under which the watchdog reports trouble."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def offsets(**at: int) -> dict[str, dict[int, int]]:
     return {reader: {0: at.get(reader, 100)} for reader in READERS}
 
 
-WELL = Sight(
+HEALTHY = Sight(
     now_s=0.0,
     offsets=offsets(),
     ends=ENDS,
@@ -24,21 +24,21 @@ WELL = Sight(
 
 
 def keys(watch: Watch, now_s: float, **changes: Any) -> list[str]:
-    return [trouble.key for trouble in watch.look(replace(WELL, now_s=now_s, **changes))[0]]
+    return [trouble.key for trouble in watch.look(replace(HEALTHY, now_s=now_s, **changes))[0]]
 
 
-def test_all_is_well() -> None:
+def test_a_healthy_system_has_no_trouble() -> None:
     watch = Watch(LIMITS, 0)
     for now_s in (0, 100, 10_000):
-        assert watch.look(replace(WELL, now_s=now_s)) == ([], {"position", "price", "snapshot"})
+        assert watch.look(replace(HEALTHY, now_s=now_s)) == ([], {"position", "price", "snapshot"})
 
 
-def test_a_reader_that_stands_with_records_to_read_is_stuck_after_the_limit() -> None:
+def test_a_reader_without_progress_is_stuck_after_the_limit() -> None:
     watch = Watch(LIMITS, 0)
     behind = offsets(engine=40)
     assert keys(watch, 0, offsets=behind) == []
     assert keys(watch, 9.9, offsets=behind) == []
-    [trouble] = watch.look(replace(WELL, now_s=10.0, offsets=behind))[0]
+    [trouble] = watch.look(replace(HEALTHY, now_s=10.0, offsets=behind))[0]
     assert (trouble.key, trouble.severity) == ("position:engine:0", "critical")
     assert "offset 40 of shard 0 for 10 s, with 60 records to read" in trouble.message
     assert keys(watch, 11, offsets=offsets(engine=41)) == []
@@ -50,7 +50,7 @@ def test_a_reader_that_moves_slowly_is_not_stuck() -> None:
         assert keys(watch, now_s, offsets=offsets(writer=now_s)) == []
 
 
-def test_a_quiet_log_is_no_trouble_and_waiting_counts_from_its_first_record() -> None:
+def test_an_idle_log_is_no_trouble_and_waiting_starts_with_the_first_record() -> None:
     watch = Watch(LIMITS, 0)
     assert keys(watch, 0) == []
     assert keys(watch, 500) == []
@@ -59,7 +59,7 @@ def test_a_quiet_log_is_no_trouble_and_waiting_counts_from_its_first_record() ->
     assert len(keys(watch, 511, ends=longer)) == len(READERS)
 
 
-def test_a_shard_that_nobody_reads_is_told() -> None:
+def test_a_shard_without_a_reader_is_reported() -> None:
     watch = Watch(LIMITS, 0)
     alone = offsets() | {"router": {}}
     assert keys(watch, 0, offsets=alone) == []
@@ -67,7 +67,7 @@ def test_a_shard_that_nobody_reads_is_told() -> None:
     assert keys(watch, 12) == []
 
 
-def test_a_reader_that_vanishes_counts_from_when_it_last_moved() -> None:
+def test_a_vanished_reader_counts_from_its_last_progress() -> None:
     watch = Watch(LIMITS, 0)
     assert keys(watch, 0, offsets=offsets(engine=40)) == []
     assert keys(watch, 6, offsets=offsets() | {"engine": {}}) == []
@@ -75,19 +75,19 @@ def test_a_reader_that_vanishes_counts_from_when_it_last_moved() -> None:
     assert keys(watch, 12, offsets=offsets(engine=41)) == []
 
 
-def test_old_prices_and_none_at_all() -> None:
+def test_old_and_missing_prices_are_reported() -> None:
     watch = Watch(LIMITS, 0)
     assert keys(watch, 5, price_ages_s={"BTC": 29.9, "ETH": None}) == []
     assert keys(watch, 30, price_ages_s={"BTC": 30.0, "ETH": None}) == ["price:BTC", "price:ETH"]
 
 
-def test_old_snapshots_and_none_at_all() -> None:
+def test_old_and_missing_snapshots_are_reported() -> None:
     watch = Watch(LIMITS, 0)
     assert keys(watch, 5, snapshot_ages_s={0: 59.0, 1: None}) == []
     assert keys(watch, 60, snapshot_ages_s={0: 61.0, 1: None}) == ["snapshot:0", "snapshot:1"]
 
 
-def test_what_could_not_be_looked_at_is_neither_well_nor_not() -> None:
+def test_an_unavailable_source_gives_no_result() -> None:
     watch = Watch(LIMITS, 0)
     blind = Sight(now_s=99.0, offsets=None, ends=ENDS, price_ages_s=None, snapshot_ages_s={0: 1.0})
     assert watch.look(blind) == ([], {"snapshot"})

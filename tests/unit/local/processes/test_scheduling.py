@@ -1,4 +1,4 @@
-"""Who goes first on the cores: what an order passes through, where the system allows it and nobody minds."""
+"""Scheduling priority: services on the path of an order run first where the system allows it."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """What the system was asked for, one that allows nothing real-time."""
+    """Records scheduling requests on a system that refuses real-time priorities."""
     found: list[tuple[int, int]] = []
 
     def refuse(_: int, policy: int, parameter: os.sched_param) -> None:
@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_child_has_its_place(tmp_path: Path, first: bool) -> None:
+def test_a_child_process_gets_its_priority(tmp_path: Path, first: bool) -> None:
     child = spawn(SLEEPER, cwd=tmp_path, output=subprocess.DEVNULL, first=first)
     try:
         expected = os.SCHED_RR if first and may_go_first() else os.SCHED_BATCH
@@ -50,12 +50,12 @@ def test_a_child_has_its_place(tmp_path: Path, first: bool) -> None:
         child.wait()
 
 
-def test_without_permission_it_takes_turns(asked: list[tuple[int, int]]) -> None:
+def test_without_permission_batch_scheduling_is_used(asked: list[tuple[int, int]]) -> None:
     take_place(first=True)
     assert asked == [(os.SCHED_RR, 1), (os.SCHED_BATCH, 0)]
 
 
-def test_a_system_that_forbids_both_is_no_reason_not_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_forbids_both_does_not_prevent_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError
 
@@ -64,18 +64,18 @@ def test_a_system_that_forbids_both_is_no_reason_not_to_start(monkeypatch: pytes
     assert not may_go_first()
 
 
-def test_asking_whether_it_is_allowed_changes_nothing() -> None:
+def test_checking_the_permission_changes_nothing() -> None:
     before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
     may_go_first()
     assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == before
 
 
-def test_the_stack_puts_the_path_of_an_order_first_and_the_feed_not(settings: Settings) -> None:
-    wishes = stack.Wishes()
-    assert {one.name for one in stack.services(settings, wishes) if one.first} == ORDER_PATH
+def test_the_order_path_has_priority_and_the_feed_has_not(settings: Settings) -> None:
+    options = stack.Wishes()
+    assert {one.name for one in stack.services(settings, options) if one.first} == ORDER_PATH
     assert "feed" not in ORDER_PATH
     off = replace(settings, realtime="off")
-    assert not any(one.first for one in stack.services(off, wishes))
+    assert not any(one.first for one in stack.services(off, options))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_stack_puts_the_path_of_an_order_first_and_the_feed_not(settings: Se
         (True, "off", "PACELINE_REALTIME is `off`"),
     ],
 )
-def test_doctor_tells_who_goes_first(
+def test_doctor_reports_the_scheduling(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, allowed: bool, realtime: str, said: str
 ) -> None:
     monkeypatch.setattr(doctor, "may_go_first", lambda: allowed)

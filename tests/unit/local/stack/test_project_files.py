@@ -1,4 +1,4 @@
-"""docker-compose.yml, Makefile and .ci/run agree with the stack they describe."""
+"""docker-compose.yml, Makefile and .ci/run match the stack."""
 
 import os
 import re
@@ -23,20 +23,20 @@ ONE_SHOTS = {"init", "airflow-migrate"}
 WITHOUT_ADDRESS = {"traders", "nightly"}
 
 
-def test_servers_are_the_official_images_and_the_rest_is_ours() -> None:
+def test_servers_use_official_images_and_services_our_image() -> None:
     images = {name: service["image"] for name, service in SERVICES.items()}
     assert {name: image for name, image in images.items() if image != "paceline"} == OFFICIAL
     assert "FROM apache/airflow:3.3.0" in DOCKERFILE
 
 
-def test_the_image_has_the_compiled_engine_where_it_is_looked_for() -> None:
-    """The image's environment is its user's `.local`."""
+def test_the_image_has_the_compiled_engine_in_the_expected_folder() -> None:
+    """The packages of the image are in the `.local` folder of its user."""
     folder = f"/home/airflow/.local/{compiled.builds().parent.relative_to(sys.prefix)}"
     assert f"COPY --from=compiler --chown=airflow:root {folder} {folder}\n" in DOCKERFILE
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_service_is_restarted_and_watched(name: str) -> None:
+def test_every_service_has_a_restart_policy_and_a_health_check(name: str) -> None:
     service = SERVICES[name]
     assert service["restart"] in ("unless-stopped", "on-failure:5")
     check = service["healthcheck"]
@@ -61,7 +61,7 @@ def test_compose_runs_the_same_commands_as_the_supervisor() -> None:
     assert {words[0] for words in stack.COMMANDS.values()} <= COMMANDS.keys()
 
 
-def test_compose_needs_only_what_it_has() -> None:
+def test_compose_dependencies_exist() -> None:
     for name, service in SERVICES.items():
         for needed, how in service.get("depends_on", {}).items():
             assert needed in SERVICES, name
@@ -73,7 +73,7 @@ def test_compose_needs_only_what_it_has() -> None:
     assert mounted == COMPOSE["volumes"].keys()
 
 
-def test_compose_holds_no_default_secret_and_opens_ports_on_loopback_only() -> None:
+def test_compose_has_no_default_secret_and_binds_ports_to_loopback() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     for name in ("POSTGRES_PASSWORD", "ANALYST_PASSWORD", "JWT_SECRET"):
         uses = re.findall(r"\$\{PACELINE_" + name + r"([^}]*)\}", text)
@@ -90,7 +90,7 @@ def test_make_help_lists_every_target() -> None:
         assert f"make {target} " in done.stdout
 
 
-def test_make_up_passes_its_arguments_on_and_hands_the_terminal_over() -> None:
+def test_make_up_passes_its_arguments_and_the_terminal() -> None:
     done = subprocess.run(
         [
             "make",
@@ -108,8 +108,8 @@ def test_make_up_passes_its_arguments_on_and_hands_the_terminal_over() -> None:
     assert done.stdout.splitlines()[-1] == "exec .venv/bin/paceline up --without airflow"
 
 
-def test_without_a_fitting_python_make_says_which_it_needs(tmp_path: Path) -> None:
-    """In a copy of the Makefile's folder, with nothing but basic tools on the path."""
+def test_without_a_suitable_python_make_names_the_needed_versions(tmp_path: Path) -> None:
+    """Runs in a copy of the folder, with only basic tools on the path."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for tool in ("sh", "make", "find", "touch"):

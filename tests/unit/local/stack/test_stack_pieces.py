@@ -1,4 +1,4 @@
-"""Secrets, logs, checks and the list of services: the parts of the stack that need nothing running."""
+"""Secrets, logs, checks and the list of services: parts of the stack that need no running server."""
 
 import hashlib
 import re
@@ -28,7 +28,7 @@ from tests.support.servers import open_folder
 
 @pytest.fixture
 def settings() -> Iterator[Settings]:
-    """Of a stack on free ports, in a folder that Postgres's user may enter."""
+    """Settings of a stack on free ports, in a folder that the user of Postgres can enter."""
     folder = open_folder()
     numbers = [name for name in Settings.__dataclass_fields__ if name.endswith("_port")]
     ports = {f"PACELINE_{name.upper()}": str(free_port()) for name in numbers}
@@ -37,7 +37,7 @@ def settings() -> Iterator[Settings]:
     shutil.rmtree(folder)
 
 
-def test_the_instances_of_a_service_are_shown_as_one_with_the_shards_of_all() -> None:
+def test_instances_of_a_service_are_merged_with_all_their_shards() -> None:
     dead = {"pid": 1, "at_us": 10, "state": "running", "shards": {"0": {"lag": 9}, "1": {"lag": 9}}}
     alive = {"pid": 2, "at_us": 20, "state": "running", "shards": {"1": {"lag": 0}, "2": {"lag": 3}}}
     whole = together([alive, dead])
@@ -58,7 +58,7 @@ def test_secrets_are_made_once_and_readable_by_the_owner_only(tmp_path: Path) ->
     assert path.read_text() == first
 
 
-def test_a_secret_that_is_there_stays_and_the_others_are_added(tmp_path: Path) -> None:
+def test_an_existing_secret_is_kept_and_missing_ones_are_added(tmp_path: Path) -> None:
     (tmp_path / "secrets.env").write_text("PACELINE_POSTGRES_PASSWORD=mine")
     secrets.ensure(tmp_path)
     lines = (tmp_path / "secrets.env").read_text().splitlines()
@@ -66,7 +66,7 @@ def test_a_secret_that_is_there_stays_and_the_others_are_added(tmp_path: Path) -
     assert len(lines) == len(secrets.NAMES)
 
 
-def test_a_log_that_has_grown_is_moved_aside_while_its_writer_goes_on(tmp_path: Path) -> None:
+def test_a_large_log_is_rotated_while_it_is_written(tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
     with log.open("ab", buffering=0) as writer:
         writer.write(b"old\n" * 10)
@@ -85,13 +85,13 @@ def test_a_log_that_has_grown_is_moved_aside_while_its_writer_goes_on(tmp_path: 
         ("", "its log is empty"),
     ],
 )
-def test_the_last_line_that_tells_something(tmp_path: Path, text: str, said: str) -> None:
+def test_the_last_line_with_text_is_returned(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "x.log").write_text(text)
     assert last_line(tmp_path / "x.log") == said
     assert last_line(tmp_path / "absent.log") == "its log is empty"
 
 
-def test_a_taken_port_is_explained() -> None:
+def test_a_port_in_use_is_reported_with_its_process() -> None:
     import socket
 
     with socket.socket() as holder:
@@ -106,7 +106,7 @@ def test_a_taken_port_is_explained() -> None:
     assert taken(port, "postgres_port") is None
 
 
-def test_doctor_says_what_to_do(settings: Settings) -> None:
+def test_doctor_names_the_remedy(settings: Settings) -> None:
     assert doctor.python((3, 10)).level is Level.ERROR
     assert doctor.python((3, 14)).level is Level.ERROR
     assert doctor.python(sys.version_info[:2]).level is Level.OK
@@ -119,7 +119,7 @@ def test_doctor_says_what_to_do(settings: Settings) -> None:
     assert not doctor.has_errors(findings), findings
 
 
-def test_doctor_names_each_taken_port(settings: Settings) -> None:
+def test_doctor_names_each_port_in_use(settings: Settings) -> None:
     import socket
 
     services = stack.services(settings, stack.Wishes())
@@ -137,10 +137,10 @@ def test_a_folder_that_postgres_may_not_enter_is_named(tmp_path: Path) -> None:
     (closed / "data").mkdir(parents=True)
     closed.chmod(0o700)
     with pytest.raises(ServerFailed, match=r"may not enter \S+: `chmod o\+x"):
-        postgres.refuse_unreachable(closed / "data", "nobody")
+        postgres.refuse_unreachable(closed / "data", "daemon")
 
 
-def test_programs_that_postgres_may_not_reach_are_copied_once(
+def test_programs_that_the_postgres_user_cannot_reach_are_copied_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "wheel").mkdir(mode=0o700)
@@ -188,7 +188,7 @@ def test_services_need_only_services_that_start_before_them(settings: Settings) 
         started.add(service.name)
 
 
-def test_without_leaves_out_whole_groups(settings: Settings) -> None:
+def test_without_excludes_whole_groups(settings: Settings) -> None:
     everything = {service.name for service in stack.services(settings, stack.Wishes())}
     assert {"postgres", "kafka", "engine", "api", "airflow-scheduler", "nightly", "traders"} <= everything
     lean = {s.name for s in stack.services(settings, stack.Wishes(without=("airflow", "traders")))}
@@ -197,7 +197,7 @@ def test_without_leaves_out_whole_groups(settings: Settings) -> None:
         stack.services(settings, stack.Wishes(without=("postgresql",)))
 
 
-def test_a_server_that_is_set_elsewhere_is_not_started(settings: Settings, tmp_path: Path) -> None:
+def test_a_server_with_an_external_url_is_not_started(settings: Settings, tmp_path: Path) -> None:
     elsewhere = load(
         {
             "PACELINE_POSTGRES_URL": "postgresql://u:p@db/x",
@@ -211,7 +211,7 @@ def test_a_server_that_is_set_elsewhere_is_not_started(settings: Settings, tmp_p
     assert airflow.database_url(elsewhere) == "postgresql+psycopg2://u:p@db/airflow"
 
 
-def test_airflow_gets_secrets_of_its_own(settings: Settings) -> None:
+def test_airflow_gets_its_own_secrets(settings: Settings) -> None:
     have = airflow.environment(settings, Path("/checkout"))
     derived = {have["AIRFLOW__API_AUTH__JWT_SECRET"], have["AIRFLOW__API__SECRET_KEY"]}
     assert len(derived) == 2
@@ -219,7 +219,7 @@ def test_airflow_gets_secrets_of_its_own(settings: Settings) -> None:
     assert have["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] == "False"
 
 
-def test_status_tells_the_form_of_the_engine() -> None:
+def test_status_reports_the_form_of_the_engine() -> None:
     shards = {"0": {"form": "compiled"}, "1": {"form": "compiled"}, "2": {"lag": 0}}
     assert status.engine_form({"engine": {"shards": shards}}) == "compiled"
     shards["1"] = {"form": "plain Python"}

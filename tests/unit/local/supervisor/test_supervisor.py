@@ -1,4 +1,4 @@
-"""The supervisor with real child processes: order, restarts, reasons, and that nothing is left behind."""
+"""The supervisor with real child processes: start order, restarts, reasons and cleanup."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def python(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", code)
 
 
-def test_pauses_double_up_to_the_longest_and_start_anew_after_a_good_run() -> None:
+def test_pauses_double_up_to_the_maximum_and_are_reset_after_a_good_run() -> None:
     pauses, pause_s = [], 0.0
     for _ in range(7):
         pause_s = next_pause_s(pause_s, lived_s=1, longest_s=30)
@@ -36,7 +36,7 @@ def test_pauses_double_up_to_the_longest_and_start_anew_after_a_good_run() -> No
 
 
 class Run:
-    """A supervisor in a temporary folder, with the changes it reported."""
+    """A supervisor in a temporary folder, with the changes that it reported."""
 
     def __init__(self, folder: Path, services: list[Service]) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class Run:
             await asyncio.sleep(0.02)
 
     def play(self, scene: Callable[["Run"], Awaitable[None]]) -> None:
-        """Runs the scene beside the supervisor, then presses Ctrl-C."""
+        """Run the scene while the supervisor runs, then send SIGINT."""
 
         async def main() -> None:
             running = asyncio.create_task(self.supervisor.run())
@@ -93,13 +93,13 @@ def test_services_start_in_order_and_one_shots_finish_first(tmp_path: Path) -> N
     assert state.read(tmp_path) is None
 
 
-def test_a_killed_service_is_started_again_and_the_reason_is_told(tmp_path: Path) -> None:
+def test_a_killed_service_is_restarted_with_the_reason(tmp_path: Path) -> None:
     async def scene(run: Run) -> None:
         await run.until(lambda: run.keeper("victim").state is State.UP)
         victim = run.keeper("victim").pid
         assert victim is not None
         os.kill(victim, signal.SIGKILL)
-        # Sooner than it would be asked again how it is.
+        # Sooner than the next health check.
         await run.until(lambda: run.keeper("victim").state is State.RESTARTING, timeout_s=2.5)
         assert "killed by SIGKILL" in run.keeper("victim").reason
         assert "again in 1 s" in run.keeper("victim").reason
@@ -110,7 +110,7 @@ def test_a_killed_service_is_started_again_and_the_reason_is_told(tmp_path: Path
     Run(tmp_path, [Service(name="victim", command=SLEEPER)]).play(scene)
 
 
-def test_the_last_word_of_a_failing_service_is_its_reason(tmp_path: Path) -> None:
+def test_the_last_log_line_of_a_failing_service_is_its_reason(tmp_path: Path) -> None:
     failing = Service(name="failing", command=python("import sys; sys.exit('the oven is cold')"))
 
     async def scene(run: Run) -> None:
@@ -121,7 +121,7 @@ def test_the_last_word_of_a_failing_service_is_its_reason(tmp_path: Path) -> Non
     Run(tmp_path, [failing]).play(scene)
 
 
-def test_a_taken_port_names_its_holder_and_the_setting(tmp_path: Path) -> None:
+def test_a_port_in_use_names_its_process_and_the_setting(tmp_path: Path) -> None:
     port = free_port()
     serve = (sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1")
     holder = Service(name="holder", command=serve, probe=probes.listens("127.0.0.1", port))
@@ -135,64 +135,68 @@ def test_a_taken_port_names_its_holder_and_the_setting(tmp_path: Path) -> None:
     Run(tmp_path, [holder, late]).play(scene)
 
 
-def test_an_unwell_service_is_shown_and_recovers(tmp_path: Path) -> None:
+def test_an_unhealthy_service_is_shown_and_recovers(tmp_path: Path) -> None:
     flag = tmp_path / "well"
     flag.touch()
-    moody = Service(name="moody", command=SLEEPER, probe=lambda _: None if flag.exists() else "feels bad")
+    flaky = Service(name="flaky", command=SLEEPER, probe=lambda _: None if flag.exists() else "feels bad")
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.keeper("moody").state is State.UP)
+        await run.until(lambda: run.keeper("flaky").state is State.UP)
         flag.unlink()
-        await run.until(lambda: run.keeper("moody").state is State.UNHEALTHY)
-        assert run.keeper("moody").reason == "feels bad"
+        await run.until(lambda: run.keeper("flaky").state is State.UNHEALTHY)
+        assert run.keeper("flaky").reason == "feels bad"
         found = state.read(run.folder)
         assert found is not None
         assert found["healthy"] is False
         flag.touch()
-        await run.until(lambda: run.keeper("moody").state is State.UP)
-        assert run.keeper("moody").restarts == 0
+        await run.until(lambda: run.keeper("flaky").state is State.UP)
+        assert run.keeper("flaky").restarts == 0
 
-    Run(tmp_path, [moody]).play(scene)
+    Run(tmp_path, [flaky]).play(scene)
 
 
-def test_grandchildren_that_hide_are_ended_too(tmp_path: Path) -> None:
-    """One stays in the session, one leaves it, and both outlive their parent, which is killed."""
+def test_orphaned_grandchildren_are_ended_too(tmp_path: Path) -> None:
+    """One stays in the session, one leaves it. Both outlive their killed parent."""
     code = (
         "import subprocess, sys, time\n"
         "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
-        "kin = [subprocess.Popen(sleep), subprocess.Popen(sleep, start_new_session=True)]\n"
-        "open('kin', 'w').write(' '.join(str(one.pid) for one in kin))\n"
+        "grandchildren = [subprocess.Popen(sleep), subprocess.Popen(sleep, start_new_session=True)]\n"
+        "open('grandchildren', 'w').write(' '.join(str(one.pid) for one in grandchildren))\n"
         "time.sleep(600)\n"
     )
-    kin: list[psutil.Process] = []
+    grandchildren: list[psutil.Process] = []
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: (tmp_path / "kin").exists() and bool((tmp_path / "kin").read_text()))
-        kin.extend(psutil.Process(int(pid)) for pid in (tmp_path / "kin").read_text().split())
+        await run.until(
+            lambda: (tmp_path / "grandchildren").exists() and bool((tmp_path / "grandchildren").read_text())
+        )
+        grandchildren.extend(
+            psutil.Process(int(pid)) for pid in (tmp_path / "grandchildren").read_text().split()
+        )
         parent = run.keeper("parent").pid
         assert parent is not None
         os.kill(parent, signal.SIGKILL)
         await run.until(lambda: run.keeper("parent").restarts == 1)
-        assert not is_alive(kin[0])
+        assert not is_alive(grandchildren[0])
 
     Run(tmp_path, [Service(name="parent", command=python(code))]).play(scene)
-    assert len(kin) == 2
-    assert not any(map(is_alive, kin))
+    assert len(grandchildren) == 2
+    assert not any(map(is_alive, grandchildren))
 
 
-def test_who_does_not_listen_to_sigterm_is_killed_in_time(tmp_path: Path) -> None:
+def test_a_service_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
-    deaf = python(f"{ignore}; open('deaf', 'w').close(); time.sleep(600)")
+    ignoring = python(f"{ignore}; open('ignoring', 'w').close(); time.sleep(600)")
 
     async def scene(run: Run) -> None:
-        await run.until((tmp_path / "deaf").exists)
+        await run.until((tmp_path / "ignoring").exists)
 
     begun = time.monotonic()
-    Run(tmp_path, [Service(name="deaf", command=deaf)]).play(scene)
+    Run(tmp_path, [Service(name="ignoring", command=ignoring)]).play(scene)
     assert time.monotonic() - begun < 20
 
 
-def test_two_on_one_folder_are_refused(tmp_path: Path) -> None:
+def test_a_second_stack_on_the_folder_is_refused(tmp_path: Path) -> None:
     with state.only_one(tmp_path):
         script = (
             "from pathlib import Path; from paceline.local.supervisor import state\n"

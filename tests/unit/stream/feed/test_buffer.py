@@ -1,4 +1,4 @@
-"""The bounded buffer before the log, the pauses between attempts, the report of trouble."""
+"""The bounded buffer before the log, the back-off between attempts, and the reported trouble."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_prices_leave_in_the_order_they_came() -> None:
     assert buffer.dropped == 0
 
 
-def test_beyond_the_bound_only_the_newest_of_each_symbol_stays_and_the_rest_is_counted() -> None:
+def test_a_full_buffer_keeps_the_newest_price_per_symbol_and_counts_the_rest() -> None:
     buffer = PriceBuffer(bound=10)
     for number in range(11):
         buffer.add(price("ETH" if number == 4 else "BTC", number))
@@ -58,7 +58,7 @@ def test_pauses_double_with_jitter_and_are_bounded() -> None:
         ({"last_usable_us": 0}, "the engine accepts none of them"),
     ],
 )
-def test_trouble_is_told_in_words(changes: dict[str, int], says: str) -> None:
+def test_trouble_is_reported_with_a_reason(changes: dict[str, int], says: str) -> None:
     now_us = 10_000_000
     well = {"connected": True, "log_open": True, "last_price_us": now_us, "last_usable_us": now_us}
     trouble = Stats(**{**well, **changes}).trouble(now_us, silence_us=5_000_000)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Frames of the exchange: what is taken, what is refused, and that a refusal changes nothing."""
+"""Frames of the exchange: which are decoded and which are refused."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def framed(stream: Any = f"bookTicker.{SYMBOL}", without: str = "", **changes: A
     return json.dumps({"data": data, "stream": stream}).encode()
 
 
-def test_a_good_frame_becomes_a_price_update_not_stamped_yet() -> None:
+def test_a_valid_frame_becomes_a_price_update_without_a_time() -> None:
     assert decode(framed(), SYMBOLS) == PriceUpdate(
         id=f"p:{SYMBOL}:2442329321",
         time=0,
@@ -54,11 +54,11 @@ def test_a_good_frame_becomes_a_price_update_not_stamped_yet() -> None:
     ],
     ids=["id as text", "times as text", "a field we do not know"],
 )
-def test_forms_the_exchange_may_use_mean_the_same(changes: dict[str, Any]) -> None:
+def test_alternative_forms_decode_to_the_same_update(changes: dict[str, Any]) -> None:
     assert decode(framed(**changes), SYMBOLS) == decode(framed(), SYMBOLS)
 
 
-def test_without_engine_time_the_event_time_counts_and_without_both_none() -> None:
+def test_the_event_time_is_used_without_an_engine_time() -> None:
     only_event = decode(framed(without="T"), SYMBOLS)
     neither = decode(framed(without="T", E=None), SYMBOLS)
     assert isinstance(only_event, PriceUpdate)
@@ -68,17 +68,17 @@ def test_without_engine_time_the_event_time_counts_and_without_both_none() -> No
 
 
 @pytest.mark.parametrize(("bid", "ask"), [("0", "0"), ("2", "1"), ("1", "1"), ("0.00000001", "10000000000")])
-def test_zero_and_crossed_prices_pass_for_the_engine_counts_them(bid: str, ask: str) -> None:
+def test_zero_and_crossed_prices_are_passed_on_to_the_engine(bid: str, ask: str) -> None:
     assert isinstance(decode(framed(b=bid, a=ask), SYMBOLS), PriceUpdate)
 
 
-def test_the_largest_numbers_taken_fit_on_the_log() -> None:
+def test_the_largest_accepted_numbers_fit_on_the_log() -> None:
     update = decode(framed(b="9999999999.99999999", a="10000000000", u=2**63 - 1), SYMBOLS)
     assert isinstance(update, PriceUpdate)
     assert list(decode_messages(encode_messages([update]))) == [update]
 
 
-def test_a_reply_of_success_is_no_error() -> None:
+def test_a_success_reply_is_no_refusal() -> None:
     assert decode(b'{"id":1,"result":null}', SYMBOLS) == Acknowledgement()
     assert decode(b'{"id":1,"error":null,"result":null}', SYMBOLS) == Acknowledgement()
 
@@ -165,10 +165,10 @@ def test_a_malformed_frame_is_refused_with_its_reason(frame: bytes, code: str, s
     assert refusal.code == code
     assert says in refusal.detail
     assert len(refusal.detail) < 500
-    assert "\x00" not in refusal.detail  # Postgres text holds none
+    assert "\x00" not in refusal.detail  # Postgres text cannot hold NUL
 
 
-def test_recorded_frames_of_the_exchange_are_taken() -> None:
+def test_recorded_frames_of_the_exchange_are_decoded() -> None:
     lines = shared_data("backpack", "frames.jsonl").read_bytes().splitlines()
     found = [decode(line, frozenset({"WIF_USDC", "SOL_USDC", "BTC_USDC"})) for line in lines]
     assert [type(item) for item in found] == [PriceUpdate] * 4 + [Refusal] * 2

@@ -6,13 +6,13 @@ from paceline.core.errors import ValidationError
 from stream.runtime.app import SERVICES, check_names
 
 
-def test_each_alone_and_all_together() -> None:
+def test_each_service_and_all_services_are_accepted() -> None:
     for name in SERVICES:
         check_names([name])
     check_names(list(SERVICES))
 
 
 @pytest.mark.parametrize("names", [[], ["engine", "engine"], ["motor"], ["engine", ""]])
-def test_others_are_refused(names: list[str]) -> None:
+def test_invalid_service_lists_are_refused(names: list[str]) -> None:
     with pytest.raises(ValidationError):
         check_names(names)

@@ -1,4 +1,4 @@
-"""Each effect once, in batches that end with a record."""
+"""Each effect is returned once, in batches that end with a record."""
 
 from dataclasses import dataclass
 
@@ -32,17 +32,17 @@ def test_a_batch_ends_with_the_record_that_fills_it() -> None:
     ]
 
 
-def test_what_another_owner_put_out_before_is_skipped() -> None:
+def test_effects_written_before_by_another_owner_are_skipped() -> None:
     assert batches(record(5, 3, 4), record(6, 3, 4, 8), record(7, 4), standing=Standing(4, 5)) == [
         ([4, 8], Standing(9, 8)),
     ]
 
 
-def test_a_record_of_repeats_alone_still_moves_the_offset() -> None:
+def test_a_record_with_only_repeats_still_advances_the_offset() -> None:
     assert batches(record(9, 1, 2), standing=Standing(3, 9)) == [([], Standing(3, 10))]
 
 
-def test_outputs_fill_a_batch_as_effects_do() -> None:
+def test_outputs_count_towards_the_batch_size() -> None:
     price = PriceUpdate("", 1, "BTC_USDC_PERP", 100, 1, 101, 1, 1)
     update = BalanceUpdate("0:0:0", 1, "a1", 0, 0, 0, {}, {})
     heavy = Record(0, encode_effects([Effect(0, 1, price, [update, update])]))

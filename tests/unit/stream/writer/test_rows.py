@@ -1,4 +1,4 @@
-"""What the writer's rows say of each kind of effect."""
+"""The rows that the writer makes of each kind of effect."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def effects_of(*messages: Inbound) -> list[Effect]:
 
 
 def rows_of(effects: list[Effect], trades: dict[str, OpenTrade] | None = None) -> dict[str, list[Any]]:
-    """Rows as mappings from column to text, or None for null, by table."""
+    """Rows by table; a row maps columns to text, or None for null."""
     maker = RowMaker(0, trades or {})
     for effect in effects:
         maker.add(effect)
@@ -48,11 +48,11 @@ def _value(text: str) -> str | None:
     return None if text == NULL else text
 
 
-def test_a_price_without_outputs_leaves_no_row() -> None:
+def test_a_price_without_outputs_has_no_rows() -> None:
     assert rows_of(effects_of(MARKET, PRICE)[1:]) == {}
 
 
-def test_a_market_is_kept_with_its_units() -> None:
+def test_market_amounts_are_scaled_by_1e8() -> None:
     [row] = rows_of(effects_of(MARKET))["markets"]
     assert (row["quantity_step"], row["min_notional"], row["max_leverage"]) == (
         "1000e-8",
@@ -61,20 +61,20 @@ def test_a_market_is_kept_with_its_units() -> None:
     )
 
 
-def test_money_from_outside_has_a_sign() -> None:
+def test_deposits_are_positive_and_withdrawals_negative() -> None:
     effects = effects_of(ACCOUNT, Deposit("d", 4, "a", 7), Withdraw("w", 5, "a", 3))
     found = [(row["kind"], row["amount"]) for row in rows_of(effects)["deposits"]]
     assert found == [("initial", "500000000000e-8"), ("deposit", "7e-8"), ("withdraw", "-3e-8")]
 
 
-def test_a_refused_instruction_has_its_answer_and_nothing_else() -> None:
-    rows = rows_of(effects_of(Deposit("d", 4, "nobody", 7)))
+def test_a_refused_instruction_has_only_its_answer() -> None:
+    rows = rows_of(effects_of(Deposit("d", 4, "unknown", 7)))
     assert rows.keys() == {"instructions"}
     [row] = rows["instructions"]
     assert (row["status"], row["code"], row["duplicate"]) == ("rejected", "ACCOUNT_NOT_FOUND", "False")
 
 
-def test_a_repeated_instruction_does_nothing_again() -> None:
+def test_a_repeated_instruction_has_no_further_rows() -> None:
     rows = rows_of(effects_of(MARKET, PRICE, ACCOUNT, TRADE, TRADE))
     assert len(rows["trade_changes"]) == 1
     assert [row["duplicate"] for row in rows["instructions"][-2:]] == ["False", "True"]
@@ -90,7 +90,7 @@ def test_an_admin_instruction_has_no_account_and_no_answer() -> None:
     )
 
 
-def test_the_life_of_a_trade() -> None:
+def test_rows_of_a_trade_from_open_to_close() -> None:
     effects = effects_of(
         MARKET,
         PRICE,
@@ -123,7 +123,7 @@ def test_the_life_of_a_trade() -> None:
     assert changes[-1]["remaining_margin"] == closings[-1]["margin"]
 
 
-def test_the_past_is_wanted_of_trades_that_a_batch_changes_and_does_not_open() -> None:
+def test_earlier_state_is_needed_of_trades_opened_before_the_batch() -> None:
     part = CloseTrade("c", 6, "a", "0:3:0", quantity=500_000)
     effects = effects_of(MARKET, PRICE, ACCOUNT, TRADE, part, CloseTrade("e", 7, "a", "0:3:0"))
     assert trades_wanted(effects) == set()
@@ -131,7 +131,7 @@ def test_the_past_is_wanted_of_trades_that_a_batch_changes_and_does_not_open() -
     assert trades_wanted(effects[5:]) == set()
 
 
-def test_a_trade_that_ended_is_kept_no_longer() -> None:
+def test_a_closed_trade_is_removed_from_memory() -> None:
     effects = effects_of(MARKET, PRICE, ACCOUNT, TRADE, CloseTrade("e", 7, "a", "0:3:0"))
     maker = RowMaker(0, {})
     for effect in effects[:-1]:
@@ -141,9 +141,9 @@ def test_a_trade_that_ended_is_kept_no_longer() -> None:
     assert not maker.trades
 
 
-def test_what_an_instruction_says_stays_inside_its_columns() -> None:
+def test_special_characters_stay_inside_their_columns() -> None:
     odd = 'tab\tline\nreturn\rback\\slash "quote" \x01'
-    [row] = rows_of(effects_of(Deposit(odd, 4, "no\tbody", 7)))["instructions"]
+    [row] = rows_of(effects_of(Deposit(odd, 4, "a\tb", 7)))["instructions"]
     assert row["instruction"] == 'tab\\tline\\nreturn\\rback\\\\slash "quote" ␁'
-    assert row["account"] == "no\\tbody"
+    assert row["account"] == "a\\tb"
     assert row["message"].count("\\\\t") == 2  # JSON's own escape, escaped again for COPY

@@ -1,4 +1,4 @@
-"""Links by mail: sent, redeemed once, and what an uncertain mail means."""
+"""Sign-in links: sent by mail, redeemed once, and the result when sending fails."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ from tests.support.fakes.notifications.notifier import FakeNotifier
 
 
 def ask(members: FakeMembers, notifier: FakeNotifier, **about: Any) -> str:
-    """Ask for a link; the token that was mailed."""
+    """Send a link and return the mailed token."""
     wanted: dict[str, Any] = {"email": "ada@example.com", "display_name": "Ada", "lifetime_min": 15} | about
     send_link(members, notifier, verify_url="https://paceline.example/verify", **wanted)
     found = re.search(r"https://paceline\.example/verify\?token=(\S+)", notifier.mails[-1].text)
@@ -31,7 +31,7 @@ def test_the_mailed_token_signs_in_once() -> None:
         redeem(members, token, 60)
 
 
-def test_a_link_has_the_lifetime_that_the_mail_names() -> None:
+def test_a_link_has_the_lifetime_given_in_the_mail() -> None:
     members, notifier = FakeMembers(), FakeNotifier()
     token = ask(members, notifier, lifetime_min=0)
     assert "within 0 minutes" in notifier.mails[-1].text
@@ -39,13 +39,13 @@ def test_a_link_has_the_lifetime_that_the_mail_names() -> None:
         redeem(members, token, 60)
 
 
-def test_each_link_is_a_mail_of_its_own() -> None:
+def test_each_link_is_a_new_mail() -> None:
     members, notifier = FakeMembers(), FakeNotifier()
     assert ask(members, notifier) != ask(members, notifier)
     assert len(notifier.mails) == 2
 
 
-def test_a_mail_that_may_have_gone_is_no_failure_and_one_that_has_not_is() -> None:
+def test_an_uncertain_mail_is_accepted_and_a_failed_one_raises() -> None:
     members, notifier = FakeMembers(), FakeNotifier()
     about: dict[str, Any] = {"email": "a@example.com", "display_name": None, "lifetime_min": 1}
     notifier.failure = UnknownError("no answer")

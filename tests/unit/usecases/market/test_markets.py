@@ -1,4 +1,4 @@
-"""Default markets go onto the log of the shards that lack them, and nowhere else."""
+"""Default markets are written to the logs of the shards that lack them only."""
 
 from msgspec.structs import replace
 
@@ -8,7 +8,7 @@ from tests.support.fakes.market.market_book import FakeMarketBook
 from tests.support.fakes.trading.event_log import FakeEventLog
 
 
-async def test_a_new_installation_gets_all_on_every_shard() -> None:
+async def test_a_new_installation_gets_all_markets_on_every_shard() -> None:
     log = FakeEventLog()
     assert await configure_markets(default_markets(), FakeMarketBook(), log, shards=3, now_us=9) == 12
     assert sorted(log.records) == [0, 1, 2]
@@ -17,7 +17,7 @@ async def test_a_new_installation_gets_all_on_every_shard() -> None:
     assert all(market.id for market in written)
 
 
-async def test_what_is_configured_stays_however_and_what_is_missing_is_written() -> None:
+async def test_configured_markets_stay_and_missing_ones_are_written() -> None:
     known = [replace(market, id="earlier", time=3) for market in default_markets()]
     otherwise = [replace(market, taker_rate_bps=6) for market in known if market.base != "ADA"]
     book = FakeMarketBook(*((0, market) for market in known), *((1, market) for market in otherwise))

@@ -1,4 +1,4 @@
-"""Instructions to all shards: what is told when some of them cannot be reached."""
+"""Operator instructions to all shards, and the result when some shards are unavailable."""
 
 import time
 from typing import Any
@@ -30,7 +30,7 @@ KNOWN = MarketControl(
 
 
 class World:
-    """The log, and what the writer has stored of what the engines took."""
+    """A fake log and `Control`, with engines that process each message at once."""
 
     def __init__(self, *, engines_run: bool = True) -> None:
         self.control = FakeControl(KNOWN)
@@ -59,27 +59,27 @@ def instruct(world: World) -> operating.Outcome:
     return operating.instruct(world.desk(), world.control, HALT)
 
 
-def test_every_shard_gets_it_and_it_is_done_once_all_have_taken_it() -> None:
+def test_an_instruction_is_done_when_all_shards_have_processed_it() -> None:
     world = World()
     assert instruct(world) == operating.Outcome(instruction="operator-1", status="done", shards=[0, 1, 2])
     assert world.log.appended == [(HALT, shard) for shard in range(3)]
 
 
-def test_what_no_engine_has_taken_in_time_is_pending() -> None:
+def test_an_instruction_not_processed_in_time_is_pending() -> None:
     assert instruct(World(engines_run=False)).status == "pending"
     blind = World()
     blind.control.available = False
     assert instruct(blind).status == "pending"
 
 
-def test_a_log_that_takes_nothing_is_told_as_not_done() -> None:
+def test_an_unavailable_log_raises_transient_error() -> None:
     world = World()
     world.log.available = False
     with pytest.raises(TransientError):
         instruct(world)
 
 
-def test_what_reached_some_shards_only_is_told_as_unknown() -> None:
+def test_an_instruction_sent_to_some_shards_only_raises_unknown_error() -> None:
     world = World()
     world.log.failing_shards.add(1)
     with pytest.raises(UnknownError, match="shards 1 to 2"):
@@ -87,7 +87,7 @@ def test_what_reached_some_shards_only_is_told_as_unknown() -> None:
     assert 2 not in {shard for _, shard in world.log.appended}
 
 
-def test_an_unknown_market_is_not_halted() -> None:
+def test_an_unknown_market_is_not_found() -> None:
     assert operating.known_market(FakeControl(KNOWN), "S") == "S"
     with pytest.raises(NotFoundError):
         operating.known_market(FakeControl(KNOWN), "T")
@@ -96,7 +96,7 @@ def test_an_unknown_market_is_not_halted() -> None:
 GIVEN: dict[str, Any] = dict.fromkeys(("base", "quantity_step", "min_notional", "max_leverage"))
 
 
-def test_what_is_not_given_stays() -> None:
+def test_settings_that_are_not_given_stay() -> None:
     assert operating.market_settings("S", KNOWN, GIVEN | {"max_leverage": 5}) == {
         "base": "B",
         "quantity_step": 10_000_000,
@@ -114,6 +114,6 @@ def test_what_is_not_given_stays() -> None:
         ("NEW", {"base": "B", "quantity_step": 0, "min_notional": 0, "max_leverage": 1}, "step"),
     ],
 )
-def test_a_market_that_cannot_be_is_refused(symbol: str, given: dict[str, Any], why: str) -> None:
+def test_an_invalid_market_is_refused(symbol: str, given: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         operating.market_settings(symbol, None, GIVEN | given)

@@ -1,4 +1,4 @@
-"""Replay of files: formats told from their lines, merging by time, what cannot be decoded, the report."""
+"""Replay of files: format detection, merging by time, undecodable lines, the report."""
 
 import gzip
 import json
@@ -66,11 +66,11 @@ def merged_files(*files: list[bytes]) -> list[Replayed]:
         ([], None),
     ],
 )
-def test_the_format_is_told_from_the_lines(lines: list[bytes], expected: str | None) -> None:
+def test_the_format_is_detected_from_the_lines(lines: list[bytes], expected: str | None) -> None:
     assert told_format(lines) == expected
 
 
-def test_a_spot_frame_takes_the_time_of_receipt() -> None:
+def test_a_spot_frame_has_the_time_of_receipt() -> None:
     price = price_of_frame(SPOT, "binance", {"BTCUSDT": "BTC_USDC_PERP"})
     assert price == PriceUpdate(
         id="BTC_USDC_PERP-50093239212",
@@ -85,13 +85,13 @@ def test_a_spot_frame_takes_the_time_of_receipt() -> None:
     )
 
 
-def test_a_futures_frame_keeps_the_venues_time_beside_ours() -> None:
+def test_a_futures_frame_has_the_venue_time_too() -> None:
     price = price_of_frame(FUTURES, "binance", {})
     assert price is not None
     assert (price.symbol, price.time, price.venue_time_us) == ("BTCUSDT", 1723161255088169, 1723161256313000)
 
 
-def test_a_backpack_frame_may_come_without_a_time_of_receipt_and_with_a_string_id() -> None:
+def test_a_backpack_frame_can_lack_a_time_of_receipt_and_have_a_text_id() -> None:
     price = price_of_frame(BACKPACK.replace(b"2442329321", b'"2442329321"'), "backpack", {})
     assert price is not None
     assert (price.time, price.venue_time_us, price.update_id) == (
@@ -101,7 +101,7 @@ def test_a_backpack_frame_may_come_without_a_time_of_receipt_and_with_a_string_i
     )
 
 
-def test_other_frames_are_no_prices_and_broken_ones_say_so() -> None:
+def test_other_frames_are_ignored_and_broken_ones_raise() -> None:
     assert price_of_frame(DEPTH, "binance", {}) is None
     for broken in (
         b"17 {",
@@ -115,21 +115,21 @@ def test_other_frames_are_no_prices_and_broken_ones_say_so() -> None:
             price_of_frame(broken, "binance", {})
 
 
-def test_files_are_merged_by_time_and_ties_go_in_their_order() -> None:
+def test_files_are_merged_by_time_and_ties_by_file_order() -> None:
     first = [line(10, "a10"), line(5, "a5"), line(20, "a20")]
     second = [line(7, "b7"), line(10, "b10"), line(20, "b20")]
     assert names(merged_files(first, second)) == ["b7", "a10", "a5", "b10", "a20", "b20"]
     assert names(merged_files(second, first)) == ["b7", "b10", "a10", "a5", "b20", "a20"]
 
 
-def test_what_cannot_be_decoded_stays_behind_its_predecessor() -> None:
+def test_an_undecodable_line_stays_after_its_predecessor() -> None:
     first = [b"head\n", line(10, "a10"), b"tail\n", b'{"time":30}\n']
     second = [line(1, "b1"), line(10, "b10"), line(25, "b25")]
     expected = ["head", "b1", "a10", "tail", "b10", "b25", '{"time":30}']
     assert names(merged_files(first, second)) == expected
 
 
-def test_instructions_go_beside_recorded_frames() -> None:
+def test_instructions_are_merged_with_recorded_frames() -> None:
     counts = Counts()
     config = [line(1723161254087891, "i")]
     frames = [DEPTH, SPOT, b"torn", FUTURES]
@@ -138,7 +138,7 @@ def test_instructions_go_beside_recorded_frames() -> None:
     assert (counts.other_frames, counts.bad_frames) == (1, 1)
 
 
-def test_it_stops_where_it_is_told_to() -> None:
+def test_replay_stops_at_the_given_position() -> None:
     engine = Engine()
     report = replay(engine, merged_files([line(n, f"i{n}") for n in range(9)]), at=4)
     assert (report.messages, engine.position, report.outputs) == (4, 4, 4)
@@ -168,7 +168,7 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(app, ["replay", *map(str, arguments)])
 
 
-def test_the_command_writes_what_comes_out_and_reports(tmp_path: Path) -> None:
+def test_the_command_writes_outputs_and_a_report(tmp_path: Path) -> None:
     packed = tmp_path / "orders.jsonl.gz"
     packed.write_bytes(gzip.compress((FIXTURES / "orders.jsonl").read_bytes()))
     out = tmp_path / "out.jsonl"
@@ -182,7 +182,7 @@ def test_the_command_writes_what_comes_out_and_reports(tmp_path: Path) -> None:
     assert set(report["ledger"]) == {"USD", "BTC", "ETH"}
 
 
-def test_the_shard_is_in_the_ids(tmp_path: Path) -> None:
+def test_output_ids_contain_the_shard(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     assert run(FIXTURES / "trades.jsonl", "--shard", 3, "--out", out).exit_code == 0
     assert all(json.loads(row)["id"].startswith("3:") for row in out.read_bytes().splitlines())
@@ -203,7 +203,7 @@ def test_undecodable_lines_are_counted(tmp_path: Path) -> None:
         ([], "Missing argument"),
     ],
 )
-def test_the_command_says_what_is_wrong(arguments: list[object], says: str) -> None:
+def test_the_command_reports_invalid_arguments(arguments: list[object], says: str) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert says in " ".join(result.output.replace("│", " ").split())
@@ -226,7 +226,7 @@ def test_real_frames_become_prices() -> None:
 # ---- explanations
 
 
-def story(name: str, id_: str) -> str:
+def explanation(name: str, id_: str) -> str:
     result = run(FIXTURES / f"{name}.jsonl", "--explain", id_)
     assert result.exit_code == 0, result.output
     return str(result.stdout.split("\n\n")[0])
@@ -240,8 +240,8 @@ def ended(name: str, reason: str) -> str:
     raise AssertionError(f"{name} has no {reason}")
 
 
-def test_the_story_of_a_liquidated_trade() -> None:
-    text = story("trades", ended("trades", "liquidation"))
+def test_explain_a_liquidated_trade() -> None:
+    text = explanation("trades", ended("trades", "liquidation"))
     for words in (
         "opened a long of",
         "It is liquidated when the bid falls to",
@@ -262,20 +262,22 @@ def test_the_story_of_a_liquidated_trade() -> None:
         ("orders", "cancelled", "was cancelled"),
     ],
 )
-def test_stories_of_endings(name: str, reason: str, words: str) -> None:
-    assert words in story(name, ended(name, reason))
+def test_explain_each_reason_of_closing(name: str, reason: str, words: str) -> None:
+    assert words in explanation(name, ended(name, reason))
 
 
-def test_the_story_of_a_refusal_and_of_nothing() -> None:
+def test_explain_a_refusal_and_an_unknown_id() -> None:
     refused = next(
         row
         for row in map(json.loads, (FIXTURES / "trades.out.jsonl").read_bytes().splitlines())
         if row.get("status") == "rejected" and row["code"] == "MARKET_HALTED"
     )
     for id_ in (refused["id"], refused["instruction"]):
-        assert "was refused: the market is halted by the operator (MARKET_HALTED)" in story("trades", id_)
-    assert story("trades", "9:9:9") == "Nothing on this log concerns 9:9:9."
+        assert "was refused: the market is halted by the operator (MARKET_HALTED)" in explanation(
+            "trades", id_
+        )
+    assert explanation("trades", "9:9:9") == "Nothing on this log concerns 9:9:9."
 
 
-def test_the_story_of_what_is_still_open() -> None:
-    assert "It is still open, with" in story("trades", "0:34:0")
+def test_explain_an_open_trade() -> None:
+    assert "It is still open, with" in explanation("trades", "0:34:0")

@@ -1,4 +1,4 @@
-"""What an account has: read from the hot store, or from the lasting one, at the last price or without."""
+"""Account state: read from Redis, or from Postgres if needed, valued at the last price if known."""
 
 import time
 from dataclasses import replace
@@ -58,7 +58,7 @@ def desk(log: FakeInstructionLog) -> Desk:
     return Desk(log, FakeReplies(), FakeAnswers(), FakePrices(), lambda: 9, time.sleep, 1, 1, 50, 5_000)
 
 
-def test_the_hot_store_is_asked_first_and_the_lasting_one_where_that_is_lost(sight: Sight) -> None:
+def test_redis_is_read_first_and_postgres_when_redis_has_no_answer(sight: Sight) -> None:
     log = FakeInstructionLog()
     assert accounts.balance(sight, desk(log), "ada") == HOT
     for hot in (make_unavailable(FakeAccountState()), FakeAccountState(complete=False)):
@@ -66,7 +66,7 @@ def test_the_hot_store_is_asked_first_and_the_lasting_one_where_that_is_lost(sig
     assert log.appended == []
 
 
-def test_an_account_that_nobody_knows_is_opened_and_its_balance_awaited(sight: Sight) -> None:
+def test_an_unknown_account_is_opened_and_its_balance_awaited(sight: Sight) -> None:
     fresh = Balance(account="bob", time=9, cash="5000", margin="0", locked="0")
     log = FakeInstructionLog(lambda _: sight.stored.balances.update(bob=fresh))  # type: ignore[attr-defined]
     assert not accounts.is_open(sight, "bob")
@@ -74,12 +74,12 @@ def test_an_account_that_nobody_knows_is_opened_and_its_balance_awaited(sight: S
     assert log.appended == [(OpenAccount("open-bob", 9, "bob", 5_000), 0)]
 
 
-def test_an_opening_that_takes_longer_is_told(sight: Sight) -> None:
+def test_a_slow_opening_raises_transient_error(sight: Sight) -> None:
     with pytest.raises(TransientError, match="being opened"):
         accounts.balance(sight, desk(FakeInstructionLog()), "bob")
 
 
-def test_trades_are_valued_where_they_would_be_closed(sight: Sight) -> None:
+def test_trades_are_valued_at_their_exit_price(sight: Sight) -> None:
     early, late = accounts.positions(sight, "ada")
     assert (early.trade, early.current_price, early.unrealised_profit, early.price_time) == (
         "early", "110", "15", 7,
@@ -87,19 +87,19 @@ def test_trades_are_valued_where_they_would_be_closed(sight: Sight) -> None:
     assert (late.trade, late.current_price, late.unrealised_profit) == ("late", "111", "-16.5")
 
 
-def test_without_prices_there_is_no_guess(sight: Sight) -> None:
+def test_without_prices_values_are_none(sight: Sight) -> None:
     for prices in (FakePrices(), make_unavailable(FakePrices())):
         blind = replace(sight, prices=prices)
         assert {one.unrealised_profit for one in accounts.positions(blind, "ada")} == {None}
         assert [one.bid for one in accounts.assets(blind)] == [None]
 
 
-def test_of_a_pair_of_orders_each_names_the_other(sight: Sight) -> None:
+def test_each_order_of_a_pair_names_the_other(sight: Sight) -> None:
     sight.hot.orders["ada"] = [order("stop", 6, "target"), order("alone", 5), order("target", 4)]  # type: ignore[attr-defined]
     found = [(one.order, one.oco_with) for one in accounts.orders(sight, "ada")]
     assert found == [("target", "stop"), ("alone", None), ("stop", "target")]
 
 
-def test_markets_come_with_their_prices(sight: Sight) -> None:
+def test_markets_include_prices(sight: Sight) -> None:
     [asset] = accounts.assets(sight)
     assert (asset.symbol, asset.bid, asset.ask, asset.price_time) == ("S", "110", "111", 7)

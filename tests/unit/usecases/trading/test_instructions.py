@@ -1,4 +1,4 @@
-"""Handing instructions to the engine: what is answered when which part of the way is down."""
+"""Submitting instructions: the result when the log, Redis or Postgres is unavailable."""
 
 import time
 from collections.abc import Callable
@@ -25,7 +25,7 @@ SHARD = shard_of("a1", 4)
 
 @dataclass
 class World:
-    """The ports of a desk, and an engine that answers what reaches the log."""
+    """Fake ports, and an engine function that answers each appended message."""
 
     engine: Callable[[User], Answer | None]
     answers: FakeAnswers = field(default_factory=FakeAnswers)
@@ -84,7 +84,7 @@ def trade(**changes: object) -> CreateTrade:
     return CreateTrade(**fields | {"margin": 1, "leverage": 2} | changes)  # type: ignore[arg-type]
 
 
-def test_an_answer_comes_back_and_the_message_went_to_its_shard() -> None:
+def test_submit_sends_to_the_shard_and_returns_the_answer() -> None:
     world = World(accepting)
     assert trading.submit(desk_of(world), trade()) == accepting(trade())
     assert world.log.appended == [(trade(), SHARD)]
@@ -100,7 +100,7 @@ def test_no_answer_in_time_is_pending_and_remembered() -> None:
     assert trading.find(desk, "a1", "i1") == accepting(trade())
 
 
-def test_what_never_reached_the_log_is_told_and_not_remembered() -> None:
+def test_a_message_that_never_reached_the_log_raises_and_is_not_pending() -> None:
     world = World(accepting)
     world.log.failing_shards.add(SHARD)
     desk = desk_of(world)
@@ -110,7 +110,7 @@ def test_what_never_reached_the_log_is_told_and_not_remembered() -> None:
         trading.find(desk, "a1", "i1")
 
 
-def test_what_was_lost_on_its_way_to_the_log_is_pending() -> None:
+def test_a_message_lost_before_the_log_is_pending() -> None:
     world = World(accepting).losing()
     assert trading.submit(desk_of(world), trade()) is None
     assert world.replies.pending == {("a1", "i1")}
@@ -121,21 +121,21 @@ def test_without_redis_the_answer_is_found_in_postgres() -> None:
     assert trading.submit(desk_of(world), trade()) == accepting(trade())
 
 
-def test_after_the_log_has_it_nothing_that_is_away_makes_it_undone() -> None:
-    """A 503 would say "certainly not done"; with both stores away it must be "pending"."""
+def test_a_message_on_the_log_is_pending_when_both_stores_are_unavailable() -> None:
+    """A 503 would mean "certainly not done"; with both stores unavailable it must be "pending"."""
     world = World(accepting).without_redis()
     world.answers.available = False
     assert trading.submit(desk_of(world), trade()) is None
     assert len(world.log.appended) == 1
 
 
-def test_an_answer_of_another_day_is_no_answer() -> None:
-    """After a day the engine has forgotten the id and executes the instruction anew."""
+def test_an_answer_older_than_a_day_is_ignored() -> None:
+    """After a day the engine has forgotten the id and executes the instruction again."""
     world = World(silent, FakeAnswers((NOW_US - DAY_US - 1, accepting(trade()))))
     assert trading.submit(desk_of(world), trade()) is None
 
 
-def test_an_account_that_the_engine_does_not_know_is_opened_first() -> None:
+def test_an_unknown_account_is_opened_and_the_instruction_repeated() -> None:
     opened: set[str] = set()
 
     def engine(message: User) -> Answer:
@@ -155,7 +155,7 @@ def test_an_account_that_the_engine_does_not_know_is_opened_first() -> None:
     assert opening == OpenAccount(id="open-a1", time=NOW_US, account="a1", initial_balance=5_000)
 
 
-def test_an_account_that_stays_unknown_is_refused_and_not_tried_for_ever() -> None:
+def test_an_account_that_stays_unknown_is_refused_after_one_retry() -> None:
     world = World(not_known)
     answer = trading.submit(desk_of(world), trade())
     assert answer is not None
@@ -173,7 +173,9 @@ def test_an_account_that_stays_unknown_is_refused_and_not_tried_for_ever() -> No
         ({"expected_price": 90, "max_slippage_bps": 0}, 90, 0),
     ],
 )
-def test_the_bound_of_a_market_order(given: dict[str, object], expected: int, slippage: int) -> None:
+def test_a_market_order_gets_default_price_and_slippage(
+    given: dict[str, object], expected: int, slippage: int
+) -> None:
     bounded = trading.bounded(desk_of(World(silent)), trade(**given))
     assert (bounded.expected_price, bounded.max_slippage_bps) == (expected, slippage)
 
@@ -183,15 +185,15 @@ def test_a_limit_order_needs_no_bound() -> None:
     assert trading.bounded(desk_of(World(silent).without_redis()), order) == order
 
 
-def test_without_a_price_to_bound_it_a_market_order_is_not_sent() -> None:
+def test_a_market_order_raises_when_prices_are_unavailable() -> None:
     with pytest.raises(TransientError):
         trading.bounded(desk_of(World(silent).without_redis()), trade())
 
 
-def test_a_symbol_without_any_price_is_left_to_the_engine() -> None:
+def test_a_symbol_without_a_price_is_sent_unchanged() -> None:
     assert trading.bounded(desk_of(World(silent, prices=FakePrices())), trade()) == trade()
 
 
-def test_whether_something_is_pending_is_not_guessed() -> None:
+def test_find_raises_when_pending_is_unknown() -> None:
     with pytest.raises(TransientError):
         trading.find(desk_of(World(silent).without_redis()), "a1", "i1")

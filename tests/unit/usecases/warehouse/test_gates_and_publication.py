@@ -1,4 +1,4 @@
-"""Published means checked: what stops a publication, and what is kept of it in the cold store."""
+"""Gates that stop a publication, and the export of published tables to the cold store."""
 
 from datetime import date
 
@@ -32,14 +32,14 @@ def passed(*gates: str) -> FakeGates:
     return store
 
 
-def test_what_passed_every_gate_is_published() -> None:
+def test_a_cut_that_passed_every_gate_is_published() -> None:
     models = FakeModels(built_at=7)
     publish(passed(*GATES), models, "run", CUT)
     assert models.publications == [("run", CUT)]
 
 
 @pytest.mark.parametrize("missing", sorted(GATES))
-def test_without_one_of_the_gates_nothing_is_published(missing: str) -> None:
+def test_a_missing_gate_prevents_the_publication(missing: str) -> None:
     models = FakeModels(built_at=7)
     with pytest.raises(ConflictError, match=missing):
         publish(passed(*GATES - {missing}), models, "run", CUT)
@@ -53,7 +53,7 @@ def test_models_of_another_cut_are_not_published() -> None:
     assert models.publications == []
 
 
-def test_a_failed_gate_says_which_rows_and_is_recorded() -> None:
+def test_a_failed_gate_names_the_rows_and_is_recorded() -> None:
     gates = FakeGates()
     with pytest.raises(GateFailed, match="0:1:2"):
         check_expectations(gates, FakeExpectations(9, [FAILURE]), "run", CUT)
@@ -62,7 +62,7 @@ def test_a_failed_gate_says_which_rows_and_is_recorded() -> None:
     assert gates.passed("run", 7) == {"expectations"}
 
 
-def test_a_build_that_failed_without_a_failed_test_stops_too() -> None:
+def test_a_failed_build_and_a_failed_test_fail_the_gate() -> None:
     gates = FakeGates()
     with pytest.raises(GateFailed, match="every model builds"):
         check_dbt(gates, FakeModels(), "run", CUT, built=False)
@@ -72,7 +72,7 @@ def test_a_build_that_failed_without_a_failed_test_stops_too() -> None:
     assert gates.passed("run", 7) == {"dbt"}
 
 
-def test_parity_to_the_last_unit() -> None:
+def test_parity_detects_a_difference_of_one_unit() -> None:
     engine = Engine(0)
     engine.apply(OpenAccount("o", 1, "ada", 5))
     capture = engine.begin_capture()
@@ -89,7 +89,7 @@ def test_parity_to_the_last_unit() -> None:
         check_parity(gates, cuts, FakeModels(), "run", cut)
 
 
-def test_what_has_no_price_is_not_valued() -> None:
+def test_a_holding_without_a_price_stops_the_computation() -> None:
     metrics = FakeMetrics(opened={"ada": 0}, held={"BTC": 0})
     cut = Cut(1, date(1970, 1, 1), date(1970, 1, 1), 1, False, [])
     with pytest.raises(TransientError, match="BTC"):
@@ -101,7 +101,7 @@ def test_what_has_no_price_is_not_valued() -> None:
 
 
 def test_the_months_of_the_cut_and_of_the_published_day_are_exported() -> None:
-    """What has no day of its own is kept as it stands at the month's last run: not in an older month."""
+    """Tables without a day column are exported only for the month of the published day."""
     cold = FakeColdStore(
         {
             "fct_closed_trades": [{"closed_day": DAY}, {"closed_day": date(2026, 4, 1)}],

@@ -1,4 +1,4 @@
-"""A cut waits for the writer and refuses what is not whole."""
+"""Taking a cut: it waits for the writer and refuses incomplete data."""
 
 from datetime import date
 
@@ -42,7 +42,7 @@ def take(cuts: FakeCuts, *, running: bool = False, ends: object = never, day: da
     return take_cut(cuts, ends, day, allow_running=running, patience_s=2, sleep=lambda _: None)  # type: ignore[arg-type]
 
 
-def test_a_writer_that_is_past_the_snapshots_needs_no_waiting() -> None:
+def test_a_writer_past_the_snapshots_is_not_awaited() -> None:
     cut = take(cuts_of(BOTH, PAST))
     assert (cut.as_of_day, cut.as_of_end_us, cut.provisional) == (DAY, END_US, False)
 
@@ -54,12 +54,12 @@ def test_the_writer_is_awaited() -> None:
     assert len(cuts.standings) == 1
 
 
-def test_an_idle_shard_is_passed_when_its_log_is_read_to_the_end() -> None:
+def test_an_idle_shard_counts_as_stored_when_its_log_is_read_to_the_end() -> None:
     idle = {1: Standing(200, 9)}  # shard 0 never had an effect: no record on engine.out, no row of the writer
     assert take(cuts_of(BOTH, idle), ends=FakeLogEnds({0: 0, 1: 9})).shards[0].shard == 0
 
 
-def test_a_writer_that_does_not_come_is_not_awaited_for_ever() -> None:
+def test_waiting_for_the_writer_is_bounded() -> None:
     cuts = cuts_of(BOTH, {0: Standing(10, 1), 1: Standing(200, 9)})
     with pytest.raises(TransientError, match=r"shards \[0\].*Check that it runs"):
         take(cuts, ends=FakeLogEnds({0: 5, 1: 9}))
@@ -83,22 +83,22 @@ def test_a_writer_that_does_not_come_is_not_awaited_for_ever() -> None:
         ),
     ],
 )
-def test_what_is_not_there_yet_is_said(cuts: FakeCuts, running: bool, words: str) -> None:
+def test_missing_data_is_reported(cuts: FakeCuts, running: bool, words: str) -> None:
     with pytest.raises(TransientError, match=words):
         take(cuts, running=running)
 
 
-def test_a_running_day_is_provisional_and_ends_where_the_log_is() -> None:
+def test_a_running_day_is_provisional_and_ends_at_the_snapshot() -> None:
     halves = [snapshot(0, log_time_us=START_US + 10), snapshot(1, log_time_us=START_US + 20)]
     cut = take(cuts_of(halves, PAST), running=True)
     assert (cut.provisional, cut.as_of_end_us) == (True, START_US + 21)
 
 
-def test_a_day_that_ended_is_final_even_where_a_running_one_is_allowed() -> None:
+def test_an_ended_day_is_final_even_if_a_running_day_is_allowed() -> None:
     assert take(cuts_of(BOTH, PAST), running=True).provisional is False
 
 
-def test_an_older_day_does_not_take_the_place_of_a_newer_one() -> None:
+def test_an_older_day_does_not_replace_a_newer_one() -> None:
     newer = Published(6, date(2026, 3, 5), False)
     late = [
         snapshot(0, log_time_us=day_bounds_us(newer.day)[1]),
@@ -108,7 +108,7 @@ def test_an_older_day_does_not_take_the_place_of_a_newer_one() -> None:
     assert (cut.day, cut.as_of_day) == (DAY, newer.day)
 
 
-def test_the_day_of_a_run() -> None:
+def test_the_default_day_of_a_run() -> None:
     from datetime import UTC, datetime
 
     due = datetime(2026, 3, 3, 0, 10, tzinfo=UTC)
