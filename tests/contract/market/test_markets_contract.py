@@ -6,7 +6,7 @@ from paceline.adapters.postgres.market.markets import PostgresMarkets
 from paceline.core.errors import TransientError
 from paceline.ports.market import Market, Markets
 from tests.support.fakes.market.markets import FakeMarkets
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.sinks import write_days
 from tests.support.small_day import BTC, ETH, small_day
 
@@ -41,7 +41,9 @@ def test_before_a_market_is_configured(kind: str, request: pytest.FixtureRequest
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
 def test_an_unavailable_store_is_a_transient_error(kind: str, request: pytest.FixtureRequest) -> None:
     unavailable: Markets = (
-        lost(FakeMarkets()) if kind == "fake" else PostgresMarkets(request.getfixturevalue("lost_pool"))
+        make_unavailable(FakeMarkets())
+        if kind == "fake"
+        else PostgresMarkets(request.getfixturevalue("unreachable_pool"))
     )
     with pytest.raises(TransientError):
         unavailable.markets()

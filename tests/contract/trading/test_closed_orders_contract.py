@@ -5,7 +5,7 @@ import pytest
 from paceline.adapters.postgres.trading.closed_orders import PostgresClosedOrders
 from paceline.core.errors import TransientError
 from paceline.ports.trading import ClosedOrderRow, ClosedOrders
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.closed_orders import FakeClosedOrders
 from tests.support.sinks import write_days
 from tests.support.small_day import BTC, ETH, closed_of, small_day
@@ -73,9 +73,9 @@ def test_before_there_is_anything(kind: str, request: pytest.FixtureRequest) -> 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
 def test_an_unavailable_store_is_a_transient_error(kind: str, request: pytest.FixtureRequest) -> None:
     unavailable: ClosedOrders = (
-        lost(FakeClosedOrders())
+        make_unavailable(FakeClosedOrders())
         if kind == "fake"
-        else PostgresClosedOrders(request.getfixturevalue("lost_pool"))
+        else PostgresClosedOrders(request.getfixturevalue("unreachable_pool"))
     )
     with pytest.raises(TransientError):
         closed(unavailable)

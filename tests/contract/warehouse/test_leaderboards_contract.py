@@ -6,7 +6,7 @@ import pytest
 from paceline.adapters.postgres.warehouse.leaderboards import PostgresLeaderboards
 from paceline.core.errors import TransientError
 from paceline.ports.warehouse import LeaderboardRow, Leaderboards
-from tests.support.fakes.store import lost
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.leaderboards import FakeLeaderboards
 from tests.support.leaderboard import MART
 
@@ -71,9 +71,9 @@ def test_before_the_first_publication(kind: str, request: pytest.FixtureRequest)
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
 def test_an_unavailable_store_is_a_transient_error(kind: str, request: pytest.FixtureRequest) -> None:
     unavailable: Leaderboards = (
-        lost(FakeLeaderboards())
+        make_unavailable(FakeLeaderboards())
         if kind == "fake"
-        else PostgresLeaderboards(request.getfixturevalue("lost_pool"))
+        else PostgresLeaderboards(request.getfixturevalue("unreachable_pool"))
     )
     with pytest.raises(TransientError):
         unavailable.leaderboard("all", offset=0, limit=1)

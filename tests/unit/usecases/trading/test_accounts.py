@@ -12,7 +12,7 @@ from paceline.ports.market import Market, Price
 from paceline.ports.trading import Balance, OpenTrade, RestingOrder
 from paceline.usecases.trading import accounts
 from paceline.usecases.trading.accounts import Sight
-from paceline.usecases.trading.instructions import Desk, accounts
+from paceline.usecases.trading.instructions import Desk
 from tests.support.fakes.market.markets import FakeMarkets
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.account_state import FakeAccountState
