@@ -9,9 +9,9 @@ from api.admin.routes import blueprint as admin
 from api.auth.routes import blueprint as auth
 from api.health.routes import blueprint as health
 from api.http import errors, limits, openapi, session
-from api.http.concurrency import Bound
+from api.http.concurrency import ConcurrencyLimiter
 from api.http.context import platform as platform_of_app
-from api.http.middleware import Front
+from api.http.middleware import RequestMiddleware
 from api.leaderboard.routes import blueprint as leaderboard
 from api.pages.routes import blueprint as pages
 from api.trade.routes import blueprint as trade
@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None, platform: Platform | None = Non
     app.register_blueprint(admin, url_prefix=f"{BASE}/admin")
     app.register_blueprint(leaderboard, url_prefix=f"{BASE}/leaderboard")
     openapi.install(app, BASE)
-    app.wsgi_app = Front(Bound(app.wsgi_app, settings.api_requests))  # type: ignore[method-assign]
+    app.wsgi_app = RequestMiddleware(ConcurrencyLimiter(app.wsgi_app, settings.api_requests))  # type: ignore[method-assign]
     return app
 
 

@@ -22,17 +22,17 @@ from uuid import uuid4
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from api.http.bridge import OnLoop
+from api.http.bridge import WsgiBridge
 from api.http.serve import serve_asgi
 from bench import core_load as load
 from bench.figures import Figure, add_json_option, quantile, show
 from bench.orders import order_latencies, order_times
 from bench.servers import priority_services, running_servers, terminated_at_end
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
-from paceline.adapters.kafka.producer import Outlet, make_producer
+from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.redis import client as streams
-from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.client import SyncRedis
 from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.core.ids import shard_of
 from paceline.local.processes.ports import free_port
@@ -49,10 +49,10 @@ _TICK_BATCHES_HZ = 200
 _LONGEST_BODY = 1024
 
 
-def application() -> OnLoop:
+def application() -> WsgiBridge:
     """An application that returns the engine's answer."""
     log = KafkaInstructionLog(settings().brokers, timeout_ms=2_000, client_id="bench-empty")
-    replies = RedisReplies(HotClient(settings().cache_url, 2_000))
+    replies = RedisReplies(SyncRedis(settings().cache_url, 2_000))
     shards, number = settings().engine_shards, count()
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -65,14 +65,14 @@ def application() -> OnLoop:
         start("200 OK" if found else "202 Accepted", [("Content-Type", "text/plain")])
         return [b"" if found is None else found.id.encode()]
 
-    return OnLoop(answer, _LONGEST_BODY, log.close)
+    return WsgiBridge(answer, _LONGEST_BODY, log.close)
 
 
 async def accept_orders(brokers: str, shards: int) -> None:
     """Accept every order on `engine.in` at once."""
     producer = make_producer(brokers, "bench-yes")
     await producer.start()
-    outlets = [Outlet(producer, ENGINE_OUT, shard) for shard in range(shards)]
+    outlets = [PartitionWriter(producer, ENGINE_OUT, shard) for shard in range(shards)]
     async for record in _records(brokers, ENGINE_IN, shards):
         effects = [
             Effect(record.offset, message.time, message, [_accepted(f"0:{record.offset}:{number}", message)])
@@ -92,7 +92,7 @@ async def route_answers(brokers: str, cache_url: str, shards: int) -> None:
     """Send every answer on `engine.out` to Redis, where its request waits."""
     client = streams.connect(cache_url)
     async for record in _records(brokers, ENGINE_OUT, shards):
-        commands: list[streams.Words] = []
+        commands: list[streams.CommandWords] = []
         for effect in decode_effects(record.value):
             for output in effect.outputs:
                 assert isinstance(output, OrderResponse)

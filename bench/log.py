@@ -26,8 +26,8 @@ from bench.core import with_trades
 from bench.figures import Figure, add_json_option, quantile, show
 from bench.host import least_disturbed
 from bench.servers import Servers, make_topic, priority_of, running_servers, use_append_timestamps, worker
-from paceline.adapters.kafka.log_reader import LogBounds, LogReader
-from paceline.adapters.kafka.producer import Outlet, make_producer
+from paceline.adapters.kafka.log_reader import LogReader, OffsetRange
+from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import installation, snapshots
@@ -39,10 +39,10 @@ from paceline.messages.inbound import Inbound, PriceUpdate
 from paceline.messages.log_form import Undecodable, decode_effects, decode_messages, encode_effects
 from paceline.messages.outbound import Effect
 from stream.engine.recovery import recover
-from stream.engine.service import Engines
+from stream.engine.service import EngineOpener
 from stream.runtime.log_service import LogService, ShardOpener
 from stream.writer.rows import RowMaker
-from stream.writer.service import Writer
+from stream.writer.service import WriterOpener
 
 _SNAPSHOT_INTERVAL_S = 3600.0
 _GAP_CHECK_S = 0.001
@@ -82,7 +82,7 @@ async def timed(work: Awaitable[object]) -> Run:
 async def write(servers: Servers, topic: str, values: Sequence[bytes]) -> None:
     producer = make_producer(servers.kafka, "bench")
     await producer.start()
-    outlet = Outlet(producer, topic, 0)
+    outlet = PartitionWriter(producer, topic, 0)
     for value in values:
         await outlet.send(value)
     await producer.stop()
@@ -121,7 +121,7 @@ async def empty_engine(servers: Servers, since: int, end: int) -> Run:
     partition = TopicPartition(ENGINE_IN, 0)
     consumer.assign([partition])
     consumer.seek(partition, since)
-    outlet = Outlet(producer, _EMPTY_OUT, 0)
+    outlet = PartitionWriter(producer, _EMPTY_OUT, 0)
 
     async def work() -> None:
         offset = since
@@ -151,7 +151,7 @@ async def kafka_engine_kafka(servers: Servers, scale: int) -> list[Figure]:
     first = load.encoded(opening)
     mixed = load.encoded(load.mixed(len(opening), count, accounts))
     await write(servers, ENGINE_IN, first)
-    engines = partial(Engines, servers.postgres, servers.kafka, 1, _SNAPSHOT_INTERVAL_S)
+    engines = partial(EngineOpener, servers.postgres, servers.kafka, 1, _SNAPSHOT_INTERVAL_S)
     await serve("engine", ENGINE_IN, servers, engines(), len(first))
     await write(servers, ENGINE_IN, mixed)
     end = len(first) + len(mixed)
@@ -201,11 +201,13 @@ async def writer(servers: Servers, scale: int) -> list[Figure]:
     opened, stopped = opens_and_stops(trades)
     before, after = records_of(opened, 200), records_of(stopped, 6)
     await write(servers, ENGINE_OUT, before)
-    await serve("writer", ENGINE_OUT, servers, Writer(servers.postgres, 1), len(before))
+    await serve("writer", ENGINE_OUT, servers, WriterOpener(servers.postgres, 1), len(before))
     await write(servers, ENGINE_OUT, after)
     session = Session(servers.postgres, "bench", history.prepare)
     rows = await insert_rows(session, stopped)
-    run = await serve("writer", ENGINE_OUT, servers, Writer(servers.postgres, 1), len(before) + len(after))
+    run = await serve(
+        "writer", ENGINE_OUT, servers, WriterOpener(servers.postgres, 1), len(before) + len(after)
+    )
     await session.close()
     return [
         Figure("writer: closed orders into Postgres", trades / run.wall_s, "orders/s", 20_000, 80_000,
@@ -314,13 +316,13 @@ async def recovery(servers: Servers, scale: int) -> list[Figure]:
     session = Session(servers.postgres, "bench")
     await session.transaction(lambda c: installation.ensure_shards(c, 1))
     await session.transaction(lambda c: snapshots.store(c, head, chunks, {}))
-    loading = await timed(recover(session, 0, LogBounds(0, 0)))
+    loading = await timed(recover(session, 0, OffsetRange(0, 0)))
     await session.close()
     values = load.encoded(load.mixed(engine.position, count, many))
     await write(servers, ENGINE_IN, values)
     # As after a crash: the effects of these messages are already on `engine.out`.
     await write(servers, ENGINE_OUT, [encode_effects([Effect(_NO_POSITION, 0, load.price(0, 1), [])])])
-    opener = Engines(servers.postgres, servers.kafka, 1, _SNAPSHOT_INTERVAL_S)
+    opener = EngineOpener(servers.postgres, servers.kafka, 1, _SNAPSHOT_INTERVAL_S)
     replay = await serve("engine", ENGINE_IN, servers, opener, len(values))
     million = 1_000_000 / count
     return [

@@ -19,7 +19,7 @@ from paceline.adapters.kafka.topics import TOPICS, ensure_topics
 from paceline.adapters.postgres.migrate import migrate
 from paceline.local.processes.ports import free_port
 from paceline.local.processes.process import spawn
-from paceline.local.processes.scheduling import going_first, going_first_by
+from paceline.local.processes.scheduling import real_time_priority, real_time_services
 from paceline.local.servers import server
 from paceline.local.servers.kafka import LocalKafka
 from paceline.local.servers.postgres import LocalPostgres
@@ -97,12 +97,12 @@ async def use_append_timestamps(brokers: str, *topics: str) -> None:
 
 def priority_services() -> Collection[str]:
     """The services that run with priority under `paceline up`."""
-    return going_first_by(settings())
+    return real_time_services(settings())
 
 
 def priority_of(service: str) -> AbstractContextManager[bool]:
     """Give this thread and its new threads the priority that a service has under `paceline up`."""
-    return going_first() if service in priority_services() else nullcontext(False)
+    return real_time_priority() if service in priority_services() else nullcontext(False)
 
 
 @contextmanager

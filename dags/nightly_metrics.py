@@ -119,43 +119,43 @@ def nightly_metrics():
 
     @task
     def account_metrics(cut):
-        from paceline.usecases.warehouse.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_from_plain
 
-        step(lambda run: run.compute_metrics(cut_of(cut)))
+        step(lambda run: run.compute_metrics(cut_from_plain(cut)))
 
     @task(trigger_rule="all_done")
     def gate_dbt(cut, run_id, ti):
-        from paceline.usecases.warehouse.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_from_plain
 
         if cut is None:
             raise AirflowSkipException("There is no cut, so no model is built.")
         states = ti.get_task_states(dag_id=ti.dag_id, task_group_id="dbt", run_ids=[run_id])
         built = all(state == "success" for run in states.values() for state in run.values())
-        return step(lambda run: run.check_dbt(run_id, cut_of(cut), built=built))
+        return step(lambda run: run.check_dbt(run_id, cut_from_plain(cut), built=built))
 
     @task
     def gate_expectations(cut, run_id):
-        from paceline.usecases.warehouse.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_from_plain
 
-        return step(lambda run: run.check_expectations(run_id, cut_of(cut)))
+        return step(lambda run: run.check_expectations(run_id, cut_from_plain(cut)))
 
     @task
     def gate_parity(cut, run_id):
-        from paceline.usecases.warehouse.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_from_plain
 
-        return step(lambda run: run.check_parity(run_id, cut_of(cut)))
+        return step(lambda run: run.check_parity(run_id, cut_from_plain(cut)))
 
     @task
     def publish(cut, run_id):
-        from paceline.usecases.warehouse.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_from_plain
 
-        step(lambda run: run.publish(run_id, cut_of(cut)))
+        step(lambda run: run.publish(run_id, cut_from_plain(cut)))
 
     @task
     def export_parquet(cut):
-        from paceline.usecases.warehouse.nightly import cut_of
+        from paceline.usecases.warehouse.nightly import cut_from_plain
 
-        return step(lambda run: run.export_month(cut_of(cut)))
+        return step(lambda run: run.export_month(cut_from_plain(cut)))
 
     cut = take_cut()
     metrics = account_metrics(cut)

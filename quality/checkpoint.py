@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from paceline.adapters.postgres.connections.transaction import transaction
-from paceline.ports.warehouse import Failure
+from paceline.ports.warehouse import FailedExpectation
 from quality.suites import SUITES, Expectation
 
 _SAMPLE_ROWS: Final = 20
@@ -18,7 +18,7 @@ class PostgresExpectations:
         self._url = url
         self._suites = suites
 
-    def __call__(self) -> tuple[int, list[Failure]]:
+    def __call__(self) -> tuple[int, list[FailedExpectation]]:
         """Check the new models. Returns the number of expectations and the failures.
 
         Great Expectations takes seconds to import, so it is imported here."""
@@ -40,7 +40,9 @@ class PostgresExpectations:
                 source.get_execution_engine().close()
                 source.get_engine().dispose()
 
-    def _check(self, gx: Any, context: Any, sources: Any, published: str) -> tuple[int, list[Failure]]:
+    def _check(
+        self, gx: Any, context: Any, sources: Any, published: str
+    ) -> tuple[int, list[FailedExpectation]]:
         checks = [
             _validation(gx, context, sources, table, expectations, published=published)
             for table, expectations in self._suites.items()
@@ -93,7 +95,7 @@ def _results(outcome: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _failure(table: str, result: Any) -> Failure:
+def _failure(table: str, result: Any) -> FailedExpectation:
     config = result.expectation_config
     rule = config.description or f"{config.type} {_shown_arguments(config.kwargs)}"
     details = result.result or {}
@@ -105,7 +107,7 @@ def _failure(table: str, result: Any) -> Failure:
     if not rows and result.exception_info:
         rows = [{"error": str(result.exception_info)[:2000]}]
     name = f"{table.partition('.')[2]}: {rule}"
-    return Failure(name, _count_of(count), [_row(row) for row in rows[:_SAMPLE_ROWS]])
+    return FailedExpectation(name, _count_of(count), [_row(row) for row in rows[:_SAMPLE_ROWS]])
 
 
 def _shown_arguments(arguments: dict[str, Any]) -> dict[str, Any]:

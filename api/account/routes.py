@@ -17,13 +17,13 @@ blueprint = Blueprint("account", __name__)
     Spec(summary="USD balance", data=schemas.UsdBalance, example=schemas.USD_EXAMPLE, errors=(401, 503))
 )
 def usd(member: Member) -> schemas.UsdBalance:
-    return schemas.usd_of(accounts.balance(platform().sight, platform().desk, member.account))
+    return schemas.usd_of(accounts.balance(platform().account_reader, platform().gateway, member.account))
 
 
 @blueprint.get("/balance")
 @endpoint(Spec(summary="All balances", data=Balance, example=schemas.BALANCE_EXAMPLE, errors=(401, 503)))
 def balance(member: Member) -> Balance:
-    return accounts.balance(platform().sight, platform().desk, member.account)
+    return accounts.balance(platform().account_reader, platform().gateway, member.account)
 
 
 @blueprint.get("/assets")
@@ -36,4 +36,4 @@ def balance(member: Member) -> Balance:
     )
 )
 def assets(member: Member) -> schemas.Assets:
-    return schemas.Assets(accounts.assets(platform().sight))
+    return schemas.Assets(accounts.assets(platform().account_reader))

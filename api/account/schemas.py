@@ -5,7 +5,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from paceline.ports.trading import Balance
-from paceline.usecases.trading.accounts import Asset
+from paceline.usecases.trading.accounts import PricedMarket
 
 
 class UsdBalance(Struct, frozen=True):
@@ -19,7 +19,7 @@ class UsdBalance(Struct, frozen=True):
 
 
 class Assets(Struct, frozen=True):
-    assets: list[Asset]
+    assets: list[PricedMarket]
 
 
 def usd_of(balance: Balance) -> UsdBalance:

@@ -15,17 +15,17 @@ from api.http.context import platform
 from api.http.endpoint import Spec, endpoint
 from api.http.envelope import success
 from api.http.keys import request_key, valid_key
-from api.http.paging import Paging, pagination
+from api.http.paging import PageQuery, pagination
 from api.trade import examples
 from api.trade.routes import answered, stored
 from api.trade.schemas import Pending, StoredAnswer
 from paceline.core.errors import NotFoundError
 from paceline.messages import inbound
 from paceline.ports.identity import Member
-from paceline.ports.operations import AccountControl
+from paceline.ports.operations import OperatorAccount
 from paceline.ports.trading import Answer
 from paceline.usecases.operations import operating
-from paceline.usecases.operations.operating import OPERATOR, Outcome
+from paceline.usecases.operations.operating import OPERATOR_ID_PREFIX, Outcome
 from paceline.usecases.trading import instructions as trading
 
 blueprint = Blueprint("admin", __name__)
@@ -65,9 +65,9 @@ def markets(member: Member) -> schemas.Markets:
     errors=(409, 413, 415),
 )
 def configure(member: Member, body: ConfigureMarket) -> Response:
-    message = body.message(_new_id(), platform().desk.now_us())
+    message = body.message(_new_id(), platform().gateway.now_us())
     _log_operator_act(member, message)
-    outcome = operating.configure_market(platform().desk, platform().control, message)
+    outcome = operating.configure_market(platform().gateway, platform().control, message)
     return _outcome(outcome, url_for("admin.markets"))
 
 
@@ -84,16 +84,18 @@ def resume_market(member: Member, symbol: str) -> Response:
 
 
 @blueprint.get("/accounts")
-@_read_endpoint("Accounts, newest first, in pages", schemas.Accounts, schemas.ACCOUNTS_EXAMPLE, query=Paging)
-def accounts(member: Member, query: Paging) -> schemas.Accounts:
+@_read_endpoint(
+    "Accounts, newest first, in pages", schemas.Accounts, schemas.ACCOUNTS_EXAMPLE, query=PageQuery
+)
+def accounts(member: Member, query: PageQuery) -> schemas.Accounts:
     page = platform().control.accounts(offset=query.offset, limit=query.per_page)
     return schemas.Accounts(page.items, pagination(query, page.total))
 
 
 @blueprint.get("/accounts/<account>")
-@_read_endpoint("An account", AccountControl, schemas.ACCOUNT_EXAMPLE, may_miss=True)
-def account(member: Member, account: str) -> AccountControl:
-    return operating.known_account(platform().control, _name_in_url(account))
+@_read_endpoint("An account", OperatorAccount, schemas.ACCOUNT_EXAMPLE, may_miss=True)
+def account(member: Member, account: str) -> OperatorAccount:
+    return operating.require_account(platform().control, _name_in_url(account))
 
 
 @blueprint.post("/accounts/<account>/halt")
@@ -138,10 +140,10 @@ def withdraw(member: Member, account: str, body: Transfer) -> Response:
     may_miss=True,
 )
 def instruction(member: Member, account: str, instruction: str) -> Response:
-    key = valid_key(instruction.removeprefix(OPERATOR))
-    found = trading.find(platform().desk, _name_in_url(account), OPERATOR + key)
+    key = valid_key(instruction.removeprefix(OPERATOR_ID_PREFIX))
+    found = trading.find(platform().gateway, _name_in_url(account), OPERATOR_ID_PREFIX + key)
     if found is None:
-        return _pending(account, OPERATOR + key)
+        return _pending(account, OPERATOR_ID_PREFIX + key)
     return success(stored(found))
 
 
@@ -149,28 +151,32 @@ def _market(
     member: Member, kind: type[inbound.HaltMarket] | type[inbound.ResumeMarket], symbol: str
 ) -> Response:
     control = platform().control
-    message = kind(_new_id(), platform().desk.now_us(), operating.known_market(control, _name_in_url(symbol)))
+    message = kind(
+        _new_id(), platform().gateway.now_us(), operating.require_market(control, _name_in_url(symbol))
+    )
     _log_operator_act(member, message)
-    return _outcome(operating.instruct(platform().desk, control, message), url_for("admin.markets"))
+    return _outcome(
+        operating.instruct_all_shards(platform().gateway, control, message), url_for("admin.markets")
+    )
 
 
 def _account(
     member: Member, kind: type[inbound.HaltAccount] | type[inbound.ResumeAccount], account: str
 ) -> Response:
     control = platform().control
-    known = operating.known_account(control, _name_in_url(account)).account
-    message = kind(_new_id(), platform().desk.now_us(), known)
+    known = operating.require_account(control, _name_in_url(account)).account
+    message = kind(_new_id(), platform().gateway.now_us(), known)
     _log_operator_act(member, message)
-    outcome = operating.instruct(platform().desk, control, message)
+    outcome = operating.instruct_all_shards(platform().gateway, control, message)
     return _outcome(outcome, url_for("admin.account", account=known))
 
 
 def _transfer(
     member: Member, kind: type[inbound.Deposit] | type[inbound.Withdraw], account: str, body: Transfer
 ) -> Response:
-    message = kind(_new_id(), platform().desk.now_us(), _name_in_url(account), body.scaled)
+    message = kind(_new_id(), platform().gateway.now_us(), _name_in_url(account), body.scaled)
     _log_operator_act(member, message)
-    answer = operating.transfer(platform().desk, platform().control, message)
+    answer = operating.transfer(platform().gateway, platform().control, message)
     return _pending(account, message.id) if answer is None else answered(answer, message.id)
 
 
@@ -188,7 +194,7 @@ def _pending(account: str, instruction: str) -> Response:
 
 
 def _new_id() -> str:
-    return OPERATOR + request_key()
+    return OPERATOR_ID_PREFIX + request_key()
 
 
 def _name_in_url(text: str) -> str:
@@ -198,6 +204,8 @@ def _name_in_url(text: str) -> str:
     return text
 
 
-def _log_operator_act(member: Member, message: inbound.Admin | inbound.User) -> None:
+def _log_operator_act(member: Member, message: inbound.AdminInstruction | inbound.UserInstruction) -> None:
     target = getattr(message, "symbol", None) or getattr(message, "account", None)
-    _log.warning("operator_acts", operator=member.email, act=inbound.KINDS[type(message)], about=target)
+    _log.warning(
+        "operator_acts", operator=member.email, act=inbound.KIND_BY_TYPE[type(message)], about=target
+    )

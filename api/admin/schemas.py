@@ -4,16 +4,16 @@ from typing import Annotated, Any, Final
 
 from msgspec import Struct
 
-from api.http.fields import Bps, Decimal, Symbol, takes
+from api.http.fields import Bps, Decimal, Symbol, describe_field
 from api.http.paging import Pagination
 from api.trade.schemas import Leverage
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound
-from paceline.ports.operations import AccountControl, MarketControl
+from paceline.ports.operations import OperatorAccount, OperatorMarket
 
 Asset = Annotated[
     str,
-    takes(
+    describe_field(
         "Asset whose balance the market moves, such as BTC. Fixed once the market is known.",
         "be 1 to 16 of A-Z and 0-9",
         pattern=r"^[A-Z0-9]{1,16}$",
@@ -21,7 +21,7 @@ Asset = Annotated[
 ]
 PriceAgeUs = Annotated[
     int,
-    takes(
+    describe_field(
         "Age in microseconds at which a price is too old for trading.",
         "be a whole number of microseconds between 1000 and 86400000000",
         ge=1_000,
@@ -80,11 +80,11 @@ class Transfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Markets(Struct, frozen=True):
-    markets: list[MarketControl]
+    markets: list[OperatorMarket]
 
 
 class Accounts(Struct, frozen=True):
-    items: list[AccountControl]
+    items: list[OperatorAccount]
     pagination: Pagination
 
 

@@ -25,7 +25,7 @@ _log = structlog.get_logger()
     Spec(
         summary="Send a sign-in link by mail",
         description="The answer is the same for known and unknown addresses.",
-        body=schemas.AskForLink,
+        body=schemas.SignInRequest,
         body_example=schemas.ASK_EXAMPLE,
         data=schemas.LinkSent,
         example=schemas.SENT_EXAMPLE,
@@ -33,7 +33,7 @@ _log = structlog.get_logger()
         errors=(400, 413, 415, 429, 502, 503),
     )
 )
-def ask(body: schemas.AskForLink) -> schemas.LinkSent:
+def ask(body: schemas.SignInRequest) -> schemas.LinkSent:
     spend_mail(body.email)
     sign_in.send_link(
         platform().members,
@@ -52,14 +52,14 @@ def ask(body: schemas.AskForLink) -> schemas.LinkSent:
         summary="Use a sign-in link",
         description="With `Accept: application/json` this starts the session. A browser gets a page "
         "with a button that does it, so that mail scanners that open links do not use them up.",
-        query=schemas.UseLink,
-        data=schemas.Session,
+        query=schemas.SignInToken,
+        data=schemas.SessionInfo,
         example=schemas.SESSION_EXAMPLE,
         signed_in=False,
         errors=(400, 401, 503),
     )
 )
-def look(query: schemas.UseLink) -> Response:
+def look(query: schemas.SignInToken) -> Response:
     if _wants_json():
         return _start_session(query.token)
     return make_response(render_template("verify.html", token=query.token))
@@ -69,16 +69,16 @@ def look(query: schemas.UseLink) -> Response:
 @endpoint(
     Spec(
         summary="Use a sign-in link, from the page or a client",
-        body=schemas.UseLink,
+        body=schemas.SignInToken,
         body_example=schemas.USE_EXAMPLE,
-        data=schemas.Session,
+        data=schemas.SessionInfo,
         example=schemas.SESSION_EXAMPLE,
         signed_in=False,
         errors=(400, 401, 403, 415, 503),
         form=True,
     )
 )
-def verify(body: schemas.UseLink) -> Response:
+def verify(body: schemas.SignInToken) -> Response:
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
         raise AuthorizationError(
             "Another site cannot sign you in. Open the link from the mail yourself.", code="CROSS_SITE"
@@ -106,7 +106,7 @@ def _start_session(token: str) -> Response:
     signed, csrf = session.token_of(member, session_id)
     if _wants_json():
         answer = success(
-            schemas.Session(
+            schemas.SessionInfo(
                 account=member.account,
                 email=member.email,
                 display_name=member.display_name,
@@ -123,8 +123,8 @@ def _start_session(token: str) -> Response:
 def _open_account(member: Member) -> None:
     """Open the engine account of a new member. If that fails now, their first request does it."""
     try:
-        if not accounts.is_open(platform().sight, member.account):
-            trading.open_account(platform().desk, member.account)
+        if not accounts.is_open(platform().account_reader, member.account):
+            trading.open_account(platform().gateway, member.account)
     except AppError as error:
         _log.warning("account_not_opened_yet", account=member.account, error=error.message)
 

@@ -4,11 +4,11 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Struct
 
-from api.http.fields import takes
+from api.http.fields import describe_field
 
 Email = Annotated[
     str,
-    takes(
+    describe_field(
         "Address that gets the sign-in link.",
         "be an e-mail address such as name@example.com",
         pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,186}[A-Za-z0-9])?$",
@@ -17,7 +17,7 @@ Email = Annotated[
 ]
 DisplayName = Annotated[
     str,
-    takes(
+    describe_field(
         "Name of a new member on the leaderboard. An existing member keeps their name.",
         "have 1 to 40 characters, no < or >, and no space at either end",
         pattern=r"^[^\s<>]([^<>]{0,38}[^\s<>])?$",
@@ -25,11 +25,13 @@ DisplayName = Annotated[
 ]
 Token = Annotated[
     str,
-    takes("The token of a sign-in link.", "be the token of a sign-in link", pattern=r"^[A-Za-z0-9_-]{43}$"),
+    describe_field(
+        "The token of a sign-in link.", "be the token of a sign-in link", pattern=r"^[A-Za-z0-9_-]{43}$"
+    ),
 ]
 
 
-class AskForLink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SignInRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     email: Email
     display_name: DisplayName | None = None
 
@@ -38,11 +40,11 @@ class LinkSent(Struct, frozen=True):
     message: str
 
 
-class UseLink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SignInToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     token: Token
 
 
-class Session(Struct, frozen=True, kw_only=True):
+class SessionInfo(Struct, frozen=True, kw_only=True):
     """The response sets the session's cookies. Send `csrf_token` in the header X-CSRF-TOKEN."""
 
     account: str

@@ -6,7 +6,7 @@ from typing import Any, Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 
-from paceline.adapters.redis.operations import together
+from paceline.adapters.redis.operations import merge_heartbeats
 from paceline.ports.operations import Alert
 
 Beats = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -36,7 +36,9 @@ class _Collected:
         return self._metrics
 
 
-def text_of(beats: Beats, alerts: Sequence[Alert], dependencies: Mapping[str, bool], now_us: int) -> bytes:
+def prometheus_text(
+    beats: Beats, alerts: Sequence[Alert], dependencies: Mapping[str, bool], now_us: int
+) -> bytes:
     """The metrics in Prometheus' text format."""
     metrics = [_dependencies(dependencies), _alerts(alerts), _services(beats), *_shards(beats)]
     metrics += _feed(beats.get("feed", ()), now_us)
@@ -71,7 +73,7 @@ def _shards(beats: Beats) -> Iterable[Metric]:
     for field, (name, text) in _SHARD_GAUGES.items():
         gauge = GaugeMetricFamily(name, text, labels=["service", "shard"])
         for service, instances in beats.items():
-            for shard, view in sorted(together(instances).get("shards", {}).items()):
+            for shard, view in sorted(merge_heartbeats(instances).get("shards", {}).items()):
                 if view.get(field) is not None:
                     gauge.add_metric([service, shard], view[field])
         yield gauge

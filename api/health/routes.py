@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from msgspec import Struct
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from api.health.metrics import text_of
+from api.health.metrics import prometheus_text
 from api.http.context import platform
 from api.http.endpoint import Spec, endpoint
 from paceline.core.errors import TransientError
@@ -87,7 +87,7 @@ def metrics() -> Response:
         beats = platform().heartbeats()
     except TransientError:
         beats = {}  # no heartbeats without Redis; `paceline_dependency_up` reports that
-    text = text_of(beats, _alerts(), up, platform().desk.now_us())
+    text = prometheus_text(beats, _alerts(), up, platform().gateway.now_us())
     return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

@@ -36,7 +36,7 @@ _MAX_CACHED_NAMES: Final = 256
 _MAX_DROPPED_BYTES: Final = 1 << 20
 
 
-class OnLoop:
+class WsgiBridge:
     """An ASGI application that runs the WSGI application `app`. `close` is called when the server stops."""
 
     def __init__(self, app: "WSGIApplication", max_body: int, close: Callable[[], None]) -> None:
@@ -51,8 +51,8 @@ class OnLoop:
         body = await self._read_body(receive)
         if body is None:
             return  # the client has disconnected
-        environ = environ_of(scope, body)
-        status, headers, answer = await greenback.with_portal_run_sync(called, self._app, environ)
+        environ = wsgi_environ(scope, body)
+        status, headers, answer = await greenback.with_portal_run_sync(call_wsgi, self._app, environ)
         if len(body) > self._max_body:
             headers.append(("Connection", "close"))
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
@@ -80,7 +80,7 @@ class OnLoop:
         return body[: self._max_body + 1]
 
 
-def environ_of(scope: Scope, body: bytes) -> "WSGIEnvironment":
+def wsgi_environ(scope: Scope, body: bytes) -> "WSGIEnvironment":
     """The WSGI environment (PEP 3333). Strings hold bytes as latin-1; repeated headers are joined."""
     host, port = scope["server"]
     environ = _CONSTANT_ENVIRON | {
@@ -113,7 +113,7 @@ def _environ_name(header: bytes) -> str:
     return name
 
 
-def called(app: "WSGIApplication", environ: "WSGIEnvironment") -> tuple[int, list[tuple[str, str]], bytes]:
+def call_wsgi(app: "WSGIApplication", environ: "WSGIEnvironment") -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and complete body of the response of a WSGI application."""
     status, headers = 500, []
 

@@ -7,18 +7,18 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from api.http.envelope import Problem, failure_body
+from api.http.envelope import ErrorDetails, error_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _RETRY_AFTER_S: Final = 1
-_BUSY: Final = Problem("BUSY", "The API is busy, and this request is not executed. Try again.", {})
+_BUSY: Final = ErrorDetails("BUSY", "The API is busy, and this request is not executed. Try again.", {})
 # Health checks must be answered at any load: a supervisor restarts an API that does not answer them.
 _ALWAYS_ANSWERED: Final = ("/health", "/metrics")
 
 
-class Bound:
+class ConcurrencyLimiter:
     """Runs at most `max_requests` requests of `app` at a time; the others get 503."""
 
     def __init__(self, app: "WSGIApplication", max_requests: int) -> None:
@@ -37,7 +37,7 @@ class Bound:
 
 
 def _busy_response(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-    body = failure_body(_BUSY, environ)
+    body = error_body(_BUSY, environ)
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),

@@ -21,7 +21,7 @@ class Meta(msgspec.Struct, frozen=True):
     request_id: str = msgspec.field(name="requestId")
 
 
-class Problem(msgspec.Struct, frozen=True):
+class ErrorDetails(msgspec.Struct, frozen=True):
     """`code` is for programs, `message` for people; `details` maps each wrong field to its problem."""
 
     code: str
@@ -31,7 +31,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 class Failure(msgspec.Struct, frozen=True):
     success: bool
-    error: Problem
+    error: ErrorDetails
     meta: Meta
 
 
@@ -45,11 +45,11 @@ def success(data: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return _response(msgspec.json.encode(Success(True, data, _meta(request.environ))), status, headers)
 
 
-def failure(problem: Problem, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    return _response(failure_body(problem, request.environ), status, headers)
+def failure(problem: ErrorDetails, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return _response(error_body(problem, request.environ), status, headers)
 
 
-def failure_body(problem: Problem, environ: Mapping[str, Any]) -> bytes:
+def error_body(problem: ErrorDetails, environ: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(Failure(False, problem, _meta(environ)))
 
 

@@ -6,7 +6,7 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from api.http.envelope import Problem, failure
+from api.http.envelope import ErrorDetails, failure
 from paceline.core.errors import AppError, TransientError
 
 _log = structlog.get_logger()
@@ -19,7 +19,7 @@ _HTTP_ERRORS: Final = {
     415: ("UNSUPPORTED_MEDIA_TYPE", "The body must be JSON, with Content-Type: application/json."),
     429: ("RATE_LIMITED", "The rate limit is exceeded. Wait, then try again."),
 }
-_INTERNAL: Final = Problem("INTERNAL_ERROR", "The API has an internal error.", {})
+_INTERNAL: Final = ErrorDetails("INTERNAL_ERROR", "The API has an internal error.", {})
 
 
 def install(app: Flask) -> None:
@@ -32,7 +32,7 @@ def _handle_app_error(error: AppError) -> Response:
     if error.status == 500:
         return _handle_unexpected(error)
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TransientError) else {}
-    return failure(Problem(error.code, error.message, error.details), error.status, headers)
+    return failure(ErrorDetails(error.code, error.message, error.details), error.status, headers)
 
 
 def _handle_http_error(error: HTTPException) -> HTTPException | Response:
@@ -43,7 +43,7 @@ def _handle_http_error(error: HTTPException) -> HTTPException | Response:
         return _handle_unexpected(error)
     code, message = _HTTP_ERRORS.get(status, ("BAD_REQUEST", error.name))
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return failure(Problem(code, message, {}), status, headers)
+    return failure(ErrorDetails(code, message, {}), status, headers)
 
 
 def _handle_unexpected(error: Exception) -> Response:

@@ -16,7 +16,7 @@ from paceline.core.errors import ValidationError
 S = TypeVar("S", bound=Struct)
 
 
-def takes(description: str, must: str, **bounds: Any) -> Meta:
+def describe_field(description: str, must: str, **bounds: Any) -> Meta:
     """Describes a field and its `bounds`. A wrong value is reported as "must" followed by `must`."""
     return Meta(description=description, extra={"must": f"must {must}"}, **bounds)
 
@@ -25,7 +25,7 @@ _DECIMAL: Final = r"^([0-9]{1,9}(\.[0-9]{1,8})?|10{9}(\.0{1,8})?)$"
 
 Decimal = Annotated[
     str,
-    takes(
+    describe_field(
         "Decimal number as a string: at most 8 decimals, at most 10⁹, no sign, no exponent.",
         'be a decimal string such as "0.5", with at most 8 decimals and at most 10⁹',
         pattern=_DECIMAL,
@@ -33,7 +33,7 @@ Decimal = Annotated[
 ]
 Symbol = Annotated[
     str,
-    takes(
+    describe_field(
         "Market, such as BTC_USDC_PERP.",
         "be a market's symbol such as BTC_USDC_PERP",
         pattern=r"^[A-Za-z0-9_]{1,64}$",
@@ -41,7 +41,7 @@ Symbol = Annotated[
 ]
 OutputId = Annotated[
     str,
-    takes(
+    describe_field(
         "Id of a trade or an order, of the form shard:position:ordinal.",
         'be an id of the form "0:3:0"',
         pattern=r"^[0-9]{1,10}:[0-9]{1,20}:[0-9]{1,10}$",
@@ -49,7 +49,7 @@ OutputId = Annotated[
 ]
 TimeUs = Annotated[
     int,
-    takes(
+    describe_field(
         "Microseconds since the Unix epoch, UTC.",
         "be a time in whole microseconds since the Unix epoch",
         ge=0,
@@ -58,7 +58,7 @@ TimeUs = Annotated[
 ]
 Bps = Annotated[
     int,
-    takes(
+    describe_field(
         "Basis points, 0 to 10000.", "be a whole number of basis points between 0 and 10000", ge=0, le=10_000
     ),
 ]

@@ -7,8 +7,8 @@ from typing import Final
 from flask import request
 
 from paceline.core.errors import ValidationError
-from paceline.usecases.operations.operating import OPERATOR
-from paceline.usecases.trading.instructions import OPENING
+from paceline.usecases.operations.operating import OPERATOR_ID_PREFIX
+from paceline.usecases.trading.instructions import OPENING_ID_PREFIX
 
 KEY: Final = "Idempotency-Key"
 _KEY_FORM: Final = re.compile(r"(?!\.{1,2}$)[\x21-\x7e]{1,64}", re.ASCII)
@@ -25,7 +25,7 @@ def valid_key(key: str) -> str:
         raise ValidationError(
             f"{KEY} must have 1 to 64 visible ASCII characters.", details={KEY: "1 to 64 visible characters"}
         )
-    for prefix in (OPENING, OPERATOR):
+    for prefix in (OPENING_ID_PREFIX, OPERATOR_ID_PREFIX):
         if key.startswith(prefix):
             raise ValidationError(
                 f"{KEY} must not begin with {prefix!r}, which is reserved. Choose another key.",

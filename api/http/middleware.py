@@ -38,7 +38,7 @@ _HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")
 _log = structlog.get_logger()
 
 
-class Front:
+class RequestMiddleware:
     """Middleware around `app`. The complete response is in memory."""
 
     def __init__(self, app: "WSGIApplication") -> None:

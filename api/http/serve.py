@@ -12,7 +12,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api import MAX_BODY_BYTES, close, create_app
-from api.http.bridge import OnLoop
+from api.http.bridge import WsgiBridge
 from paceline.adapters.runtime.logs import set_up_logs
 from paceline.settings import Settings
 
@@ -32,12 +32,12 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     gc.collect()
     gc.freeze()  # imported modules stay in memory: the garbage collector need not scan them
-    bridge = OnLoop(app, MAX_BODY_BYTES, partial(close, app))
+    bridge = WsgiBridge(app, MAX_BODY_BYTES, partial(close, app))
     _log.info("serving", address=settings.bind_host, port=settings.api_port)
     serve_asgi(bridge, settings.bind_host, settings.api_port)
 
 
-def serve_asgi(application: OnLoop, address: str, port: int) -> None:
+def serve_asgi(application: WsgiBridge, address: str, port: int) -> None:
     """Serve an application in this process until SIGINT or SIGTERM."""
     for stop in (signal.SIGINT, signal.SIGTERM):
         # uvicorn handles the signal and raises it again after a clean stop: ignore it then.

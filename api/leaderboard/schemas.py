@@ -4,13 +4,13 @@ from typing import Annotated, Any, Final
 
 from msgspec import Struct
 
-from api.http.fields import takes
-from api.http.paging import Pagination, Paging
+from api.http.fields import describe_field
+from api.http.paging import PageQuery, Pagination
 from paceline.ports.warehouse import LeaderboardRow, Period
 
 
-class LeaderboardQuery(Paging, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    period: Annotated[Period, takes("Span of days.", "be day, week, month or all")] = "all"
+class LeaderboardQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    period: Annotated[Period, describe_field("Span of days.", "be day, week, month or all")] = "all"
 
 
 class LeaderboardPage(Struct, frozen=True, kw_only=True):

@@ -32,17 +32,17 @@ from paceline.ports.identity import Member
 from paceline.ports.trading import Answer
 from paceline.usecases.trading import accounts
 from paceline.usecases.trading import instructions as trading
-from paceline.usecases.trading.refusals import sentence_of
+from paceline.usecases.trading.refusals import refusal_sentence
 
 blueprint = Blueprint("trade", __name__)
 
 
 def _submit(member: Member, body: Body) -> Response:
-    desk = platform().desk
-    message: inbound.User = body.message(request_key(), desk.now_us(), member.account)
+    gateway = platform().gateway
+    message: inbound.UserInstruction = body.message(request_key(), gateway.now_us(), member.account)
     if isinstance(message, inbound.CreateTrade | inbound.PlaceOrder):
-        message = trading.bounded(desk, message)
-    answer = trading.submit(desk, message)
+        message = trading.with_slippage_bound(gateway, message)
+    answer = trading.submit(gateway, message)
     return _pending(message.id) if answer is None else answered(answer, message.id)
 
 
@@ -103,7 +103,7 @@ _instruction("cancel", CancelOrder, examples.CANCEL, examples.CANCELLED, summary
     )
 )
 def instruction(member: Member, instruction: str) -> Response:
-    answer = trading.find(platform().desk, member.account, valid_key(instruction))
+    answer = trading.find(platform().gateway, member.account, valid_key(instruction))
     return _pending(instruction) if answer is None else success(stored(answer))
 
 
@@ -118,13 +118,13 @@ def instruction(member: Member, instruction: str) -> Response:
     )
 )
 def positions(member: Member) -> Positions:
-    return Positions(accounts.positions(platform().sight, member.account))
+    return Positions(accounts.positions(platform().account_reader, member.account))
 
 
 @blueprint.get("/orders")
 @endpoint(Spec(summary="Resting orders", data=Orders, example=examples.ORDERS, errors=(401, 503)))
 def orders(member: Member) -> Orders:
-    return Orders(accounts.orders(platform().sight, member.account))
+    return Orders(accounts.orders(platform().account_reader, member.account))
 
 
 @blueprint.get("/history")
@@ -153,7 +153,7 @@ def answered(answer: Answer, instruction: str) -> Response:
     """The response for the engine's answer. `TradingError` with a sentence for a refusal."""
     if answer.status == "rejected":
         raise TradingError(
-            sentence_of(answer.code),
+            refusal_sentence(answer.code),
             code=answer.code,
             details={"instruction": instruction, "duplicate": answer.duplicate},
         )
@@ -161,7 +161,7 @@ def answered(answer: Answer, instruction: str) -> Response:
 
 
 def stored(answer: Answer) -> StoredAnswer:
-    sentence = sentence_of(answer.code) if answer.status == "rejected" else None
+    sentence = refusal_sentence(answer.code) if answer.status == "rejected" else None
     return StoredAnswer(**msgspec.structs.asdict(answer), message=sentence)
 
 

@@ -4,28 +4,28 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from api.http.fields import Bps, Decimal, OutputId, Symbol, TimeUs, takes
-from api.http.paging import Pagination, Paging
+from api.http.fields import Bps, Decimal, OutputId, Symbol, TimeUs, describe_field
+from api.http.paging import PageQuery, Pagination
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound
 from paceline.messages.inbound import SETS_STOP_LOSS, SETS_TAKE_PROFIT, SETS_TRAILING_STOP
 from paceline.ports.trading import Answer, ClosedOrderRow, RestingOrder
-from paceline.usecases.trading.accounts import Position
+from paceline.usecases.trading.accounts import PricedTrade
 
 Leverage = Annotated[
     int,
-    takes(
+    describe_field(
         "Whole number; each market has its own maximum.",
         "be a whole number between 1 and 1000",
         ge=1,
         le=1_000,
     ),
 ]
-Side = Annotated[Literal["long", "short"], takes("Direction.", "be long or short")]
-OrderSide = Annotated[Literal["buy", "sell"], takes("Direction.", "be buy or sell")]
+Side = Annotated[Literal["long", "short"], describe_field("Direction.", "be long or short")]
+OrderSide = Annotated[Literal["buy", "sell"], describe_field("Direction.", "be buy or sell")]
 OrderType = Annotated[
     inbound.OrderType,
-    takes(
+    describe_field(
         "Type of the order, which decides when it fills.",
         "be market, limit, stop, take_profit or trailing_stop",
     ),
@@ -169,7 +169,7 @@ class StoredAnswer(Answer, frozen=True, kw_only=True):
 
 
 class Positions(Struct, frozen=True):
-    positions: list[Position]
+    positions: list[PricedTrade]
 
 
 class Orders(Struct, frozen=True):
@@ -177,7 +177,11 @@ class Orders(Struct, frozen=True):
 
 
 class HistoryQuery(
-    Paging, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_us": "from", "to_us": "to"}
+    PageQuery,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"from_us": "from", "to_us": "to"},
 ):
     """`from` is inclusive, `to` is exclusive; both are closing times."""
 

@@ -7,32 +7,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
-from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.notify.resend.client import ResendNotifier
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.identity.members import PostgresMembers
-from paceline.adapters.postgres.market.market_book import PostgresMarketBook
+from paceline.adapters.postgres.market.market_book import PostgresMarketConfigurations
 from paceline.adapters.postgres.market.markets import PostgresMarkets
-from paceline.adapters.postgres.operations.control import PostgresControl
+from paceline.adapters.postgres.operations.control import PostgresOperatorStore
 from paceline.adapters.postgres.trading.account_state import PostgresAccountState
 from paceline.adapters.postgres.trading.answers import PostgresAnswers
 from paceline.adapters.postgres.trading.closed_orders import PostgresClosedOrders
 from paceline.adapters.postgres.warehouse.leaderboards import PostgresLeaderboards
-from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.client import SyncRedis
 from paceline.adapters.redis.market import RedisPrices
 from paceline.adapters.redis.operations import all_heartbeats, ping
 from paceline.adapters.redis.trading.account_state import RedisAccountState
 from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.adapters.runtime.awaiting import pause
-from paceline.ports.identity import Members
+from paceline.ports.identity import MemberStore
 from paceline.ports.notifications import Notifier
-from paceline.ports.operations import Control
+from paceline.ports.operations import OperatorStore
 from paceline.ports.trading import ClosedOrders
 from paceline.ports.warehouse import Leaderboards
 from paceline.settings import Settings
 from paceline.usecases.market import markets
-from paceline.usecases.trading.accounts import Sight
-from paceline.usecases.trading.instructions import Desk
+from paceline.usecases.trading.accounts import AccountReader
+from paceline.usecases.trading.instructions import TradingGateway
 from paceline.usecases.warehouse.nightly import Nightly
 
 
@@ -44,10 +44,10 @@ class Platform:
     `heartbeats` returns each service's last reports about itself, one per instance.
     """
 
-    desk: Desk
-    sight: Sight
-    control: Control
-    members: Members
+    gateway: TradingGateway
+    account_reader: AccountReader
+    control: OperatorStore
+    members: MemberStore
     closed_orders: ClosedOrders
     leaderboards: Leaderboards
     notifier: Notifier
@@ -59,11 +59,11 @@ class Platform:
 def open_platform(settings: Settings) -> Platform:
     """The platform on real servers. They need not be running yet."""
     pool = Pool(settings.database_url, connections=max(2, settings.api_requests // 4))
-    redis = HotClient(settings.cache_url, settings.reply_timeout_ms)
+    redis = SyncRedis(settings.cache_url, settings.reply_timeout_ms)
     log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
     notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key, settings.mail_from)
     prices, replies = RedisPrices(redis), RedisReplies(redis)
-    desk = Desk(
+    gateway = TradingGateway(
         log=log,
         replies=replies,
         answers=PostgresAnswers(pool),
@@ -75,7 +75,7 @@ def open_platform(settings: Settings) -> Platform:
         default_slippage_bps=settings.default_slippage_bps,
         initial_balance=settings.initial_balance_usd,
     )
-    sight = Sight(
+    account_reader = AccountReader(
         hot=RedisAccountState(redis, settings.engine_shards),
         stored=PostgresAccountState(pool),
         prices=prices,
@@ -90,9 +90,9 @@ def open_platform(settings: Settings) -> Platform:
         pool.close()
 
     return Platform(
-        desk=desk,
-        sight=sight,
-        control=PostgresControl(pool),
+        gateway=gateway,
+        account_reader=account_reader,
+        control=PostgresOperatorStore(pool),
         members=PostgresMembers(pool),
         closed_orders=PostgresClosedOrders(pool),
         leaderboards=PostgresLeaderboards(pool),
@@ -105,10 +105,10 @@ def open_platform(settings: Settings) -> Platform:
 
 async def configure_default_markets(settings: Settings) -> int:
     """Write the default markets to the log of every shard that lacks them; returns the number of messages."""
-    async with EngineLog(settings.brokers) as log:
+    async with EngineInWriter(settings.brokers) as log:
         return await markets.configure_markets(
             markets.default_markets(),
-            PostgresMarketBook(settings.database_url),
+            PostgresMarketConfigurations(settings.database_url),
             log,
             settings.engine_shards,
             time.time_ns() // 1000,

@@ -14,14 +14,14 @@ from paceline.commands.operating import (
     decimal,
     instruction_id,
     platform,
-    tell_answer,
-    tell_outcome,
+    print_answer,
+    print_outcome,
 )
 from paceline.commands.options import AsJson, Wide
 from paceline.core.errors import NotFoundError
 from paceline.core.times import to_datetime
 from paceline.messages.inbound import Deposit, HaltAccount, ResumeAccount, Withdraw
-from paceline.ports.operations import AccountControl
+from paceline.ports.operations import OperatorAccount
 from paceline.usecases.operations import operating
 
 _HELP = "List, halt and resume accounts; deposit, withdraw; make operators."
@@ -90,9 +90,9 @@ def halt(account: Account, *, yes: Yes = False, as_json: AsJson = False) -> None
     with platform() as opened:
         name = _known(opened, account).account
         ask(f"Halt account {name}? It cannot open anything new until it is resumed.", yes=yes)
-        message = HaltAccount(instruction_id(), opened.desk.now_us(), name)
-        outcome = operating.instruct(opened.desk, opened.control, message)
-        tell_outcome(f"Halting {name}", outcome, as_json=as_json)
+        message = HaltAccount(instruction_id(), opened.gateway.now_us(), name)
+        outcome = operating.instruct_all_shards(opened.gateway, opened.control, message)
+        print_outcome(f"Halting {name}", outcome, as_json=as_json)
 
 
 @app.command()
@@ -100,9 +100,9 @@ def resume(account: Account, *, as_json: AsJson = False) -> None:
     """Resume a halted account."""
     with platform() as opened:
         name = _known(opened, account).account
-        message = ResumeAccount(instruction_id(), opened.desk.now_us(), name)
-        outcome = operating.instruct(opened.desk, opened.control, message)
-        tell_outcome(f"Resuming {name}", outcome, as_json=as_json)
+        message = ResumeAccount(instruction_id(), opened.gateway.now_us(), name)
+        outcome = operating.instruct_all_shards(opened.gateway, opened.control, message)
+        print_outcome(f"Resuming {name}", outcome, as_json=as_json)
 
 
 @app.command(epilog="Example: paceline account deposit a.member@example.com 250")
@@ -111,9 +111,9 @@ def deposit(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJs
     with platform() as opened:
         name = _known(opened, account).account
         ask(f"Deposit {amount} USD into {name}?", yes=yes)
-        message = Deposit(instruction_id(), opened.desk.now_us(), name, _amount(amount))
-        answer = operating.transfer(opened.desk, opened.control, message)
-        tell_answer(f"Deposit into {name}", message.id, answer, as_json=as_json)
+        message = Deposit(instruction_id(), opened.gateway.now_us(), name, _amount(amount))
+        answer = operating.transfer(opened.gateway, opened.control, message)
+        print_answer(f"Deposit into {name}", message.id, answer, as_json=as_json)
 
 
 @app.command()
@@ -122,9 +122,9 @@ def withdraw(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJ
     with platform() as opened:
         name = _known(opened, account).account
         ask(f"Withdraw {amount} USD from {name}?", yes=yes)
-        message = Withdraw(instruction_id(), opened.desk.now_us(), name, _amount(amount))
-        answer = operating.transfer(opened.desk, opened.control, message)
-        tell_answer(f"Withdrawal from {name}", message.id, answer, as_json=as_json)
+        message = Withdraw(instruction_id(), opened.gateway.now_us(), name, _amount(amount))
+        answer = operating.transfer(opened.gateway, opened.control, message)
+        print_answer(f"Withdrawal from {name}", message.id, answer, as_json=as_json)
 
 
 @app.command("make-operator")
@@ -147,17 +147,17 @@ def make_operator(
     typer.echo(f"{email} is a plain member now." if undo else f"{email} is an operator now.")
 
 
-def _known(opened: Platform, name: str) -> AccountControl:
+def _known(opened: Platform, name: str) -> OperatorAccount:
     if "@" not in name:
-        return operating.known_account(opened.control, name)
+        return operating.require_account(opened.control, name)
     account = opened.control.account_of(name)
     if account is None:
         raise NotFoundError(f"The address {name!r} has not signed in yet.")
-    return operating.known_account(opened.control, account)
+    return operating.require_account(opened.control, account)
 
 
 def _amount(text: str) -> int:
     scaled = decimal(text)
-    if not 0 < scaled <= operating.MOST_AT_ONCE:
+    if not 0 < scaled <= operating.MAX_TRANSFER:
         raise typer.BadParameter("must be above 0 and at most 1000000000 USD", param_hint="AMOUNT")
     return scaled

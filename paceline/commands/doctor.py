@@ -18,7 +18,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     settings = load(os.environ)
     running = state.read(settings.var_dir)
     # A running stack uses its own ports, so they are not checked.
-    services = [] if running else stack.services(settings, stack.Wishes())
+    services = [] if running else stack.services(settings, stack.UpOptions())
     findings = checks.check(settings, services)
     findings.insert(0, checks.Finding("settings", checks.Level.OK, "valid"))
     if running:

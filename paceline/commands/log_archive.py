@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import psycopg
 import typer
 
-from paceline.adapters.files.log_archive import LogArchive, Manifest, StretchWriter
+from paceline.adapters.files.log_archive import LogArchive, Manifest, SegmentWriter
 from paceline.adapters.kafka.log_cut import cut_before
 from paceline.adapters.kafka.log_scan import Scan, scan
 from paceline.adapters.kafka.topics import ENGINE_IN
@@ -21,7 +21,7 @@ from paceline.engine import Engine
 from paceline.settings import Settings, settings
 from paceline.usecases.replay.export_log import lines_of_record
 
-_STRETCH: Final = 1_000_000
+_SEGMENT: Final = 1_000_000
 
 
 def archive(
@@ -31,7 +31,7 @@ def archive(
     ],
     *,
     shard: Annotated[int | None, typer.Option(min=0, help="Only this shard; all shards if absent.")] = None,
-    stretch: Annotated[int, typer.Option(min=1, metavar="N", help="Messages per file.")] = _STRETCH,
+    segment: Annotated[int, typer.Option(min=1, metavar="N", help="Messages per file.")] = _SEGMENT,
     cut: Annotated[
         bool,
         typer.Option("--cut", help="Then delete from Kafka what is archived and no longer needed there."),
@@ -51,7 +51,7 @@ def archive(
     try:
         for one in range(config.engine_shards) if shard is None else [shard]:
             store = LogArchive(folder / f"shard-{one}")
-            manifest, added = asyncio.run(archive_shard(config, one, store, stretch))
+            manifest, added = asyncio.run(archive_shard(config, one, store, segment))
             results.append(
                 {
                     "shard": one,
@@ -78,7 +78,7 @@ def archive(
 
 
 async def archive_shard(
-    config: Settings, shard: int, store: LogArchive, stretch: int = _STRETCH
+    config: Settings, shard: int, store: LogArchive, segment: int = _SEGMENT
 ) -> tuple[Manifest, int]:
     """Archive the messages before the older snapshot; returns the manifest and the number added."""
     manifest = store.manifest() or Manifest(shard=shard)
@@ -91,7 +91,7 @@ async def archive_shard(
     before = manifest.next_position
     async with scan(config.brokers, ENGINE_IN, shard) as log:
         _check_reach(shard, manifest, (await log.bounds()).begin, older.next_offset)
-        manifest = await _archive(log, store, manifest, older.next_offset, stretch)
+        manifest = await _archive(log, store, manifest, older.next_offset, segment)
     if manifest.next_offset == older.next_offset and manifest.next_position != older.position:
         raise InvariantViolation(
             f"Shard {shard}: the archive has {manifest.next_position} messages up to offset "
@@ -100,8 +100,8 @@ async def archive_shard(
     return manifest, manifest.next_position - before
 
 
-async def _archive(log: Scan, store: LogArchive, manifest: Manifest, end: int, stretch: int) -> Manifest:
-    writer: StretchWriter | None = None
+async def _archive(log: Scan, store: LogArchive, manifest: Manifest, end: int, segment: int) -> Manifest:
+    writer: SegmentWriter | None = None
     wanted = manifest.next_offset
     try:
         async for record in log.records(wanted, end):
@@ -112,7 +112,7 @@ async def _archive(log: Scan, store: LogArchive, manifest: Manifest, end: int, s
             writer = writer or store.begin(manifest.next_position, wanted)
             writer.add(record.offset, lines_of_record(record.value))
             wanted += 1
-            if writer.messages >= stretch or wanted == end:
+            if writer.messages >= segment or wanted == end:
                 manifest, writer = store.add(manifest, writer.close()), None
     finally:
         if writer is not None:

@@ -7,10 +7,10 @@ import typer
 
 from paceline.adapters.runtime import terminal
 from paceline.adapters.runtime.terminal import Column
-from paceline.commands.operating import Yes, ask, decimal, instruction_id, platform, tell_outcome
+from paceline.commands.operating import Yes, ask, decimal, instruction_id, platform, print_outcome
 from paceline.commands.options import AsJson, Wide
 from paceline.messages.inbound import ConfigureMarket, HaltMarket, ResumeMarket
-from paceline.ports.operations import MarketControl
+from paceline.ports.operations import OperatorMarket
 from paceline.usecases.operations import operating
 
 _HELP = "List, configure, halt and resume markets."
@@ -43,7 +43,7 @@ def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
     """List the markets, as the engine has them."""
     with platform() as opened:
         found = opened.control.markets()
-        shards = opened.desk.shards
+        shards = opened.gateway.shards
     if as_json:
         terminal.show_json(found)
         return
@@ -51,7 +51,7 @@ def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
     terminal.show_table(COLUMNS, rows, wide=wide)
 
 
-def _state(market: MarketControl, shards: int) -> str:
+def _state(market: OperatorMarket, shards: int) -> str:
     if len(market.shards) < shards:
         return f"only on shards {market.shards}: configure it again"
     if 0 < len(market.halted_shards) < shards:
@@ -95,27 +95,27 @@ def configure(
         wanted = operating.market_settings(symbol, known, given)
         if known is not None:
             ask(f"Change {symbol} for all members from now on?", yes=yes)
-        message = ConfigureMarket(id=instruction_id(), time=opened.desk.now_us(), symbol=symbol, **wanted)
-        outcome = operating.configure_market(opened.desk, opened.control, message)
-        tell_outcome(f"Configuring {symbol}", outcome, as_json=as_json)
+        message = ConfigureMarket(id=instruction_id(), time=opened.gateway.now_us(), symbol=symbol, **wanted)
+        outcome = operating.configure_market(opened.gateway, opened.control, message)
+        print_outcome(f"Configuring {symbol}", outcome, as_json=as_json)
 
 
 @app.command()
 def halt(symbol: Symbol, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Halt a market: it accepts prices, but nothing opens, closes or fires until it is resumed."""
     with platform() as opened:
-        operating.known_market(opened.control, symbol)
+        operating.require_market(opened.control, symbol)
         ask(f"Halt {symbol}? No trade closes and no stop loss fires until it is resumed.", yes=yes)
-        message = HaltMarket(instruction_id(), opened.desk.now_us(), symbol)
-        outcome = operating.instruct(opened.desk, opened.control, message)
-        tell_outcome(f"Halting {symbol}", outcome, as_json=as_json)
+        message = HaltMarket(instruction_id(), opened.gateway.now_us(), symbol)
+        outcome = operating.instruct_all_shards(opened.gateway, opened.control, message)
+        print_outcome(f"Halting {symbol}", outcome, as_json=as_json)
 
 
 @app.command()
 def resume(symbol: Symbol, *, as_json: AsJson = False) -> None:
     """Resume a halted market. The next price decides which levels fire."""
     with platform() as opened:
-        operating.known_market(opened.control, symbol)
-        message = ResumeMarket(instruction_id(), opened.desk.now_us(), symbol)
-        outcome = operating.instruct(opened.desk, opened.control, message)
-        tell_outcome(f"Resuming {symbol}", outcome, as_json=as_json)
+        operating.require_market(opened.control, symbol)
+        message = ResumeMarket(instruction_id(), opened.gateway.now_us(), symbol)
+        outcome = operating.instruct_all_shards(opened.gateway, opened.control, message)
+        print_outcome(f"Resuming {symbol}", outcome, as_json=as_json)

@@ -14,8 +14,8 @@ from paceline.core.errors import TradingError
 from paceline.core.money import parse_decimal
 from paceline.ports.trading import Answer
 from paceline.settings import settings
-from paceline.usecases.operations.operating import OPERATOR, Outcome
-from paceline.usecases.trading.refusals import sentence_of
+from paceline.usecases.operations.operating import OPERATOR_ID_PREFIX, Outcome
+from paceline.usecases.trading.refusals import refusal_sentence
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -32,7 +32,7 @@ def platform() -> Iterator[Platform]:
 
 
 def instruction_id() -> str:
-    return f"{OPERATOR}{uuid4().hex}"
+    return f"{OPERATOR_ID_PREFIX}{uuid4().hex}"
 
 
 def ask(question: str, *, yes: bool) -> None:
@@ -48,7 +48,7 @@ def decimal(text: str) -> int:
         raise typer.BadParameter(str(error)) from error
 
 
-def tell_outcome(what: str, outcome: Outcome, *, as_json: bool = False) -> None:
+def print_outcome(what: str, outcome: Outcome, *, as_json: bool = False) -> None:
     if as_json:
         terminal.show_json(outcome)
     elif outcome.status == "done":
@@ -60,7 +60,7 @@ def tell_outcome(what: str, outcome: Outcome, *, as_json: bool = False) -> None:
         )
 
 
-def tell_answer(what: str, instruction: str, answer: Answer | None, *, as_json: bool = False) -> None:
+def print_answer(what: str, instruction: str, answer: Answer | None, *, as_json: bool = False) -> None:
     """Print the result of a deposit or a withdrawal. A refusal raises `TradingError`."""
     if as_json:
         status = "pending" if answer is None else "rejected" if answer.status == "rejected" else "done"
@@ -71,4 +71,4 @@ def tell_answer(what: str, instruction: str, answer: Answer | None, *, as_json: 
     elif answer.status != "rejected":
         typer.echo(f"{what}: done.")
     if answer is not None and answer.status == "rejected":
-        raise TradingError(f"{what}: {sentence_of(answer.code)} ({answer.code})", code=answer.code)
+        raise TradingError(f"{what}: {refusal_sentence(answer.code)} ({answer.code})", code=answer.code)

@@ -28,7 +28,7 @@ def up(
     Data is in PACELINE_VAR_DIR (`var/`), logs are in its `log/`. Ctrl-C stops everything.
     """
     from paceline.local.stack.run import run
-    from paceline.local.stack.services import Wishes
+    from paceline.local.stack.services import UpOptions
 
     arguments: list[str] = []
     for path in feed or ():
@@ -36,4 +36,4 @@ def up(
     for option, value in (("--speed", speed), ("--rate", rate)):
         if value is not None:
             arguments += [option, str(value)]
-    raise typer.Exit(run(Wishes(without=tuple(without or ()), exchange_arguments=tuple(arguments))))
+    raise typer.Exit(run(UpOptions(without=tuple(without or ()), exchange_arguments=tuple(arguments))))

@@ -10,7 +10,7 @@ from typing import Final
 DECIMALS: Final = 8
 SCALE: Final = 10**DECIMALS
 BPS: Final = 10**4
-MOST_DIGITS: Final = 1_000
+MAX_DIGITS: Final = 1_000
 
 _FACTORS: Final[tuple[int, ...]] = tuple(10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1))
 
@@ -22,8 +22,8 @@ def parse_decimal(text: str) -> int:
     plain = digits.isdecimal() and digits.isascii() and whole and (fraction or not point)
     if not plain or len(fraction) > DECIMALS:
         raise ValueError(f"{text[:40]!r} is not a plain decimal number with at most {DECIMALS} decimals")
-    if len(digits) > MOST_DIGITS:
-        raise ValueError(f"a number must have at most {MOST_DIGITS} digits, this one has {len(digits)}")
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number must have at most {MAX_DIGITS} digits, this one has {len(digits)}")
     return int(digits) * _FACTORS[len(fraction)]
 
 
@@ -36,6 +36,6 @@ def format_decimal(value: int) -> str:
     return f"{sign}{whole}.{fraction:08d}".rstrip("0")
 
 
-def div_up(dividend: int, divisor: int) -> int:
+def divide_rounding_up(dividend: int, divisor: int) -> int:
     """Integer division, rounded toward +∞."""
     return -(-dividend // divisor)

@@ -13,7 +13,7 @@ from paceline.drill.load import Attempt, Sent
 from paceline.messages.json_form import output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
 from paceline.ports.trading import Answer
-from paceline.usecases.trading.instructions import OPENING
+from paceline.usecases.trading.instructions import OPENING_ID_PREFIX
 
 _SHOWN = 5
 _NEVER_DONE = ("refused", "unreachable")
@@ -42,7 +42,7 @@ class Check(Struct, frozen=True):
         return f"{self.name}: {shown}{more}"
 
 
-class Word(Struct, frozen=True):
+class LoggedInstruction(Struct, frozen=True):
     """Log times (µs) and answers of the instructions with one account and id, in log order."""
 
     times: list[int]
@@ -53,12 +53,12 @@ class Word(Struct, frozen=True):
         return [answer for answer in self.answers if not answer.duplicate]
 
 
-def words_of(shards: Iterable[ShardEvidence]) -> dict[tuple[str, str], Word]:
+def logged_instructions(shards: Iterable[ShardEvidence]) -> dict[tuple[str, str], LoggedInstruction]:
     """What the log holds, by account and instruction id."""
-    words: dict[tuple[str, str], Word] = {}
+    words: dict[tuple[str, str], LoggedInstruction] = {}
     for shard in shards:
         for position, message in shard.instructions.items():
-            word = words.setdefault((message.account, message.id), Word([], []))
+            word = words.setdefault((message.account, message.id), LoggedInstruction([], []))
             word.times.append(message.time)
             answer = shard.outputs.get(f"{shard.shard}:{position}:0")
             if isinstance(answer, OrderResponse):
@@ -83,7 +83,7 @@ def one_answer_each(shards: Sequence[ShardEvidence]) -> Check:
     return Check("one answer per instruction on the log", compared, problems)
 
 
-def outputs_are_the_replays(shards: Sequence[ShardEvidence]) -> Check:
+def outputs_match_replay(shards: Sequence[ShardEvidence]) -> Check:
     """`engine.out` holds the outputs of an uninterrupted replay; copies of an output are equal."""
     problems: list[str] = []
     for shard in shards:
@@ -92,18 +92,18 @@ def outputs_are_the_replays(shards: Sequence[ShardEvidence]) -> Check:
     return Check("engine.out = replay from zero", sum(len(shard.out) for shard in shards), problems)
 
 
-def nothing_uncalled(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
+def all_logged_were_sent(sent: Iterable[Sent], words: Mapping[tuple[str, str], LoggedInstruction]) -> Check:
     """Every instruction on the log was sent by the drill."""
     known = {(one.account, one.key) for one in sent}
     problems = [
         f"{key} of {account}"
         for account, key in words
-        if (account, key) not in known and key != OPENING + account
+        if (account, key) not in known and key != OPENING_ID_PREFIX + account
     ]
     return Check("every instruction on the log was sent", len(words), problems)
 
 
-def done_once(words: Mapping[tuple[str, str], Word]) -> Check:
+def carried_out_once(words: Mapping[tuple[str, str], LoggedInstruction]) -> Check:
     """Each instruction was carried out or refused once; later answers repeat the first."""
     problems = []
     for (_, key), word in words.items():
@@ -117,7 +117,7 @@ def done_once(words: Mapping[tuple[str, str], Word]) -> Check:
     return Check("done once, however often it was sent", len(words), problems)
 
 
-def told_what_the_log_says(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
+def answers_match_log(sent: Iterable[Sent], words: Mapping[tuple[str, str], LoggedInstruction]) -> Check:
     """Each answer of the API with 200 or 422, at once or looked up later, is on the log."""
     problems, compared = [], 0
     for one in sent:
@@ -140,7 +140,7 @@ def _as_answer(answer: OrderResponse) -> Answer:
     return msgspec.convert(output_to_json(answer), Answer)
 
 
-def pending_found_later(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
+def pending_found_later(sent: Iterable[Sent], words: Mapping[tuple[str, str], LoggedInstruction]) -> Check:
     """An instruction without a final answer can be looked up later, if it had reached the log by then."""
     problems, compared = [], 0
     for one in sent:
@@ -154,14 +154,14 @@ def pending_found_later(sent: Iterable[Sent], words: Mapping[tuple[str, str], Wo
     return Check("202 or lost: readable later if on the log", compared, problems, of_luck=True)
 
 
-def refused_never_done(sent: Iterable[Sent], words: Mapping[tuple[str, str], Word]) -> Check:
+def refused_not_logged(sent: Iterable[Sent], words: Mapping[tuple[str, str], LoggedInstruction]) -> Check:
     """An instruction is not on the log if every attempt got 503 or no connection."""
     never = [one for one in sent if all(attempt.outcome in _NEVER_DONE for attempt in one.attempts)]
     problems = [f"{one.key} is on the log" for one in never if (one.account, one.key) in words]
     return Check("503 or unreachable: never on the log", len(never), problems, of_luck=True)
 
 
-def no_wrong_answers(sent: Sequence[Sent]) -> Check:
+def no_unexpected_answers(sent: Sequence[Sent]) -> Check:
     """The API gave no unexpected answer, whichever service was unavailable."""
     problems = [
         f"{one.key} ({one.kind}): {attempt.status} {attempt.data}"
@@ -239,7 +239,7 @@ def ledger_sums_to_zero(shards: Sequence[ShardEvidence]) -> Check:
     return Check("ledger sums to zero per shard and asset", len(sums), problems)
 
 
-def cache_is_the_engines(shards: Sequence[ShardEvidence], cached: Cached) -> Check:
+def redis_matches_engine(shards: Sequence[ShardEvidence], cached: Cached) -> Check:
     """Balances, open trades and resting orders in Redis equal the engine's."""
     balances: dict[str, Any] = {}
     trades: dict[str, Any] = {}
@@ -265,7 +265,7 @@ def cache_is_the_engines(shards: Sequence[ShardEvidence], cached: Cached) -> Che
     return Check("Redis = engine: balances, trades, orders", compared, problems)
 
 
-def members_see(shards: Sequence[ShardEvidence], shown: Mapping[str, Mapping[str, Any]]) -> Check:
+def api_balances_match(shards: Sequence[ShardEvidence], shown: Mapping[str, Mapping[str, Any]]) -> Check:
     """`GET /account/balance` shows each member what the engine holds."""
     problems = []
     held = {account.name: account for shard in shards for account in shard.engine.accounts()}

@@ -16,7 +16,7 @@ from paceline.adapters.kafka.topics import ENGINE_OUT
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.engine import Engine
 from paceline.local.stack.throwaway import Stack
-from paceline.messages.inbound import USER_TYPES, User
+from paceline.messages.inbound import USER_TYPES, UserInstruction
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import decode_effects
 from paceline.messages.outbound import Outbound
@@ -40,7 +40,7 @@ class ShardEvidence:
     shard: int
     engine: Engine
     outputs: dict[str, Outbound]
-    instructions: dict[int, User]
+    instructions: dict[int, UserInstruction]
     cli_hash: str
     ledger_sums: dict[str, int]
     snapshots: list[Snapshot]
@@ -73,7 +73,7 @@ async def collect(stack: Stack, shard: int, folder: Path) -> ShardEvidence:
     stack.run("log", "export", "--shard", str(shard), str(file), timeout_s=600)
     engine = Engine(shard=shard)
     outputs: dict[str, Outbound] = {}
-    instructions: dict[int, User] = {}
+    instructions: dict[int, UserInstruction] = {}
     for position, message in enumerate(messages_of(file)):
         if isinstance(message, USER_TYPES):
             instructions[position] = message

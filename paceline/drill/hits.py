@@ -24,7 +24,7 @@ WELL_WITHIN_S: Final = 120.0
 _POLL_S: Final = 0.1
 
 
-class Hit(Struct, frozen=True):
+class ActResult(Struct, frozen=True):
     """An act that was carried out; `recovered_s` counts from the SIGKILL or the SIGCONT."""
 
     service: str
@@ -40,7 +40,7 @@ class NotRecovered(AppError):
     default_code = "NOT_RECOVERED"
 
 
-async def carry_out(stack: Stack, load: Load, act: Act) -> Hit:
+async def carry_out(stack: Stack, load: Load, act: Act) -> ActResult:
     """Carry out the act; return once the service works again. `NotRecovered` if that takes too long."""
     pid = await _await_running(stack, act.service)
     at_us = time.time_ns() // 1000
@@ -53,7 +53,7 @@ async def carry_out(stack: Stack, load: Load, act: Act) -> Hit:
             await asyncio.sleep(act.pause_s)
         begun = time.monotonic()
         await _await_recovery(stack, load, act, since_us=time.time_ns() // 1000, not_pid=None)
-    return Hit(act.service, act.kind, at_us, act.pause_s, round(time.monotonic() - begun, 3))
+    return ActResult(act.service, act.kind, at_us, act.pause_s, round(time.monotonic() - begun, 3))
 
 
 def _kill(pid: int, family: bool) -> None:

@@ -12,10 +12,10 @@ import httpx
 from msgspec import Struct
 
 from paceline.core.errors import AppError
-from paceline.drill.orders import Book, Quote, Wish, draw_wish, forget, take_answer
+from paceline.drill.orders import Book, DrawnInstruction, Quote, draw_instruction, forget, take_answer
 from paceline.settings import Settings
 from sandbox.traders.api import Away, Member, Refused
-from sandbox.traders.market import Market
+from sandbox.traders.market import PriceHistory
 
 MEMBERS: Final = 24
 _TIMEOUT_S: Final = 12.0  # longer than the longest pause
@@ -94,7 +94,7 @@ class Load:
             trust_env=False,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=50),
         )
-        self._market = Market()
+        self._market = PriceHistory()
         self._stopped = asyncio.Event()
         self.participants: dict[str, Participant] = {}
         self.sent: list[Sent] = []
@@ -128,7 +128,7 @@ class Load:
                 if len(under_way) >= _MAX_UNDER_WAY:
                     self.held_back += 1
                     continue
-                wish = draw_wish(self._draw, participant.book, quotes)
+                wish = draw_instruction(self._draw, participant.book, quotes)
                 twice = self._draw.random() < _DOUBLE_CLICK_SHARE
                 key = f"drill-{self._seed}-{number}"
                 task = asyncio.create_task(self._trade(participant, wish, key, twice))
@@ -172,7 +172,7 @@ class Load:
             )
         return quotes
 
-    async def _trade(self, participant: Participant, wish: Wish, key: str, twice: bool) -> None:
+    async def _trade(self, participant: Participant, wish: DrawnInstruction, key: str, twice: bool) -> None:
         """`twice` sends it twice, like a double click. A lost answer is asked for again. The key stays."""
         sent = Sent(key, participant.account, wish.kind, wish.path, dict(wish.body), [])
         sent.attempts += await asyncio.gather(*(self.ask(sent) for _ in range(1 + twice)))

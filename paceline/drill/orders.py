@@ -34,7 +34,7 @@ class Book:
 
 
 @dataclass(frozen=True)
-class Wish:
+class DrawnInstruction:
     """An instruction to send; `quote` is the market it concerns."""
 
     path: str
@@ -46,7 +46,7 @@ class Wish:
         return f"{self.path} {self.body['order_type']}" if self.path == "order" else self.path
 
 
-def draw_wish(draw: random.Random, book: Book, quotes: Mapping[str, Quote]) -> Wish:
+def draw_instruction(draw: random.Random, book: Book, quotes: Mapping[str, Quote]) -> DrawnInstruction:
     """The next instruction of a member; `quotes` must not be empty."""
     quote = quotes[draw.choice(sorted(quotes))]
     chance = draw.random()
@@ -56,13 +56,13 @@ def draw_wish(draw: random.Random, book: Book, quotes: Mapping[str, Quote]) -> W
         return _amend(draw, book, quotes)
     if book.orders and (chance < 0.46 or len(book.orders) >= _MAX_ORDERS):
         order = draw.choice(sorted(book.orders))
-        return Wish("cancel", {"order": order}, book.orders[order])
+        return DrawnInstruction("cancel", {"order": order}, book.orders[order])
     if chance < 0.68:
         return _create(draw, quote)
     return _order(draw, book, quote)
 
 
-def take_answer(book: Book, wish: Wish, answer: Mapping[str, Any]) -> None:
+def take_answer(book: Book, wish: DrawnInstruction, answer: Mapping[str, Any]) -> None:
     """Update the book after an accepted instruction."""
     body, quote = wish.body, wish.quote
     if wish.path == "create":
@@ -81,13 +81,13 @@ def take_answer(book: Book, wish: Wish, answer: Mapping[str, Any]) -> None:
             book.assets[quote.base] = book.assets.get(quote.base, Decimal(0)) + Decimal(body["quantity"])
 
 
-def forget(book: Book, wish: Wish) -> None:
+def forget(book: Book, wish: DrawnInstruction) -> None:
     """Remove the trade or order that an instruction named: it no longer exists."""
     book.trades.pop(wish.body.get("trade", ""), None)
     book.orders.pop(wish.body.get("order", ""), None)
 
 
-def _create(draw: random.Random, quote: Quote) -> Wish:
+def _create(draw: random.Random, quote: Quote) -> DrawnInstruction:
     side = draw.choice(("long", "short"))
     up = side == "long"
     body: dict[str, Any] = {
@@ -101,20 +101,20 @@ def _create(draw: random.Random, quote: Quote) -> Wish:
         body["take_profit"] = _price_near(draw, quote, 1 if up else -1)
     if draw.random() < 0.25:
         body["trailing_stop"] = _distance(draw, quote)
-    return Wish("create", body, quote)
+    return DrawnInstruction("create", body, quote)
 
 
-def _close(draw: random.Random, book: Book) -> Wish:
+def _close(draw: random.Random, book: Book) -> DrawnInstruction:
     trade = draw.choice(sorted(book.trades))
     quote, quantity = book.trades[trade]
     body: dict[str, Any] = {"trade": trade}
     half = _whole_steps(quantity / 2, quote)
     if half > 0 and draw.random() < 0.3:
         body["quantity"] = f"{half:f}"
-    return Wish("close", body, quote)
+    return DrawnInstruction("close", body, quote)
 
 
-def _amend(draw: random.Random, book: Book, quotes: Mapping[str, Quote]) -> Wish:
+def _amend(draw: random.Random, book: Book, quotes: Mapping[str, Quote]) -> DrawnInstruction:
     trade = draw.choice(sorted(book.trades))
     quote = quotes.get(book.trades[trade][0].symbol, book.trades[trade][0])
     direction = draw.choice((-1, 1))
@@ -128,10 +128,10 @@ def _amend(draw: random.Random, book: Book, quotes: Mapping[str, Quote]) -> Wish
         body["trailing_stop"] = _distance(draw, quote)
     else:
         body["stop_loss"] = None
-    return Wish("amend", body, quote)
+    return DrawnInstruction("amend", body, quote)
 
 
-def _order(draw: random.Random, book: Book, quote: Quote) -> Wish:
+def _order(draw: random.Random, book: Book, quote: Quote) -> DrawnInstruction:
     held = book.assets.get(quote.base, Decimal(0))
     side = "sell" if held > 0 and draw.random() < 0.5 else "buy"
     quantity = _whole_steps(Decimal(draw.randint(20, 200)) / quote.ask, quote) or quote.step
@@ -149,7 +149,7 @@ def _order(draw: random.Random, book: Book, quote: Quote) -> Wish:
     partners = sorted(order for order, of in book.orders.items() if of.symbol == quote.symbol)
     if order_type != "market" and partners and draw.random() < 0.4:
         body["oco_with"] = draw.choice(partners)
-    return Wish("order", body, quote)
+    return DrawnInstruction("order", body, quote)
 
 
 def _distance(draw: random.Random, quote: Quote) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from paceline.adapters.runtime import terminal
 from paceline.adapters.runtime.terminal import Column
 from paceline.drill.checks import Check
-from paceline.drill.hits import Hit
+from paceline.drill.hits import ActResult
 from paceline.drill.schedule import SERVICES
 
 
@@ -26,7 +26,7 @@ class Report(Struct, frozen=True):
     held_back: int
     repeated: int
     copies: int
-    hits: list[Hit]
+    hits: list[ActResult]
     checks: list[Check]
     stopped_by: str | None
 
@@ -86,7 +86,7 @@ def _result(check: Check) -> str:
     return "pass" if check.passed else f"FAIL: {len(check.problems)}"
 
 
-def _row(hits: Iterable[Hit], service: str) -> dict[str, Any]:
+def _row(hits: Iterable[ActResult], service: str) -> dict[str, Any]:
     row: dict[str, Any] = {"service": service}
     for kind in ("kill", "pause"):
         times = [hit.recovered_s for hit in hits if (hit.service, hit.kind) == (service, kind)]
@@ -96,7 +96,7 @@ def _row(hits: Iterable[Hit], service: str) -> dict[str, Any]:
     return row
 
 
-def progress(hits: Sequence[Hit], sent: Counter[str], elapsed_s: float) -> str:
+def progress(hits: Sequence[ActResult], sent: Counter[str], elapsed_s: float) -> str:
     """One line on the progress of a drill."""
     kills = Counter(hit.service for hit in hits if hit.kind == "kill")
     counted = " ".join(f"{service} {kills[service]}" for service in SERVICES)

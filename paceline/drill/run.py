@@ -16,7 +16,7 @@ from paceline.adapters.kafka.log_ends import LogEndReader
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.core.errors import AppError
 from paceline.drill import checks, evidence
-from paceline.drill.hits import Hit, NotRecovered, carry_out, silent_exchange
+from paceline.drill.hits import ActResult, NotRecovered, carry_out, silent_exchange
 from paceline.drill.load import MEMBERS, Load
 from paceline.drill.report import Report, as_json, progress
 from paceline.drill.schedule import Act
@@ -43,10 +43,12 @@ class Plan:
     say: Callable[[str], None]
 
 
-Judgement = tuple[dict[tuple[str, str], checks.Word], list[evidence.ShardEvidence], list[checks.Check]]
+CheckedEvidence = tuple[
+    dict[tuple[str, str], checks.LoggedInstruction], list[evidence.ShardEvidence], list[checks.Check]
+]
 
 
-class NotQuiet(AppError):
+class NotAtRest(AppError):
     """The log does not come to rest."""
 
     default_code = "NOT_QUIET"
@@ -94,7 +96,7 @@ class Drill:
         self._plan = plan
         self._folder = folder
         self._load = Load(stack.settings, plan.seed, plan.orders_hz)
-        self._hits: list[Hit] = []
+        self._hits: list[ActResult] = []
         self._busy: set[str] = set()
         self._postponed: list[Act] = []
         self._began = 0.0
@@ -181,15 +183,15 @@ class Drill:
             elapsed_s = time.monotonic() - self._began
             self._plan.say(progress(self._hits, self._load.outcomes(), elapsed_s))
 
-    async def _results_at_rest(self) -> Judgement:
+    async def _results_at_rest(self) -> CheckedEvidence:
         """Run the checks; none if the log does not come to rest, because nothing can be compared then."""
         try:
             return await self._results()
-        except NotQuiet as error:
+        except NotAtRest as error:
             self._stopped_by = f"{self._stopped_by}; {error}" if self._stopped_by else str(error)
             return {}, [], []
 
-    async def _results(self) -> Judgement:
+    async def _results(self) -> CheckedEvidence:
         await self._wait_until(self._at_rest, "the log does not come to rest after the load")
         await self._settle_open_instructions()
         await self._wait_until(self._at_rest, "the log does not come to rest at the end")
@@ -197,26 +199,26 @@ class Drill:
             await evidence.collect(self._stack, shard, self._folder)
             for shard in range(self._stack.settings.engine_shards)
         ]
-        sent, words = self._load.sent, checks.words_of(shards)
+        sent, words = self._load.sent, checks.logged_instructions(shards)
         shown = {name: await self._load.shown(name, "/account/balance") for name in self._load.participants}
         stack = self._stack
         results = [
             checks.one_answer_each(shards),
-            checks.outputs_are_the_replays(shards),
-            checks.nothing_uncalled(sent, words),
-            checks.done_once(words),
-            checks.told_what_the_log_says(sent, words),
+            checks.outputs_match_replay(shards),
+            checks.all_logged_were_sent(sent, words),
+            checks.carried_out_once(words),
+            checks.answers_match_log(sent, words),
             checks.pending_found_later(sent, words),
             checks.all_settled(sent),
-            checks.refused_never_done(sent, words),
-            checks.no_wrong_answers(sent),
+            checks.refused_not_logged(sent, words),
+            checks.no_unexpected_answers(sent),
             checks.stored_answers_are(shards, evidence.stored_answers(stack)),
             checks.stored_closed_orders_are(shards, evidence.stored_closed_orders(stack)),
             checks.stored_balances_are(shards, evidence.stored_balances(stack)),
             checks.ledger_sums_to_zero(shards),
             checks.hashes_agree(shards),
-            checks.cache_is_the_engines(shards, evidence.read_cache(stack)),
-            checks.members_see(shards, shown),
+            checks.redis_matches_engine(shards, evidence.read_cache(stack)),
+            checks.api_balances_match(shards, shown),
         ]
         return words, shards, results
 
@@ -239,7 +241,7 @@ class Drill:
         deadline = time.monotonic() + _AT_REST_WITHIN_S
         while not await holds():
             if time.monotonic() > deadline:
-                raise NotQuiet(failure)
+                raise NotAtRest(failure)
             await asyncio.sleep(_POLL_S)
 
     async def _at_rest(self) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from paceline.engine.shelf import Shelf
+from paceline.engine.shelf import CopyOnWriteStore
 from paceline.messages.outbound import OrderResponse
 
 _RETENTION_US: Final = 24 * 3600 * 1_000_000
@@ -18,11 +18,11 @@ def answer_key(account: str, instruction: str) -> str:
     return f"{account}\0{instruction}"
 
 
-class Answers:
+class AnswerHistory:
     __slots__ = ("_oldest_us", "shelf")
 
     def __init__(self) -> None:
-        self.shelf: Shelf[str, OrderResponse] = Shelf()
+        self.shelf: CopyOnWriteStore[str, OrderResponse] = CopyOnWriteStore()
         self._oldest_us = 0  # no stored answer is older
 
     def recall(self, key: str, log_time: int) -> OrderResponse | None:

@@ -10,8 +10,8 @@ from paceline.engine.levels import (
     STOP_LOSS,
     TAKE_PROFIT,
     TRAILING_STOP,
-    Entry,
     IsLive,
+    LevelEntry,
     LevelHeap,
 )
 from paceline.engine.records import Order, Trade
@@ -20,7 +20,7 @@ from paceline.engine.trailing import BestPrices, TrailingBook
 _BETTER_ORDERS: Final = frozenset(("limit", "take_profit"))
 
 
-class Side:
+class SideLevels:
     """The levels that watch one of the two prices: longs and sells watch the bid, shorts and buys the ask.
 
     `worse` holds levels that wait for a worse price (stop loss, stop orders), `better` those that wait for a
@@ -43,7 +43,7 @@ class Side:
         worse = min(self.liquidations.first, self.worse.first, trailing.first)
         return worse, min(self.better.first, 1 - trailing.mark)
 
-    def take_worse(self, price: int) -> list[Entry]:
+    def take_worse(self, price: int) -> list[LevelEntry]:
         """Remove and return the entries that fire because the price is this bad or worse."""
         return self.liquidations.take(price) + self.worse.take(price) + self.trailing.take(price)
 
@@ -68,11 +68,11 @@ class Books:
     __slots__ = ("_ask", "_bid", "ask_high", "ask_low", "bid_high", "bid_low")
 
     def __init__(self, is_live: IsLive) -> None:
-        self._bid = Side(FALLING, is_live)
-        self._ask = Side(RISING, is_live)
+        self._bid = SideLevels(FALLING, is_live)
+        self._ask = SideLevels(RISING, is_live)
         self.narrow()
 
-    def side_of(self, holder: Trade | Order) -> Side:
+    def side_of(self, holder: Trade | Order) -> SideLevels:
         side = holder.side
         return self._bid if side == "long" or side == "sell" else self._ask  # noqa: PLR1714  (twice as fast)
 
@@ -88,13 +88,13 @@ class Books:
         self._ask.trailing.move(ask)
         self.narrow()
 
-    def take_falling(self, bid: int, ask: int) -> list[Entry]:
+    def take_falling(self, bid: int, ask: int) -> list[LevelEntry]:
         """Remove and return what fires on falling prices, highest level first."""
         taken = self._bid.take_worse(bid) + self._ask.better.take(ask)
         taken.sort()
         return taken
 
-    def take_rising(self, bid: int, ask: int) -> list[Entry]:
+    def take_rising(self, bid: int, ask: int) -> list[LevelEntry]:
         """Remove and return what fires on rising prices, lowest level first."""
         taken = self._bid.better.take(bid) + self._ask.take_worse(ask)
         taken.sort()
@@ -119,7 +119,7 @@ class Books:
         `best_price`: the best watched price since the stop was set; for a new stop the current price.
         """
         if trade.trailing_stop is not None:
-            entry = Entry(trade.trailing_stop, TRAILING_STOP, trade.trailing_stop_set, trade.id)
+            entry = LevelEntry(trade.trailing_stop, TRAILING_STOP, trade.trailing_stop_set, trade.id)
             self.side_of(trade).trailing.add(entry, best_price)
             self.narrow()
 
@@ -159,7 +159,7 @@ class Books:
         """Add an order's level. `best_price` as in `add_trailing`; only trailing orders use it."""
         side = self.side_of(order)
         if order.distance is not None:
-            side.trailing.add(Entry(order.distance, ORDER, order.position, order.id), best_price)
+            side.trailing.add(LevelEntry(order.distance, ORDER, order.position, order.id), best_price)
         elif order.price is not None:
             side.heap_of(order).add(order.price, ORDER, order.position, order.id)
         self.narrow()

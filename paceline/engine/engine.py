@@ -138,9 +138,9 @@ class Engine:
         """The highest message time so far, µs; 0 at the start."""
         return self._state.log_time
 
-    def begin_capture(self) -> snapshot.Capture:
+    def begin_capture(self) -> snapshot.SnapshotCapture:
         """The current state, to be encoded slice by slice while the engine applies further messages."""
-        return snapshot.Capture(self._state)
+        return snapshot.SnapshotCapture(self._state)
 
     def dump_slices(self) -> Iterator[bytes]:
         """Chunks of a snapshot of the current state; see `begin_capture` for its position and hash."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from paceline.core.errors import InvariantViolation
 from paceline.engine.records import Account
-from paceline.engine.state import House, State
+from paceline.engine.state import HouseLedger, State
 from paceline.engine.turn import Turn
 
 USD: Final = "USD"
@@ -89,7 +89,7 @@ def _with_change(balances: dict[str, int], asset: str, change: int) -> dict[str,
 class Totals:
     """Sums per asset and kind of ledger account, added up account by account."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: HouseLedger) -> None:
         self.by_asset: dict[str, dict[str, int]] = {
             USD: {
                 "cash": 0,

@@ -20,7 +20,7 @@ ORDER: Final = 4
 
 
 @mypyc_attr(acyclic=True)
-class Entry:
+class LevelEntry:
     """A waiting level of the trade or order `id`. Entries sort in the order in which they fire.
 
     `position`: that of the message that set it. One message sets at most one level of a class.
@@ -34,7 +34,7 @@ class Entry:
         self.position = position
         self.id = id
 
-    def __lt__(self, other: "Entry") -> bool:
+    def __lt__(self, other: "LevelEntry") -> bool:
         if self.key != other.key:
             return self.key < other.key
         if self.level_class != other.level_class:
@@ -42,7 +42,7 @@ class Entry:
         return self.position < other.position
 
 
-IsLive = Callable[[Entry], bool]
+IsLive = Callable[[LevelEntry], bool]
 
 FALLING: Final = -1
 RISING: Final = 1
@@ -69,7 +69,7 @@ class LevelHeap:
 
     def __init__(self, direction: int, is_live: IsLive) -> None:
         self._direction = direction
-        self._entries: list[Entry] = []
+        self._entries: list[LevelEntry] = []
         self._dead = 0  # entries in the heap whose level was removed
         self._is_live = is_live
         self.first: int = NEVER
@@ -78,7 +78,7 @@ class LevelHeap:
     def add(self, level: int, level_class: int, position: int, id_: str) -> bool:
         """Add a level; True if it is now the first to fire."""
         key = key_of(level, self._direction)
-        _push(self._entries, Entry(key, level_class, position, id_))
+        _push(self._entries, LevelEntry(key, level_class, position, id_))
         if key >= self.first:
             return False
         self.first = key
@@ -94,9 +94,9 @@ class LevelHeap:
             heapify(living)
             self.first = living[0].key if living else NEVER
 
-    def take(self, price: int) -> list[Entry]:
+    def take(self, price: int) -> list[LevelEntry]:
         """Remove and return the living entries that fire at a price. The caller must `forget` each."""
-        taken: list[Entry] = []
+        taken: list[LevelEntry] = []
         entries, price_key = self._entries, key_of(price, self._direction)
         while entries and entries[0].key <= price_key:
             entry = heappop(entries)

@@ -4,9 +4,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from paceline.engine.levels import LIQUIDATION, ORDER, STOP_LOSS, TAKE_PROFIT, TRAILING_STOP, Entry
+from paceline.engine.levels import LIQUIDATION, ORDER, STOP_LOSS, TAKE_PROFIT, TRAILING_STOP, LevelEntry
 from paceline.engine.orders import fire_order
-from paceline.engine.state import Market, State
+from paceline.engine.state import MarketState, State
 from paceline.engine.trades import close_at_level
 from paceline.engine.turn import Turn
 from paceline.messages.inbound import (
@@ -31,7 +31,7 @@ def configure_market(state: State, message: ConfigureMarket) -> None:
     """Add or change a market. Price, halt, locks, levels and the base of a known market do not change."""
     market = state.markets.get(message.symbol)
     if market is None:
-        state.markets[message.symbol] = Market(message, state.is_live)
+        state.markets[message.symbol] = MarketState(message, state.is_live)
     else:
         market.configure(replace(message, base=market.base))
 
@@ -67,7 +67,7 @@ def update_price(state: State, message: PriceUpdate) -> list[Outbound]:
     return _move_and_fire(state, market)
 
 
-def _drop_reason(market: Market, message: PriceUpdate) -> str:
+def _drop_reason(market: MarketState, message: PriceUpdate) -> str:
     if message.update_id <= market.update_id:
         return "update_id_not_above_last"
     return "price_zero" if not message.bid or not message.ask else "bid_not_below_ask"
@@ -78,7 +78,7 @@ def _drop(state: State, reason: str) -> list[Outbound]:
     return []
 
 
-def _move_and_fire(state: State, market: Market) -> list[Outbound]:
+def _move_and_fire(state: State, market: MarketState) -> list[Outbound]:
     """Move all trailing levels, then fire on falling prices, highest first, then on rising, lowest first."""
     bid, ask, books = market.bid, market.ask, market.books
     books.move_trailing(bid, ask)
@@ -93,7 +93,7 @@ def _move_and_fire(state: State, market: Market) -> list[Outbound]:
     return turn.finish()
 
 
-def _fire(turn: Turn, market: Market, entry: Entry) -> None:
+def _fire(turn: Turn, market: MarketState, entry: LevelEntry) -> None:
     """Fire a level, unless an earlier level of this update has closed, filled or cancelled its owner."""
     if entry.level_class == ORDER:
         if order := turn.state.orders.get(entry.id):

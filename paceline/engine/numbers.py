@@ -91,7 +91,7 @@ def liquidation_level(long: bool, entry: int, quantity: int, margin: int, mainte
     return level if level > 0 else None
 
 
-def slips(buying: bool, price: int, expected: int | None, slippage_bps: int | None) -> bool:
+def exceeds_slippage(buying: bool, price: int, expected: int | None, slippage_bps: int | None) -> bool:
     """Whether the price is worse than expected by more than the bound. False unless both are given."""
     if expected is None or slippage_bps is None:
         return False

@@ -1,10 +1,10 @@
 """Spot orders, against balances: place, fill, cancel, and pairs where one cancels the other (OCO)."""
 
 from paceline.engine.ledger import post_asset, post_usd
-from paceline.engine.numbers import fee_on, notional_down, notional_up, slips
+from paceline.engine.numbers import exceeds_slippage, fee_on, notional_down, notional_up
 from paceline.engine.records import Account, Order
 from paceline.engine.refusals import Refusal
-from paceline.engine.state import Market, State
+from paceline.engine.state import MarketState, State
 from paceline.engine.turn import Turn
 from paceline.messages.inbound import CancelOrder, PlaceOrder
 
@@ -24,7 +24,7 @@ def place_order(turn: Turn, message: PlaceOrder, account: Account) -> Refusal | 
         return "INVALID_STOP"
     at_once = _executes_at_once(market, message)
     buying, execution = message.side == "buy", _execution_price(market, message.side)
-    if at_once and slips(buying, execution, message.expected_price, message.max_slippage_bps):
+    if at_once and exceeds_slippage(buying, execution, message.expected_price, message.max_slippage_bps):
         return "SLIPPAGE_EXCEEDED"
     order = _new_order(turn, market, message)
     price_for_minimum = execution if message.order_type == "market" else _first_level(market, order)
@@ -41,7 +41,7 @@ def place_order(turn: Turn, message: PlaceOrder, account: Account) -> Refusal | 
     return None
 
 
-def _watched(market: Market, side: str) -> int:
+def _watched(market: MarketState, side: str) -> int:
     """The price that an order watches and is filled at: the ask for a buy, the bid for a sell."""
     return market.ask if side == "buy" else market.bid
 
@@ -49,7 +49,7 @@ def _watched(market: Market, side: str) -> int:
 _execution_price = _watched
 
 
-def _executes_at_once(market: Market, message: PlaceOrder) -> bool:
+def _executes_at_once(market: MarketState, message: PlaceOrder) -> bool:
     if message.order_type == "market":
         return True
     if message.order_type != "limit" or message.price is None:
@@ -57,7 +57,7 @@ def _executes_at_once(market: Market, message: PlaceOrder) -> bool:
     return market.ask <= message.price if message.side == "buy" else market.bid >= message.price
 
 
-def _level_fits(market: Market, message: PlaceOrder) -> bool:
+def _level_fits(market: MarketState, message: PlaceOrder) -> bool:
     """Whether the level is not reached yet. A trailing distance must be > 0, and below the bid for a sell."""
     if message.order_type == "trailing_stop":
         distance = message.distance or 0
@@ -69,7 +69,7 @@ def _level_fits(market: Market, message: PlaceOrder) -> bool:
     return message.price > watched if fires_rising else message.price < watched
 
 
-def _new_order(turn: Turn, market: Market, message: PlaceOrder) -> Order:
+def _new_order(turn: Turn, market: MarketState, message: PlaceOrder) -> Order:
     trailing = message.order_type == "trailing_stop"
     priced = message.order_type not in ("market", "trailing_stop")
     order = Order(
@@ -90,14 +90,14 @@ def _new_order(turn: Turn, market: Market, message: PlaceOrder) -> Order:
     return order
 
 
-def _first_level(market: Market, order: Order) -> int:
+def _first_level(market: MarketState, order: Order) -> int:
     """The order's price; for a trailing order, its level at the current price."""
     if order.distance is None:
         return order.price or 0
     return market.ask + order.distance if order.side == "buy" else market.bid - order.distance
 
 
-def _amount_to_lock(market: Market, order: Order) -> int:
+def _amount_to_lock(market: MarketState, order: Order) -> int:
     """The amount that a resting order locks: USD with the taker fee for a buy, the quantity for a sell."""
     if order.side == "sell":
         return order.quantity
@@ -108,7 +108,7 @@ def _cost(price: int, quantity: int, rate_bps: int) -> int:
     return notional_up(price, quantity) + fee_on(price, quantity, rate_bps)
 
 
-def _has_funds(market: Market, account: Account, order: Order, at_once: bool) -> bool:
+def _has_funds(market: MarketState, account: Account, order: Order, at_once: bool) -> bool:
     if order.side == "sell":
         return account.free.get(market.base, 0) >= order.quantity
     if at_once:
@@ -122,7 +122,7 @@ def _free_partner(state: State, message: PlaceOrder) -> Order | None:
     return partner if partner is not None and partner.partner is None else None
 
 
-def _execute_at_once(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None:
+def _execute_at_once(turn: Turn, market: MarketState, message: PlaceOrder, order: Order) -> None:
     price = _execution_price(market, order.side)
     fee = _fill_fee(market, order, price, market.taker_rate_bps)
     turn.accept(order=order.id, price=price, quantity=order.quantity, fee=fee)
@@ -131,7 +131,7 @@ def _execute_at_once(turn: Turn, market: Market, message: PlaceOrder, order: Ord
     _cancel_partner(turn, order)
 
 
-def _place_resting(turn: Turn, market: Market, message: PlaceOrder, order: Order) -> None:
+def _place_resting(turn: Turn, market: MarketState, message: PlaceOrder, order: Order) -> None:
     state = turn.state
     turn.accept(order=order.id)
     state.orders.add(order.id, order)
@@ -146,7 +146,7 @@ def _place_resting(turn: Turn, market: Market, message: PlaceOrder, order: Order
         state.orders.replace(partner.id, paired)
 
 
-def fire_order(turn: Turn, market: Market, order: Order) -> None:
+def fire_order(turn: Turn, market: MarketState, order: Order) -> None:
     """Fill a resting order at the current price: its level was reached. Reject it if the cash is too low."""
     _leave_book(turn.state, order)
     price = _execution_price(market, order.side)
@@ -162,12 +162,12 @@ def fire_order(turn: Turn, market: Market, order: Order) -> None:
     _cancel_partner(turn, order)
 
 
-def _fill_fee(market: Market, order: Order, price: int, rate_bps: int) -> int:
+def _fill_fee(market: MarketState, order: Order, price: int, rate_bps: int) -> int:
     fee = fee_on(price, order.quantity, rate_bps)
     return fee if order.side == "buy" else min(fee, notional_down(price, order.quantity))
 
 
-def _fill(turn: Turn, market: Market, order: Order, price: int, fee: int) -> None:
+def _fill(turn: Turn, market: MarketState, order: Order, price: int, fee: int) -> None:
     """Exchange money and asset. The locked amount is used first; a `lock` of 0 means that there is none."""
     name, base, quantity = order.account, market.base, order.quantity
     if order.side == "buy":
@@ -208,7 +208,7 @@ def _leave_book(state: State, order: Order) -> None:
     state.markets[order.symbol].books.forget_order(order)
 
 
-def _unlock(turn: Turn, market: Market, order: Order) -> None:
+def _unlock(turn: Turn, market: MarketState, order: Order) -> None:
     if order.side == "buy":
         post_usd(turn, order.account, locked=-order.lock, cash=order.lock)
     else:

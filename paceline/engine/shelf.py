@@ -27,7 +27,7 @@ class Block(Generic[V]):
         self.removed = 0
 
 
-class Shelf(Generic[K, V]):
+class CopyOnWriteStore(Generic[K, V]):
     __slots__ = ("_blocks", "_epoch", "_first", "_next", "_slots", "_tail")
 
     def __init__(self) -> None:

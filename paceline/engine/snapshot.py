@@ -29,7 +29,7 @@ from paceline.engine.records import (
     TradeFields,
 )
 from paceline.engine.shelf import SIZE
-from paceline.engine.state import House, Market, State
+from paceline.engine.state import HouseLedger, MarketState, State
 from paceline.messages.inbound import ConfigureMarket
 from paceline.messages.outbound import OrderResponse
 
@@ -102,7 +102,7 @@ _encode_lines = msgspec.json.Encoder(order="deterministic").encode_lines
 _decode = msgspec.json.Decoder(Chunk).decode
 
 
-class Capture:
+class SnapshotCapture:
     """The state as it was when the capture began."""
 
     def __init__(self, state: State) -> None:
@@ -196,7 +196,7 @@ def _header(state: State) -> Header:
     )
 
 
-def _market_row(market: Market) -> MarketRow:
+def _market_row(market: MarketState) -> MarketRow:
     accepted_us = None if market.accepted_us == UNSET else market.accepted_us
     return MarketRow(market.config, market.halted, market.bid, market.ask, market.update_id, accepted_us)
 
@@ -239,14 +239,14 @@ def _state_of(header: Header) -> State:
     state.log_time = header.log_time
     state.undecodable = header.undecodable
     state.dropped |= header.dropped
-    state.house = House(header.external, header.fees, header.insurance, header.house)
+    state.house = HouseLedger(header.external, header.fees, header.insurance, header.house)
     return state
 
 
 def _load_other_rows(state: State, chunk: MarketsChunk | AccountsChunk | AnswersChunk) -> None:
     if isinstance(chunk, MarketsChunk):
         for row in chunk.rows:
-            market = Market(row.config, state.is_live)
+            market = MarketState(row.config, state.is_live)
             market.halted = row.halted
             market.bid, market.ask, market.update_id = row.bid, row.ask, row.update_id
             market.accepted_us = UNSET if row.accepted_us is None else row.accepted_us

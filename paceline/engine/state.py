@@ -2,19 +2,19 @@
 
 from typing import Final
 
-from paceline.engine.answers import Answers
+from paceline.engine.answers import AnswerHistory
 from paceline.engine.books import Books
-from paceline.engine.levels import ORDER, Entry, IsLive
+from paceline.engine.levels import ORDER, IsLive, LevelEntry
 from paceline.engine.records import UNSET, Account, Order, Trade
 from paceline.engine.refusals import Refusal
-from paceline.engine.shelf import Shelf
+from paceline.engine.shelf import CopyOnWriteStore
 from paceline.messages.inbound import ConfigureMarket
 
 # Why a price update is dropped, in the order in which the reasons are checked.
 DROP_REASONS: Final = ("market_not_configured", "update_id_not_above_last", "price_zero", "bid_not_below_ask")
 
 
-class House:
+class HouseLedger:
     """The platform's side of every posting: USD, and `house` (other side of profits and fills) per asset."""
 
     __slots__ = ("external", "fees", "house", "insurance")
@@ -26,7 +26,7 @@ class House:
         self.house = house
 
 
-class Market:
+class MarketState:
     __slots__ = (
         "accepted_us",
         "ask",
@@ -100,16 +100,16 @@ class State:
         """Prefix of the ids of all outputs."""
         self.position = 0
         self.log_time = 0
-        self.markets: dict[str, Market] = {}
-        self.accounts: Shelf[str, Account] = Shelf()
-        self.trades: Shelf[str, Trade] = Shelf()
-        self.orders: Shelf[str, Order] = Shelf()
-        self.answers = Answers()
-        self.house = House(0, 0, 0, {})
+        self.markets: dict[str, MarketState] = {}
+        self.accounts: CopyOnWriteStore[str, Account] = CopyOnWriteStore()
+        self.trades: CopyOnWriteStore[str, Trade] = CopyOnWriteStore()
+        self.orders: CopyOnWriteStore[str, Order] = CopyOnWriteStore()
+        self.answers = AnswerHistory()
+        self.house = HouseLedger(0, 0, 0, {})
         self.dropped = dict.fromkeys(DROP_REASONS, 0)
         self.undecodable = 0
 
-    def is_live(self, entry: Entry) -> bool:
+    def is_live(self, entry: LevelEntry) -> bool:
         """Whether a heap entry is valid: its trade or order exists, and its level was not set again since."""
         if entry.level_class == ORDER:
             return entry.id in self.orders

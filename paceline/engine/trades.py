@@ -3,6 +3,7 @@
 from paceline.engine.ledger import post_usd
 from paceline.engine.numbers import (
     down_to_step,
+    exceeds_slippage,
     fee_on,
     liquidation_level,
     margin_of_part,
@@ -11,11 +12,10 @@ from paceline.engine.numbers import (
     profit_of,
     quantity_of,
     share_of,
-    slips,
 )
 from paceline.engine.records import UNSET, Account, Trade
 from paceline.engine.refusals import Refusal
-from paceline.engine.state import Market
+from paceline.engine.state import MarketState
 from paceline.engine.turn import Turn
 from paceline.messages.inbound import (
     SETS_STOP_LOSS,
@@ -48,7 +48,7 @@ def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal 
     stop, target, distance = trade.stop_loss, trade.take_profit, trade.trailing_stop
     if not _levels_fit(market, long, entry, stop=stop, target=target, distance=distance):
         return "INVALID_STOP"
-    if slips(long, entry, message.expected_price, message.max_slippage_bps):
+    if exceeds_slippage(long, entry, message.expected_price, message.max_slippage_bps):
         return "SLIPPAGE_EXCEEDED"
     quantity = quantity_of(margin, trade.leverage, entry, market.quantity_step)
     if not quantity or notional_down(entry, quantity) < market.min_notional:
@@ -66,7 +66,7 @@ def create_trade(turn: Turn, message: CreateTrade, account: Account) -> Refusal 
     return None
 
 
-def _new_trade(turn: Turn, market: Market, message: CreateTrade) -> Trade:
+def _new_trade(turn: Turn, market: MarketState, message: CreateTrade) -> Trade:
     """The requested trade. The caller sets its quantity and liquidation level."""
     position = turn.state.position
     side: TradeSide = message.side
@@ -94,7 +94,7 @@ def _new_trade(turn: Turn, market: Market, message: CreateTrade) -> Trade:
     )
 
 
-def _open(turn: Turn, market: Market, trade: Trade, fee: int) -> None:
+def _open(turn: Turn, market: MarketState, trade: Trade, fee: int) -> None:
     turn.state.trades.add(trade.id, trade)
     market.books.add_fixed(trade)
     market.books.add_trailing(trade, _watched(market, trade.side == "long"))
@@ -104,13 +104,13 @@ def _open(turn: Turn, market: Market, trade: Trade, fee: int) -> None:
     )
 
 
-def _watched(market: Market, long: bool) -> int:
+def _watched(market: MarketState, long: bool) -> int:
     """The price that a trade watches and is closed at: the bid for a long, the ask for a short."""
     return market.bid if long else market.ask
 
 
 def _levels_fit(
-    market: Market, long: bool, start: int, *, stop: int | None, target: int | None, distance: int | None
+    market: MarketState, long: bool, start: int, *, stop: int | None, target: int | None, distance: int | None
 ) -> bool:
     """Whether no level is reached already. The take profit must be beyond `start`."""
     if long:
@@ -137,7 +137,7 @@ def amend_trade(turn: Turn, message: AmendTrade, account: Account) -> Refusal | 
     return None
 
 
-def _amendment_fits(market: Market, long: bool, message: AmendTrade) -> bool:
+def _amendment_fits(market: MarketState, long: bool, message: AmendTrade) -> bool:
     """Whether the levels that the message names are valid; the others are not checked."""
     stop = message.stop_loss if message.sets & SETS_STOP_LOSS else None
     target = message.take_profit if message.sets & SETS_TAKE_PROFIT else None
@@ -181,7 +181,7 @@ def close_trade(turn: Turn, message: CloseTrade, account: Account) -> Refusal | 
     return None
 
 
-def close_at_level(turn: Turn, market: Market, trade: Trade, reason: Reason) -> None:
+def close_at_level(turn: Turn, market: MarketState, trade: Trade, reason: Reason) -> None:
     """Close the whole trade at the current price, because one of its levels was reached."""
     part = trade.quantity
     _settle(turn, trade, part, _settlement(market, trade, part), reason)
@@ -212,7 +212,7 @@ def _settle(turn: Turn, trade: Trade, part: int, terms: Settlement, reason: Reas
     turn.trade_closed(trade, reason, part=part, exit_price=price, profit=profit, fee=fee, margin=share)
 
 
-def _settlement(market: Market, trade: Trade, part: int) -> Settlement:
+def _settlement(market: MarketState, trade: Trade, part: int) -> Settlement:
     long = trade.side == "long"
     price = _watched(market, long)
     share = margin_of_part(trade.margin, part, trade.quantity)

@@ -11,13 +11,13 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import Final
 
-from paceline.engine.levels import NEVER, Entry, IsLive, key_of
+from paceline.engine.levels import NEVER, IsLive, LevelEntry, key_of
 
 # Dead entries that the groups may hold beyond the number of living ones.
 _DEAD_ALLOWANCE: Final = 1024
 
 
-class Group:
+class TrailingGroup:
     """Stops set from position `start` on, up to the start of the next group, in a heap by distance."""
 
     __slots__ = ("entries", "lowest", "older_first", "start")
@@ -25,7 +25,7 @@ class Group:
     def __init__(self, start: int, lowest: int) -> None:
         self.start = start
         self.lowest = lowest
-        self.entries: list[Entry] = []  # their keys are distances
+        self.entries: list[LevelEntry] = []  # their keys are distances
         self.older_first = NEVER  # the key that fires first in all older groups
 
     @property
@@ -39,7 +39,7 @@ class TrailingBook:
     def __init__(self, worse: int, is_live: IsLive) -> None:
         """`worse`: the direction in which the watched price gets worse, and stops fire."""
         self._direction = worse
-        self._groups: list[Group] = []  # oldest first
+        self._groups: list[TrailingGroup] = []  # oldest first
         self._is_live = is_live
         self._live = 0
         self._size = 0
@@ -49,7 +49,7 @@ class TrailingBook:
         self.mark: int = -NEVER
         """A price with a key below this one moves levels."""
 
-    def add(self, entry: Entry, best_price: int) -> None:
+    def add(self, entry: LevelEntry, best_price: int) -> None:
         """Add a stop, whose entry has its distance as key.
 
         `best_price`: the best price it has seen; for a new stop the current price. A snapshot's stops must be
@@ -60,7 +60,7 @@ class TrailingBook:
             # Older groups have seen better prices, except if the market was halted when those came.
             if self._groups and self._groups[-1].lowest > lowest:
                 self._in_order = False
-            group = Group(entry.position, lowest)
+            group = TrailingGroup(entry.position, lowest)
             group.older_first = self.first
             self._groups.append(group)
         heappush(self._groups[-1].entries, entry)
@@ -87,19 +87,19 @@ class TrailingBook:
         self.mark = price_key
         self.first = min(newest.first, newest.older_first)
 
-    def take(self, price: int) -> list[Entry]:
+    def take(self, price: int) -> list[LevelEntry]:
         """Remove and return the living entries that fire, with their levels' keys instead of distances."""
         price_key = key_of(price, self._direction)
         if price_key < self.first:
             return []
-        taken: list[Entry] = []
+        taken: list[LevelEntry] = []
         for group in self._groups:
             while group.entries and group.first <= price_key:
                 key = group.first
                 entry = heappop(group.entries)
                 self._size -= 1
                 if self._is_live(entry):
-                    taken.append(Entry(key, entry.level_class, entry.position, entry.id))
+                    taken.append(LevelEntry(key, entry.level_class, entry.position, entry.id))
         self._rebuild()
         return taken
 
@@ -125,7 +125,7 @@ class TrailingBook:
 
     def _rebuild(self) -> None:
         """Drop empty groups, merge neighbours with the same best price, and find the key that fires first."""
-        groups: list[Group] = []
+        groups: list[TrailingGroup] = []
         for group in self._groups:
             if groups and groups[-1].lowest == group.lowest:
                 groups[-1] = _merge(groups[-1], group)
@@ -153,7 +153,7 @@ class BestPrices:
         return self._prices[bisect_right(self._starts, position) - 1]
 
 
-def _merge(older: Group, newer: Group) -> Group:
+def _merge(older: TrailingGroup, newer: TrailingGroup) -> TrailingGroup:
     """The older group with the newer one's stops added: the smaller heap is pushed into the larger."""
     small, large = sorted((older.entries, newer.entries), key=len)
     for entry in small:

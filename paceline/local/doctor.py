@@ -15,7 +15,7 @@ from paceline.adapters.runtime.terminal import Column
 from paceline.build import compiled
 from paceline.core.errors import AppError
 from paceline.local.processes import ports
-from paceline.local.processes.scheduling import may_go_first
+from paceline.local.processes.scheduling import real_time_allowed
 from paceline.local.servers import jars, postgres
 from paceline.local.supervisor.service import Service
 from paceline.settings import Settings
@@ -98,7 +98,7 @@ def engine() -> Finding:
 def order_path(settings: Settings) -> Finding:
     if settings.realtime == "off":
         text = "has normal priority: PACELINE_REALTIME is `off`"
-    elif may_go_first():
+    elif real_time_allowed():
         text = "has real-time priority"
     else:
         text = (
@@ -148,7 +148,7 @@ def reach(var_dir: Path) -> list[Finding]:
         existing = next(
             folder for folder in (var_dir.resolve(), *var_dir.resolve().parents) if folder.exists()
         )
-        postgres.refuse_unreachable(existing, user)
+        postgres.check_reachable(existing, user)
     except AppError as error:
         return [Finding("Postgres's user", Level.ERROR, str(error))]
     return [Finding("Postgres's user", Level.OK, f"{user} (Postgres refuses to run as root)")]

@@ -218,9 +218,11 @@ class CancelOrder(Struct, array_like=True, frozen=True, gc=False, tag=27):
             _refuse_nul()
 
 
-Admin = ConfigureMarket | HaltMarket | ResumeMarket | HaltAccount | ResumeAccount
-User = OpenAccount | Deposit | Withdraw | CreateTrade | AmendTrade | CloseTrade | PlaceOrder | CancelOrder
-Inbound = PriceUpdate | Admin | User
+AdminInstruction = ConfigureMarket | HaltMarket | ResumeMarket | HaltAccount | ResumeAccount
+UserInstruction = (
+    OpenAccount | Deposit | Withdraw | CreateTrade | AmendTrade | CloseTrade | PlaceOrder | CancelOrder
+)
+Inbound = PriceUpdate | AdminInstruction | UserInstruction
 
 ADMIN_TYPES: Final = (ConfigureMarket, HaltMarket, ResumeMarket, HaltAccount, ResumeAccount)
 USER_TYPES: Final = (
@@ -235,7 +237,7 @@ USER_TYPES: Final = (
 )
 
 # The field `kind` of the JSON form, by struct. A price update has none.
-KINDS: Final[dict[type[Struct], str]] = {
+KIND_BY_TYPE: Final[dict[type[Struct], str]] = {
     ConfigureMarket: "configure_market",
     HaltMarket: "halt_market",
     ResumeMarket: "resume_market",

@@ -9,7 +9,7 @@ from msgspec import NODEFAULT, Struct
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.messages.inbound import (
     ADMIN_TYPES,
-    KINDS,
+    KIND_BY_TYPE,
     SETS_STOP_LOSS,
     SETS_TAKE_PROFIT,
     SETS_TRAILING_STOP,
@@ -20,7 +20,7 @@ from paceline.messages.inbound import (
     PriceUpdate,
 )
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse, Outbound
-from paceline.messages.unreadable import UNREADABLE
+from paceline.messages.unreadable import DECODE_ERRORS
 
 _TYPE_OF_OUTPUT: Final[dict[type[Struct], str]] = {
     OrderResponse: "order_response",
@@ -38,7 +38,7 @@ _AMEND_BITS: Final = {
 }
 _BY_KIND: Final[dict[tuple[str, str], type[Struct]]] = {
     ("admin_instruction" if cls in ADMIN_TYPES else "user_instruction", kind): cls
-    for cls, kind in KINDS.items()
+    for cls, kind in KIND_BY_TYPE.items()
 }
 
 
@@ -81,7 +81,7 @@ def _plan(cls: type[Struct]) -> _Plan:
 
 
 _PLANS: Final[dict[type[Struct], _Plan]] = {PriceUpdate: _plan(PriceUpdate)} | {
-    cls: _plan(cls) for cls in KINDS
+    cls: _plan(cls) for cls in KIND_BY_TYPE
 }
 _SETS_AT: Final = AmendTrade.__struct_fields__.index("sets")
 
@@ -90,7 +90,7 @@ def decode_line(line: str | bytes) -> Inbound:
     """The message of one JSON line; `DecodeError` if the line is not a valid message."""
     try:
         data = msgspec.json.decode(line)
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         raise DecodeError(f"not JSON: {error}") from error
     if not isinstance(data, dict):
         raise DecodeError("not a JSON object")
@@ -141,7 +141,7 @@ def _row(plan: _Plan, data: Mapping[str, Any]) -> list[Any]:
 
 def to_json(message: Inbound) -> dict[str, Any]:
     """The JSON object of an inbound message. None is left out, except for an amendment's removed levels."""
-    kind = KINDS.get(type(message))
+    kind = KIND_BY_TYPE.get(type(message))
     if kind is None:
         head = {"type": "price_update"}
     elif isinstance(message, ADMIN_TYPES):

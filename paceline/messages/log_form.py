@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from paceline.messages.inbound import Inbound
 from paceline.messages.outbound import Effect
-from paceline.messages.unreadable import UNREADABLE
+from paceline.messages.unreadable import DECODE_ERRORS
 
 _encoder = msgspec.msgpack.Encoder()
 _batch_decoder = msgspec.msgpack.Decoder(list[Inbound])
@@ -52,18 +52,18 @@ def decode_messages(value: bytes) -> Sequence[Inbound | Undecodable]:
     """
     try:
         return _batch_decoder.decode(value)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return list(_decode_one_by_one(value))
 
 
 def _decode_one_by_one(value: bytes) -> Iterator[Inbound | Undecodable]:
     try:
         raws = _raw_batch_decoder.decode(value)
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         yield Undecodable(value, str(error))
         return
     for raw in raws:
         try:
             yield _message_decoder.decode(raw)
-        except UNREADABLE as error:
+        except DECODE_ERRORS as error:
             yield Undecodable(bytes(raw), str(error))

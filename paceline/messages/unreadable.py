@@ -4,4 +4,4 @@ from typing import Final
 
 import msgspec
 
-UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)

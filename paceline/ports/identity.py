@@ -14,7 +14,7 @@ class Member(Struct, frozen=True):
     role: str
 
 
-class Members(Protocol):
+class MemberStore(Protocol):
     """Times are those of the store's clock. `TransientError` if the store is unavailable."""
 
     def add_link(self, token_hash: bytes, email: str, display_name: str | None, lifetime_s: int) -> None: ...

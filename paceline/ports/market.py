@@ -29,7 +29,7 @@ class Markets(Protocol):
         ...
 
 
-class MarketBook(Protocol):
+class MarketConfigurations(Protocol):
     async def configured(self) -> dict[int, dict[str, ConfigureMarket]]:
         """The newest configuration by shard and symbol. Shards without markets may be absent."""
         ...

@@ -8,7 +8,7 @@ from paceline.core.pages import Page
 from paceline.ports.market import Market
 
 
-class MarketControl(Market, frozen=True, kw_only=True):
+class OperatorMarket(Market, frozen=True, kw_only=True):
     """A market with the fields for operators. It is configured on `shards` and halted on `halted_shards`.
 
     All shards agree, unless an instruction reached only some of them. Then the other fields are those of the
@@ -20,7 +20,7 @@ class MarketControl(Market, frozen=True, kw_only=True):
     halted_shards: list[int]
 
 
-class AccountControl(Struct, frozen=True, kw_only=True):
+class OperatorAccount(Struct, frozen=True, kw_only=True):
     """An account of the engine with its last balance. The member's fields are null if it has no member."""
 
     account: str
@@ -46,18 +46,18 @@ class Alert(Struct, frozen=True, kw_only=True):
     times: int
 
 
-class Control(Protocol):
+class OperatorStore(Protocol):
     """`TransientError` if the store is unavailable."""
 
-    def markets(self) -> list[MarketControl]: ...
+    def markets(self) -> list[OperatorMarket]: ...
 
-    def account(self, account: str) -> AccountControl | None: ...
+    def account(self, account: str) -> OperatorAccount | None: ...
 
     def account_of(self, email: str) -> str | None:
         """The account of the member with this email address; None if there is none."""
         ...
 
-    def accounts(self, *, offset: int, limit: int) -> Page[AccountControl]:
+    def accounts(self, *, offset: int, limit: int) -> Page[OperatorAccount]:
         """Newest first."""
         ...
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from paceline.core.pages import Page
-from paceline.messages.inbound import Admin, Inbound, User
+from paceline.messages.inbound import AdminInstruction, Inbound, UserInstruction
 
 
 class Balance(Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class EventLog(Protocol):
 
 
 class InstructionLog(Protocol):
-    def append(self, message: User | Admin, shard: int) -> None:
+    def append(self, message: UserInstruction | AdminInstruction, shard: int) -> None:
         """Send to `engine.in`, in order. `TransientError`: it was not and will not be written.
 
         Without an error the message is on its way and may still be lost. Only an answer confirms it.
@@ -119,7 +119,7 @@ class Replies(Protocol):
     def is_pending(self, account: str, instruction: str) -> bool: ...
 
 
-class Answers(Protocol):
+class AnswerStore(Protocol):
     """The durable store of answers. `TransientError` if the store is unavailable."""
 
     def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:

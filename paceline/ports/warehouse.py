@@ -38,14 +38,14 @@ class Cut(Struct, frozen=True):
     shards: list[ShardCut]
 
 
-class Standing(Struct, frozen=True):
+class WriterProgress(Struct, frozen=True):
     """The writer's next position and offset on `engine.out` of a shard."""
 
     next_position: int
     next_offset: int
 
 
-class Failure(Struct, frozen=True):
+class FailedExpectation(Struct, frozen=True):
     """A failed expectation: the number of rows that violate it, and some of them as JSON values.
 
     Exact numbers are decimal strings without an exponent.
@@ -56,7 +56,7 @@ class Failure(Struct, frozen=True):
     rows: list[dict[str, Any]]
 
 
-class Published(Struct, frozen=True):
+class Publication(Struct, frozen=True):
     cut_id: int
     day: date
     provisional: bool
@@ -71,13 +71,13 @@ class CutStore(Protocol):
     def first_opened_us(self) -> int | None:
         """When the first account was opened, µs; None if there are no accounts."""
 
-    def published(self) -> Published | None:
+    def published(self) -> Publication | None:
         """The newest publication."""
 
     def copy_snapshots(self, day: date) -> tuple[int, list[ShardCut]]:
         """Copy each shard's newest complete snapshot under a new cut id, in one transaction."""
 
-    def writer_standings(self) -> Mapping[int, Standing]: ...
+    def writer_progress(self) -> Mapping[int, WriterProgress]: ...
 
     def finish(self, cut: Cut) -> Cut:
         """Set each shard's `day_end_position`, store the cut, and delete old copies of snapshots."""
@@ -106,20 +106,22 @@ class MetricStore(Protocol):
 
 
 class GateStore(Protocol):
-    def record(self, run_id: str, gate: Gate, cut: Cut, summary: str, failures: Sequence[Failure]) -> None:
+    def record(
+        self, run_id: str, gate: Gate, cut: Cut, summary: str, failures: Sequence[FailedExpectation]
+    ) -> None:
         """Store the result of a gate; failures also raise an alert."""
 
     def passed(self, run_id: str, cut_id: int) -> set[str]:
         """The gates that passed in this run, with this cut."""
 
 
-class Models(Protocol):
+class ModelStore(Protocol):
     """The new models, built next to the published ones."""
 
     def prepare(self) -> None:
         """Delete what an earlier run left."""
 
-    def failed_tests(self) -> list[Failure]:
+    def failed_tests(self) -> list[FailedExpectation]:
         """dbt's tests that found rows."""
 
     def cut_id(self) -> int | None:
@@ -133,8 +135,8 @@ class Models(Protocol):
         """Replace the published models with the new ones, in one transaction."""
 
 
-class Expectations(Protocol):
-    def __call__(self) -> tuple[int, list[Failure]]:
+class ExpectationChecker(Protocol):
+    def __call__(self) -> tuple[int, list[FailedExpectation]]:
         """Check the new models; returns the number of expectations and those that failed."""
 
 

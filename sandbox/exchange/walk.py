@@ -21,7 +21,7 @@ _MIN_QUANTITY_USD: Final = 1_000.0  # value of the smallest quantity
 _QUANTITY_RANGE_USD: Final = 49_000.0  # value of the largest quantity, less that of the smallest
 
 
-class Market(NamedTuple):
+class WalkMarket(NamedTuple):
     """`price_digits` and `quantity_digits` are decimals: a tick is 10⁻ᵖʳⁱᶜᵉ⁻ᵈⁱᵍⁱᵗˢ."""
 
     symbol: str
@@ -31,17 +31,17 @@ class Market(NamedTuple):
 
 
 MARKETS: Final = (
-    Market("BTC_USDC_PERP", 68_983.0, 1, 5),
-    Market("ETH_USDC_PERP", 4_303.9, 2, 4),
-    Market("SOL_USDC_PERP", 218.6, 2, 2),
-    Market("ADA_USDC_PERP", 0.8123, 4, 0),
+    WalkMarket("BTC_USDC_PERP", 68_983.0, 1, 5),
+    WalkMarket("ETH_USDC_PERP", 4_303.9, 2, 4),
+    WalkMarket("SOL_USDC_PERP", 218.6, 2, 2),
+    WalkMarket("ADA_USDC_PERP", 0.8123, 4, 0),
 )
 
 
 class Walk:
     """The walk of one market. The same seed and steps give the same quotes."""
 
-    def __init__(self, market: Market, seed: int, price: float | None = None) -> None:
+    def __init__(self, market: WalkMarket, seed: int, price: float | None = None) -> None:
         self.market = market
         self._random = random.Random(f"{seed}:{market.symbol}")
         self._draw = self._random.random

@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 @dataclass
-class Session:
+class SavedSession:
     """Cookies, and the CSRF token that every change needs. Kept between runs."""
 
     cookies: dict[str, str] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class Member:
     """Calls for one e-mail address. It signs in if there is no session or the session has ended."""
 
     def __init__(
-        self, api_url: str, mailbox_url: str, email: str, display_name: str, session: Session | None
+        self, api_url: str, mailbox_url: str, email: str, display_name: str, session: SavedSession | None
     ) -> None:
         self.email = email
-        self.session = session or Session()
+        self.session = session or SavedSession()
         self._display_name = display_name
         self._mailbox_url = mailbox_url
         self._signing_in = asyncio.Lock()
@@ -117,7 +117,7 @@ class Member:
         except (ValueError, KeyError, TypeError):
             raise Away(f"{path}: {answer.status_code} without a reason") from None
 
-    async def _sign_in(self, ended: Session) -> Session:
+    async def _sign_in(self, ended: SavedSession) -> SavedSession:
         """Request a link, find it in the mailbox, use it. Skipped if another call has replaced `ended`."""
         async with self._signing_in:
             if self.session is not ended:
@@ -127,7 +127,7 @@ class Member:
             await self._call("POST", "/auth", {"email": self.email, "display_name": self._display_name})
             token = await self._mailed_token(known)
             data = await self._call("GET", f"/auth/verify?token={token}", None)
-            self.session = Session(dict(self._client.cookies), str(data["csrf_token"]))
+            self.session = SavedSession(dict(self._client.cookies), str(data["csrf_token"]))
             return self.session
 
     async def _mailed_token(self, known: set[str]) -> str:

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from sandbox.traders.api import Member, Session
-from sandbox.traders.market import Market
+from sandbox.traders.api import Member, SavedSession
+from sandbox.traders.market import PriceHistory
 from sandbox.traders.styles import display_name, style_of
 from sandbox.traders.trader import Trader
 
@@ -19,15 +19,15 @@ _STAGGER_S: Final = 0.25
 _SAVE_EVERY_S: Final = 5.0
 
 
-def load_sessions(path: Path) -> dict[str, Session]:
+def load_sessions(path: Path) -> dict[str, SavedSession]:
     """Sessions by e-mail address; empty if the file is missing or invalid."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Session])
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, SavedSession])
     except (OSError, msgspec.MsgspecError):
         return {}
 
 
-def save_sessions(path: Path, sessions: dict[str, Session]) -> None:
+def save_sessions(path: Path, sessions: dict[str, SavedSession]) -> None:
     """Store sessions in a file that only its owner can read, because a session gives access to its member."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -45,7 +45,7 @@ async def run(count: int, seed: int, api_url: str, mailbox_url: str, sessions_pa
         email: Member(api_url, mailbox_url, email, display_name(number), sessions.get(email))
         for email, number in numbers.items()
     }
-    market = Market()
+    market = PriceHistory()
     log.info("traders started", count=count, seed=seed, sessions=len(sessions))
     try:
         async with asyncio.TaskGroup() as group:

@@ -17,7 +17,7 @@ _POLL_S: Final = 1.0
 _MAX_TICKS: Final = 120
 
 
-class Market:
+class PriceHistory:
     """`ticks` by symbol, oldest first, for about the last two minutes; `assets` as the API returns them."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import httpx
 import structlog
 
 from sandbox.traders.api import Away, Member, Refused
-from sandbox.traders.market import Market
+from sandbox.traders.market import PriceHistory
 from sandbox.traders.styles import Style, plan
 
 log = structlog.get_logger("traders")
@@ -35,7 +35,7 @@ class HeldTrade:
 
 
 class Trader:
-    def __init__(self, name: str, style: Style, member: Member, market: Market, seed: int) -> None:
+    def __init__(self, name: str, style: Style, member: Member, market: PriceHistory, seed: int) -> None:
         self.name = name
         self._style = style
         self._member = member

@@ -8,12 +8,12 @@ from typing import Final
 import structlog
 
 import paceline
-from paceline.adapters.postgres.connections.session import AWAY, Connection, Session
+from paceline.adapters.postgres.connections.session import UNAVAILABLE_ERRORS, Connection, Session
 from paceline.adapters.postgres.operations import alerts, dead_letters, snapshots
 from paceline.adapters.postgres.operations.dead_letters import DeadLetter
 from paceline.adapters.postgres.operations.snapshots import Chunk, Digests, SnapshotHead, chunk_of
 from paceline.core.errors import InvariantViolation
-from paceline.engine.snapshot import SCHEMA_VERSION, Capture
+from paceline.engine.snapshot import SCHEMA_VERSION, SnapshotCapture
 
 _log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ _MAX_LETTER_AGE_S: Final = 1.0
 _ALERT_WITHIN_S: Final = 5.0
 
 
-class Keeper:
+class SnapshotWriter:
     """Stores captures and dead letters of a shard. Without Postgres the engine goes on without snapshots."""
 
     def __init__(self, shard: int, session: Session, interval_s: float, first_s: float) -> None:
@@ -46,7 +46,9 @@ class Keeper:
         """Seconds since the last snapshot, or since this shard was opened."""
         return time.monotonic() - self._stored_at
 
-    def begin(self, capture: Capture, next_offset: int, acknowledged: Callable[[], Awaitable[None]]) -> None:
+    def begin(
+        self, capture: SnapshotCapture, next_offset: int, acknowledged: Callable[[], Awaitable[None]]
+    ) -> None:
         """Store a capture in the background, once `acknowledged` returns: its outputs are on the log then."""
         self._due_at = time.monotonic() + self._interval_s
         self._task = asyncio.create_task(self._snapshot(capture, next_offset, acknowledged))
@@ -77,7 +79,7 @@ class Keeper:
             await unfinished
 
     async def _snapshot(
-        self, capture: Capture, next_offset: int, acknowledged: Callable[[], Awaitable[None]]
+        self, capture: SnapshotCapture, next_offset: int, acknowledged: Callable[[], Awaitable[None]]
     ) -> None:
         chunks: list[Chunk] = []
         try:
@@ -101,7 +103,7 @@ class Keeper:
             # A snapshot is stored only after all dead letters before it.
             await self._flush_letters()
             own_digests = await self._session.transaction(lambda c: self._store(c, head, chunks))
-        except AWAY as error:
+        except UNAVAILABLE_ERRORS as error:
             _log.error("snapshot not stored", shard=self._shard, error=str(error).strip()[:300])
             return
         if own_digests is None:
@@ -131,7 +133,7 @@ class Keeper:
         try:
             async with asyncio.timeout(_ALERT_WITHIN_S):
                 await self._session.transaction(work)
-        except (TimeoutError, *AWAY) as error:
+        except (TimeoutError, *UNAVAILABLE_ERRORS) as error:
             _log.error("alert not stored", shard=self._shard, message=text, error=str(error).strip()[:300])
 
     async def _flush_letters(self) -> None:
@@ -141,7 +143,7 @@ class Keeper:
     async def _try_flush_letters(self) -> None:
         try:
             await self._flush_letters()
-        except AWAY as error:
+        except UNAVAILABLE_ERRORS as error:
             _log.error("dead letters not stored", shard=self._shard, error=str(error).strip()[:300])
 
     async def _store_letters(self, connection: Connection) -> int:

@@ -5,7 +5,7 @@ import gc
 import structlog
 from msgspec import Struct
 
-from paceline.adapters.kafka.log_reader import LogBounds
+from paceline.adapters.kafka.log_reader import OffsetRange
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import alerts, snapshots
 from paceline.adapters.postgres.operations.snapshots import SnapshotHead, StoredSnapshot
@@ -21,7 +21,7 @@ class Recovered(Struct):
     hash: str | None
 
 
-async def recover(session: Session, shard: int, bounds: LogBounds) -> Recovered:
+async def recover(session: Session, shard: int, bounds: OffsetRange) -> Recovered:
     """The engine as of its newest valid snapshot; `PermanentError` if the log does not continue there."""
     stored = await session.transaction(lambda c: snapshots.list_whole(c, shard))
     for one in stored:
@@ -67,7 +67,7 @@ async def _alert_skipped(connection: Connection, stored: StoredSnapshot, error: 
     )
 
 
-def _check_reach(shard: int, head: SnapshotHead, bounds: LogBounds) -> None:
+def _check_reach(shard: int, head: SnapshotHead, bounds: OffsetRange) -> None:
     offset = head.next_offset
     if offset < bounds.begin:
         raise PermanentError(

@@ -7,9 +7,9 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaProducer
 
-from paceline.adapters.kafka.log_reader import LogBounds, Record
+from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.adapters.kafka.log_scan import last_position_out
-from paceline.adapters.kafka.producer import Outlet, make_producer
+from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_OUT
 from paceline.adapters.postgres.connections.session import Session
 from paceline.adapters.postgres.operations import installation
@@ -19,7 +19,7 @@ from paceline.engine import Engine
 from paceline.messages.inbound import Inbound
 from paceline.messages.log_form import Undecodable, decode_messages, encode_effects
 from paceline.messages.outbound import Effect
-from stream.engine.keeper import Keeper
+from stream.engine.keeper import SnapshotWriter
 from stream.engine.recovery import recover
 
 _log = structlog.get_logger()
@@ -35,7 +35,13 @@ class EngineShard:
     """Applies a shard's records. `sent_to` is the last position whose effect the log holds already."""
 
     def __init__(
-        self, engine: Engine, next_offset: int, outlet: Outlet, keeper: Keeper, *, sent_to: int
+        self,
+        engine: Engine,
+        next_offset: int,
+        outlet: PartitionWriter,
+        keeper: SnapshotWriter,
+        *,
+        sent_to: int,
     ) -> None:
         self.next_offset = next_offset
         self._engine = engine
@@ -120,7 +126,7 @@ class EngineShard:
         }
 
 
-class Engines:
+class EngineOpener:
     """Opens the engine's shards: from a snapshot, then the log."""
 
     def __init__(self, database_url: str, brokers: str, shards: int, snapshot_interval_s: float) -> None:
@@ -136,14 +142,14 @@ class Engines:
         self._producer = make_producer(self._brokers, "paceline-engine")
         await self._producer.start()
 
-    async def open(self, shard: int, bounds: LogBounds) -> EngineShard:
+    async def open(self, shard: int, bounds: OffsetRange) -> EngineShard:
         session = self._session(shard)
         recovered = await recover(session, shard, bounds)
         sent_to = await last_position_out(self._brokers, shard)
         # Spread over the interval, so the shards do not all store at the same time.
         first_s = self._interval_s * (shard + 1) / self._shards
-        keeper = Keeper(shard, session, self._interval_s, first_s)
-        outlet = Outlet(self._producer, ENGINE_OUT, shard)
+        keeper = SnapshotWriter(shard, session, self._interval_s, first_s)
+        outlet = PartitionWriter(self._producer, ENGINE_OUT, shard)
         engine = recovered.engine
         _log.info("engine recovered", shard=shard, position=engine.position, sent_to=sent_to)
         return EngineShard(engine, recovered.next_offset, outlet, keeper, sent_to=sent_to)

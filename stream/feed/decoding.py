@@ -11,7 +11,7 @@ import msgspec
 
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import PriceUpdate
-from paceline.messages.unreadable import UNREADABLE
+from paceline.messages.unreadable import DECODE_ERRORS
 
 MAX_FRAME_BYTES: Final = 64 << 10
 MAX_SCALED: Final = 10**18  # 10¹⁰ units: fits every column and every 64-bit integer
@@ -73,7 +73,7 @@ def decode(frame: bytes, symbols: frozenset[str]) -> PriceUpdate | Refusal | Ack
         return Refusal("too_long", f"{len(frame)} bytes, the limit is {MAX_FRAME_BYTES}")
     try:
         envelope = _envelopes.decode(frame)
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         return _not_a_ticker(frame, error)
     try:
         return _price_update(envelope, symbols)
@@ -134,7 +134,7 @@ def _not_a_ticker(frame: bytes, error: Exception) -> Refusal | Acknowledgement:
         reply = _replies.decode(frame)
     except msgspec.ValidationError:
         return Refusal("wrong_shape", f"not a JSON object: {error}")
-    except UNREADABLE as later:  # the first decoder stopped at a wrong type, before the invalid JSON
+    except DECODE_ERRORS as later:  # the first decoder stopped at a wrong type, before the invalid JSON
         return Refusal("not_json", f"not JSON: {str(later)[:200]}")
     if reply.error is not msgspec.UNSET and bytes(reply.error) != b"null":
         return Refusal("exchange_error", f"the exchange refuses a request: {bytes(reply.error)[:200]!r}")

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from paceline.adapters.postgres.connections.session import AWAY, Session
+from paceline.adapters.postgres.connections.session import UNAVAILABLE_ERRORS, Session
 from paceline.adapters.postgres.market.bars import merge_bars
 from paceline.adapters.postgres.market.dead_frames import DeadFrame, store_dead_frames
 from paceline.core.times import MINUTE_US, SECOND_US
@@ -26,7 +26,7 @@ _FRAMES_PER_ROUND: Final = 200
 _MAX_STORED_BYTES: Final = 4_096
 
 
-class Keeper:
+class FeedStore:
     """Stores every 3 s and right after a minute's end; `venue` names the exchange in dead letters."""
 
     def __init__(self, database_url: str, venue: str) -> None:
@@ -55,7 +55,7 @@ class Keeper:
             try:
                 async with asyncio.timeout(_LAST_STORE_S):
                     await self._store()
-            except (TimeoutError, *AWAY) as error:
+            except (TimeoutError, *UNAVAILABLE_ERRORS) as error:
                 log.warning("bars not stored at the end", why=str(error), parts=len(self.bars))
             await self._session.close()
 
@@ -63,7 +63,7 @@ class Keeper:
         try:
             await self._store_bars()
             await self._store_dead_frames()
-        except AWAY as error:
+        except UNAVAILABLE_ERRORS as error:
             log.warning("Postgres does not take bars", why=str(error).strip()[:200], parts=len(self.bars))
 
     async def _store_bars(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from paceline.adapters.redis import keys
-from paceline.adapters.redis.client import AWAY, Client
+from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, Client
 from paceline.adapters.redis.market import price_command
 from paceline.domain.market.bars import is_usable
 from paceline.messages.inbound import PriceUpdate
@@ -30,7 +30,7 @@ class LastPrices:
         for symbol in symbols:
             try:
                 [known] = await self._redis.ask(("HGET", keys.price(symbol), "update_id"))
-            except AWAY as error:
+            except UNAVAILABLE_ERRORS as error:
                 log.warning("last prices not recalled", why=str(error))
                 return
             if known is not None:
@@ -52,7 +52,7 @@ class LastPrices:
             changed, self._changed = self._changed, {}
             try:
                 await self._write(changed.values())
-            except AWAY as error:
+            except UNAVAILABLE_ERRORS as error:
                 self._changed = changed | self._changed
                 if not unavailable:
                     log.warning("Redis does not take last prices", why=str(error))

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType
 
-from stream.feed.stats import Stats
+from stream.feed.stats import FeedStats
 
 log = structlog.get_logger("feed")
 
@@ -27,11 +27,11 @@ _FRAMES: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 TakeFrame = Callable[[bytes], bool]
 
 
-class Silence(Exception):
+class SilentExchange(Exception):
     """The exchange is connected but sends no usable frame."""
 
 
-class Closed(Exception):
+class ConnectionClosed(Exception):
     """The connection has ended, closed by the exchange or broken."""
 
 
@@ -41,11 +41,11 @@ def pause_s(attempt: int, draw: float) -> float:
     return longest_s * (0.5 + draw / 2)
 
 
-class Link:
+class ExchangeConnection:
     """Gives each frame to `take`, which returns whether it is usable: only usable frames end a silence."""
 
     def __init__(
-        self, url: str, symbols: tuple[str, ...], silence_s: float, take: TakeFrame, stats: Stats
+        self, url: str, symbols: tuple[str, ...], silence_s: float, take: TakeFrame, stats: FeedStats
     ) -> None:
         self._url = url
         self._subscribe = msgspec.json.encode(
@@ -64,7 +64,7 @@ class Link:
             began_s = loop.time()
             try:
                 await self._session()
-            except (OSError, ClientError, Silence, Closed) as error:
+            except (OSError, ClientError, SilentExchange, ConnectionClosed) as error:
                 why = str(error) or type(error).__name__
             finally:
                 self._stats.connected = False
@@ -96,13 +96,13 @@ class Link:
                     while True:
                         message = await socket.receive()
                         if message.type not in _FRAMES:
-                            raise Closed(_close_reason(*message))
+                            raise ConnectionClosed(_close_reason(*message))
                         if self._take(message.data):
                             self._last_usable_s = loop.time()
             except TimeoutError:
                 if loop.time() - self._last_usable_s >= self._silence_s:
                     self._stats.silences += 1
-                    raise Silence(f"no usable frame for {self._silence_s:g} s") from None
+                    raise SilentExchange(f"no usable frame for {self._silence_s:g} s") from None
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import encode_messages
 from stream.feed.buffer import PriceBuffer
 from stream.feed.link import pause_s
-from stream.feed.stats import Stats
+from stream.feed.stats import FeedStats
 
 log = structlog.get_logger("feed")
 
@@ -41,7 +41,7 @@ class PriceLog:
         topic: str,
         shards: int,
         buffer: PriceBuffer,
-        stats: Stats,
+        stats: FeedStats,
         written: Callable[[list[PriceUpdate]], None],
     ) -> None:
         self._brokers = brokers

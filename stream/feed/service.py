@@ -13,11 +13,11 @@ from paceline.messages.inbound import PriceUpdate
 from paceline.settings import Settings
 from stream.feed.buffer import PriceBuffer
 from stream.feed.decoding import Acknowledgement, Refusal, decode
-from stream.feed.keeping import Keeper
+from stream.feed.keeping import FeedStore
 from stream.feed.last_prices import LastPrices
-from stream.feed.link import Link
+from stream.feed.link import ExchangeConnection
 from stream.feed.price_log import PriceLog
-from stream.feed.stats import Stats
+from stream.feed.stats import FeedStats
 
 _MS_US: Final = 1000
 
@@ -31,11 +31,11 @@ class FeedService(Service):  # type: ignore[misc]
         self.name = "feed"
         self._silence_ms = settings.feed_silence_ms
         self._symbols = frozenset(settings.feed_symbols)
-        self.stats = Stats()
+        self.stats = FeedStats()
         self._buffer = PriceBuffer()
         self._redis = connect(settings.cache_url)
         self._last_prices = LastPrices(self._redis)
-        self._keeper = Keeper(settings.database_url, urlsplit(settings.exchange_url).netloc)
+        self._keeper = FeedStore(settings.database_url, urlsplit(settings.exchange_url).netloc)
         self._price_log = PriceLog(
             brokers=settings.brokers,
             topic=topic,
@@ -44,7 +44,7 @@ class FeedService(Service):  # type: ignore[misc]
             stats=self.stats,
             written=self._written,
         )
-        self._link = Link(
+        self._link = ExchangeConnection(
             settings.exchange_url,
             settings.feed_symbols,
             settings.feed_silence_ms / 1000,

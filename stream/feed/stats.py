@@ -11,7 +11,7 @@ LOG_PATIENCE_US: Final = 2 * SECOND_US
 
 
 @dataclass
-class Stats:
+class FeedStats:
     """Counts since the process started. Times are wall-clock microseconds, 0 for never."""
 
     connected: bool = False

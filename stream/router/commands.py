@@ -77,7 +77,7 @@ def event_id(position: int, ordinal: int) -> str:
     return f"{position}-{ordinal if position else ordinal + 1}"
 
 
-def told_commands(effect: Effect, first_kept: int) -> list[Command]:
+def event_commands(effect: Effect, first_kept: int) -> list[Command]:
     """Appends the outputs to their users' streams, then publishes the answer.
 
     Redis may delete entries of positions below `first_kept`.

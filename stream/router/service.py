@@ -11,14 +11,14 @@ from typing import Any, Final
 
 import structlog
 
-from paceline.adapters.kafka.log_reader import LogBounds, Record
-from paceline.adapters.postgres.connections.session import AWAY as POSTGRES_AWAY
+from paceline.adapters.kafka.log_reader import OffsetRange, Record
+from paceline.adapters.postgres.connections.session import UNAVAILABLE_ERRORS as POSTGRES_UNAVAILABLE_ERRORS
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import installation, readers
-from paceline.adapters.postgres.operations.readers import Standing
+from paceline.adapters.postgres.operations.readers import ReaderPosition
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.redis import keys
-from paceline.adapters.redis.client import AWAY, connect
+from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, connect
 from paceline.adapters.redis.trading.router_store import Command, FenceBroken, RouterStore, mark_commands
 from paceline.adapters.runtime.retry import retrying
 from paceline.core.times import MINUTE_US
@@ -26,16 +26,16 @@ from paceline.messages.outbound import Effect
 from stream.router.commands import (
     KEPT_US,
     balance_command,
+    event_commands,
     events_kept_commands,
     order_command,
     read_trade,
     state_commands,
-    told_commands,
     trade_command,
     trades_wanted,
 )
 from stream.runtime.effect_batches import effect_batches
-from stream.runtime.log_service import Reopen
+from stream.runtime.log_service import ReopenShard
 
 _log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class RouterShard:
         shard: int,
         store: RouterStore,
         position_session: Session,
-        standing: Standing,
+        standing: ReaderPosition,
         *,
         state_from: int,
         end: int,
@@ -78,14 +78,16 @@ class RouterShard:
         for effects, now in effect_batches(records, self._standing, _BATCH):
             await self._route(effects, now)
 
-    async def _route(self, effects: list[Effect], now: Standing) -> None:
+    async def _route(self, effects: list[Effect], now: ReaderPosition) -> None:
         try:
-            await retrying(lambda: self._apply(effects, now), on=AWAY, what="Redis for the router")
+            await retrying(
+                lambda: self._apply(effects, now), on=UNAVAILABLE_ERRORS, what="Redis for the router"
+            )
         except FenceBroken as error:
-            raise Reopen(str(error)) from error
+            raise ReopenShard(str(error)) from error
         self._standing = now
 
-    async def _apply(self, effects: list[Effect], now: Standing) -> None:
+    async def _apply(self, effects: list[Effect], now: ReaderPosition) -> None:
         wanted = sorted(trades_wanted([e for e in effects if e.position >= self._state_from]))
         found = await self._store.fields([(keys.trades(account), trade) for account, trade in wanted])
         trades = {trade.trade: trade for trade in map(read_trade, filter(None, found))}
@@ -94,7 +96,7 @@ class RouterShard:
             for effect in effects:
                 if effect.position >= self._state_from:
                     commands.extend(state_commands(effect, trades))
-                commands.extend(told_commands(effect, first_kept))
+                commands.extend(event_commands(effect, first_kept))
             commands.extend(events_kept_commands(effects))
         except KeyError as missing:
             await self._store.forget(self._shard)
@@ -114,7 +116,11 @@ class RouterShard:
 
     async def tick(self) -> None:
         if self._ready_at_offset is not None and self._standing.offset >= self._ready_at_offset:
-            await retrying(lambda: self._store.mark_ready(self._shard), on=AWAY, what="Redis for the router")
+            await retrying(
+                lambda: self._store.mark_ready(self._shard),
+                on=UNAVAILABLE_ERRORS,
+                what="Redis for the router",
+            )
             self._ready_at_offset = None
         if self._storing_position is None and time.monotonic() - self._stored_at >= _STORE_POSITION_EVERY_S:
             self._storing_position = asyncio.create_task(self._store_position())
@@ -127,7 +133,7 @@ class RouterShard:
         now = self._standing
         try:
             await self._position_sessions.transaction(lambda c: readers.note(c, "router", self._shard, now))
-        except POSTGRES_AWAY as error:
+        except POSTGRES_UNAVAILABLE_ERRORS as error:
             _log.warning("position not stored", shard=self._shard, error=str(error).strip()[:300])
         self._stored_at = time.monotonic()
 
@@ -144,7 +150,7 @@ class RouterShard:
         }
 
 
-class Router:
+class RouterOpener:
     """Opens the router's shards: at the position in Redis, or rebuilt at the writer's position."""
 
     def __init__(self, database_url: str, cache_url: str, shards: int) -> None:
@@ -158,14 +164,16 @@ class Router:
     async def start(self) -> None:
         await self._session.transaction(lambda c: installation.ensure_shards(c, self._shards))
 
-    async def open(self, shard: int, bounds: LogBounds) -> RouterShard:
+    async def open(self, shard: int, bounds: OffsetRange) -> RouterShard:
         opened = await retrying(
-            lambda: self._open(shard, bounds), on=(*AWAY, FenceBroken), what="Redis for the router"
+            lambda: self._open(shard, bounds),
+            on=(*UNAVAILABLE_ERRORS, FenceBroken),
+            what="Redis for the router",
         )
-        readers.check_reach("router", shard, Standing(0, opened.next_offset), bounds.begin, bounds.end)
+        readers.check_reach("router", shard, ReaderPosition(0, opened.next_offset), bounds.begin, bounds.end)
         return opened
 
-    async def _open(self, shard: int, bounds: LogBounds) -> RouterShard:
+    async def _open(self, shard: int, bounds: OffsetRange) -> RouterShard:
         standing, state_from = await self._store.standing(shard) or await self._rebuild(shard)
         position_session = self._position_sessions.setdefault(
             shard, Session(self._database_url, "paceline-router", patience_s=0.5)
@@ -176,7 +184,7 @@ class Router:
         await opened.load_marks()
         return opened
 
-    async def _rebuild(self, shard: int) -> tuple[Standing, int]:
+    async def _rebuild(self, shard: int) -> tuple[ReaderPosition, int]:
         """Write the state in Postgres to Redis. Returns where to go on, and the position from which effects
         change the state."""
         for reader in ("router", "writer"):
@@ -194,7 +202,9 @@ class Router:
         await self._client.aclose()
 
 
-async def _read_state(connection: Connection, shard: int) -> tuple[Standing, Standing, list[Command]]:
+async def _read_state(
+    connection: Connection, shard: int
+) -> tuple[ReaderPosition, ReaderPosition, list[Command]]:
     """How far writer and router have come, and the commands for the writer's state: one consistent read."""
     await connection.execute("set transaction isolation level repeatable read")
     own = await readers.read(connection, "router", shard)

@@ -20,11 +20,11 @@ from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.runtime.logs import set_up_logs
 from paceline.core.errors import AppError, ValidationError
 from paceline.settings import Settings
-from stream.engine.service import Engines
-from stream.router.service import Router
+from stream.engine.service import EngineOpener
+from stream.router.service import RouterOpener
 from stream.runtime.heartbeat import Heartbeat
 from stream.runtime.log_service import LogService, ShardOpener
-from stream.writer.service import Writer
+from stream.writer.service import WriterOpener
 
 _log = structlog.get_logger()
 
@@ -42,20 +42,20 @@ def _log_service(
 
 
 def _engine(settings: Settings) -> LogService:
-    opener = Engines(
+    opener = EngineOpener(
         settings.database_url, settings.brokers, settings.engine_shards, settings.snapshot_interval_s
     )
     return _log_service("engine", ENGINE_IN, opener, settings)
 
 
 def _writer(settings: Settings) -> LogService:
-    opener = Writer(settings.database_url, settings.engine_shards)
+    opener = WriterOpener(settings.database_url, settings.engine_shards)
     fetching = {"min_bytes": _WRITER_MIN_BYTES, "max_wait_ms": _WRITER_WAIT_MS}
     return _log_service("writer", ENGINE_OUT, opener, settings, **fetching)
 
 
 def _router(settings: Settings) -> LogService:
-    opener = Router(settings.database_url, settings.cache_url, settings.engine_shards)
+    opener = RouterOpener(settings.database_url, settings.cache_url, settings.engine_shards)
     return _log_service("router", ENGINE_OUT, opener, settings)
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from paceline.adapters.kafka.log_reader import Record
-from paceline.adapters.postgres.operations.readers import Standing
+from paceline.adapters.postgres.operations.readers import ReaderPosition
 from paceline.messages.log_form import decode_effects
 from paceline.messages.outbound import Effect
 
 
 def effect_batches(
-    records: list[Record], standing: Standing, most: int
-) -> Iterator[tuple[list[Effect], Standing]]:
+    records: list[Record], standing: ReaderPosition, most: int
+) -> Iterator[tuple[list[Effect], ReaderPosition]]:
     """Effects from `standing` on, in batches of whole records, with the end of each batch.
 
     A batch has about `most` effects and outputs: one price may have closed thousands of trades.
@@ -28,5 +28,5 @@ def effect_batches(
                 size += 1 + len(effect.outputs)
                 position = effect.position + 1
         if size >= most or record is records[-1]:
-            yield effects, Standing(position, record.offset + 1)
+            yield effects, ReaderPosition(position, record.offset + 1)
             effects, size = [], 0

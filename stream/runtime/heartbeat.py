@@ -10,7 +10,7 @@ import structlog
 from mode import Service
 
 from paceline.adapters.redis import operations as health
-from paceline.adapters.redis.client import AWAY, connect
+from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, connect
 
 _log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class Heartbeat(Service):  # type: ignore[misc]
                     beat = {"service": name, "pid": os.getpid(), "at_us": at_us, **service.health()}
                     await health.publish(self._client, name, self._instance, beat)
                 self._is_stored = True
-            except AWAY as error:
+            except UNAVAILABLE_ERRORS as error:
                 if self._is_stored:
                     _log.warning("heartbeat not stored", error=str(error)[:300])
                 self._is_stored = False

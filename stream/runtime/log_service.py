@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import structlog
 from mode import Service
 
-from paceline.adapters.kafka.log_reader import LogBounds, LogReader, Record
+from paceline.adapters.kafka.log_reader import LogReader, OffsetRange, Record
 from paceline.adapters.kafka.topics import check_partitions
 
 _log = structlog.get_logger()
@@ -49,7 +49,7 @@ class Shard(Protocol):
         """What `paceline status` shows of this shard."""
 
 
-class Reopen(Exception):
+class ReopenShard(Exception):
     """A shard's state in memory is no longer valid: open the shard again from its stored state."""
 
 
@@ -57,7 +57,7 @@ class ShardOpener(Protocol):
     async def start(self) -> None:
         """Connect and check the installation, before the first shard is opened."""
 
-    async def open(self, shard: int, bounds: LogBounds) -> Shard:
+    async def open(self, shard: int, bounds: OffsetRange) -> Shard:
         """Load a shard's state; `bounds` are the offsets of its log."""
 
     async def stop(self) -> None:
@@ -147,7 +147,7 @@ class LogService(Service):  # type: ignore[misc]
                 await opened.handle(records)
             else:
                 await opened.tick()
-        except Reopen as why:
+        except ReopenShard as why:
             _log.warning("shard reopened", service=self.name, shard=shard, why=str(why))
             await self._open(shard)
 

@@ -21,7 +21,7 @@ from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import alerts
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import connect
-from paceline.domain.operations.watch import READERS, Limits, Sight, Trouble, Watch
+from paceline.domain.operations.watch import READERS, Limits, Observation, Watch, WatchProblem
 from paceline.settings import Settings
 
 _log = structlog.get_logger()
@@ -53,7 +53,7 @@ class WatchdogService(Service):  # type: ignore[misc]
         self._redis = connect(settings.cache_url)
         self._session = Session(settings.database_url, "paceline-watchdog", patience_s=3.0)
         self._ends = LogEndReader(settings.brokers, self._shards)
-        self._troubles: list[Trouble] = []
+        self._troubles: list[WatchProblem] = []
 
     def health(self) -> dict[str, Any]:
         return {"state": "running", "alerts": [msgspec.to_builtins(trouble) for trouble in self._troubles]}
@@ -71,14 +71,14 @@ class WatchdogService(Service):  # type: ignore[misc]
 
     async def _round(self) -> None:
         markets, snapshot_ages_s = await self._read_stored()
-        sight = Sight(
+        observation = Observation(
             now_s=time.monotonic(),
             offsets=await self._offsets(),
             ends=await self._log_ends(),
             price_ages_s=await self._price_ages_s(markets),
             snapshot_ages_s=snapshot_ages_s,
         )
-        troubles, seen = self._watch.look(sight)
+        troubles, seen = self._watch.look(observation)
         # Troubles of kinds that could not be checked stay as they were.
         unseen = [trouble for trouble in self._troubles if trouble.key.partition(":")[0] not in seen]
         self._troubles = troubles + unseen
@@ -87,7 +87,9 @@ class WatchdogService(Service):  # type: ignore[misc]
         except psycopg.Error as error:
             _log.warning("alerts not stored", why=str(error).strip()[:300])
 
-    async def _update_alerts(self, connection: Connection, troubles: list[Trouble], seen: set[str]) -> None:
+    async def _update_alerts(
+        self, connection: Connection, troubles: list[WatchProblem], seen: set[str]
+    ) -> None:
         for trouble in troubles:
             if await _open(connection, trouble):
                 _log.error("alert", key=trouble.key, message=trouble.message)
@@ -144,7 +146,7 @@ class WatchdogService(Service):  # type: ignore[misc]
         return ages
 
 
-async def _open(connection: Connection, trouble: Trouble) -> bool:
+async def _open(connection: Connection, trouble: WatchProblem) -> bool:
     return await alerts.open_alert(
         connection, trouble.key, severity=trouble.severity, source=SOURCE, message=trouble.message
     )

@@ -10,7 +10,7 @@ from typing import Final
 from paceline.adapters.postgres.copy_rows import NULL, Line, cell
 from paceline.domain.trading.open_trade import OpenTrade, amended, opened, reduced
 from paceline.messages.inbound import (
-    KINDS,
+    KIND_BY_TYPE,
     AmendTrade,
     ConfigureMarket,
     CreateTrade,
@@ -94,7 +94,7 @@ class RowMaker:
         text = encode_line(to_json(message)).decode()
         self.rows["instructions"].append(
             f"{self._shard}\t{effect.position}\t{effect.time}\t{message.time}\t{cell(message.id)}\t"
-            f"{KINDS[type(message)]}\t{cell(getattr(message, 'account', None))}\t"
+            f"{KIND_BY_TYPE[type(message)]}\t{cell(getattr(message, 'account', None))}\t"
             f"{cell(getattr(message, 'symbol', None))}\t{cell(text)}\t{answer}"
         )
 

@@ -6,10 +6,10 @@ While Postgres stores one batch, the rows of the next are made.
 import asyncio
 from typing import Any, Final
 
-from paceline.adapters.kafka.log_reader import LogBounds, Record
+from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.adapters.postgres.connections.session import Session
 from paceline.adapters.postgres.operations import installation, readers
-from paceline.adapters.postgres.operations.readers import Move, Standing
+from paceline.adapters.postgres.operations.readers import Move, ReaderPosition
 from paceline.adapters.postgres.trading import history
 from paceline.domain.trading.open_trade import OpenTrade
 from paceline.messages.outbound import Effect
@@ -29,7 +29,7 @@ class WriterShard:
     holds the changes that are still under way.
     """
 
-    def __init__(self, shard: int, storage: Storage, reads: Session, standing: Standing) -> None:
+    def __init__(self, shard: int, storage: Storage, reads: Session, standing: ReaderPosition) -> None:
         self._shard = shard
         self._storage = storage
         self._reads = reads
@@ -55,7 +55,7 @@ class WriterShard:
             self._storage.put(made)
             self._made = now
 
-    async def _make(self, effects: list[Effect], now: Standing) -> Batch:
+    async def _make(self, effects: list[Effect], now: ReaderPosition) -> Batch:
         was = self._made
         if unknown := trades_wanted(effects) - self._trades.keys():
             self._trades |= await self._reads.transaction(
@@ -87,7 +87,7 @@ class WriterShard:
         return {"next_position": stored.position, "next_offset": stored.offset}
 
 
-class Writer:
+class WriterOpener:
     """Opens the writer's shards, with one connection for transactions and one for reads."""
 
     def __init__(self, database_url: str, shards: int) -> None:
@@ -99,7 +99,7 @@ class Writer:
     async def start(self) -> None:
         await self._session.transaction(lambda c: installation.ensure_shards(c, self._shards))
 
-    async def open(self, shard: int, bounds: LogBounds) -> WriterShard:
+    async def open(self, shard: int, bounds: OffsetRange) -> WriterShard:
         standing = await self._session.transaction(lambda c: readers.load(c, "writer", shard))
         readers.check_reach("writer", shard, standing, bounds.begin, bounds.end)
         self._storage.begin(shard, standing)

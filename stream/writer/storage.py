@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import readers
-from paceline.adapters.postgres.operations.readers import Move, Standing
+from paceline.adapters.postgres.operations.readers import Move, ReaderPosition
 from paceline.adapters.postgres.trading import history
-from stream.runtime.log_service import Reopen
+from stream.runtime.log_service import ReopenShard
 from stream.writer.rows import Rows
 
 # A transaction writes about this many effects and outputs: large enough that its round trips do not count,
@@ -37,9 +37,9 @@ class Storage:
         self._session = session
         self._held: list[Batch] = []
         self._lost: set[int] = set()
-        self.standings: dict[int, Standing] = {}
+        self.standings: dict[int, ReaderPosition] = {}
 
-    def begin(self, shard: int, standing: Standing) -> None:
+    def begin(self, shard: int, standing: ReaderPosition) -> None:
         """Begin a shard that is opened; batches that it left before are dropped."""
         self._held = [batch for batch in self._held if batch.shard != shard]
         self._lost.discard(shard)
@@ -51,7 +51,7 @@ class Storage:
     def check(self, shard: int) -> None:
         if shard in self._lost:
             at = self.standings[shard].position
-            raise Reopen(f"the writer of shard {shard} is no longer at position {at}")
+            raise ReopenShard(f"the writer of shard {shard} is no longer at position {at}")
 
     async def store_full(self) -> None:
         """Store the held batches if they fill a transaction."""

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import redis
 
-from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.core.ids import shard_of
 from paceline.core.money import SCALE
@@ -45,7 +45,7 @@ def now_us() -> int:
 class Trading:
     """Moves the price of a market and opens trades with close levels until `stopped` is set."""
 
-    def __init__(self, log: EngineLog, seed: int) -> None:
+    def __init__(self, log: EngineInWriter, seed: int) -> None:
         self.log = log
         self.random = random.Random(seed)
         self.sent: list[str] = []
@@ -137,7 +137,7 @@ async def test_sigkills_during_trading_lose_and_duplicate_nothing(
         tmp_path, postgres_url, redis_url, kafka_bootstrap, engine_shards=SHARDS, snapshot_interval_s=1
     )
     with running(SERVICES, environment, tmp_path) as workers:
-        async with EngineLog(kafka_bootstrap) as log:
+        async with EngineInWriter(kafka_bootstrap) as log:
             trading = Trading(log, seed=11)
             await trading.open()
             await until(lambda: answered(postgres_url) > 0, workers)

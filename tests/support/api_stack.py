@@ -22,7 +22,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
-from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.kafka.topics import ensure_topics
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.local.processes.ports import free_port
@@ -45,8 +45,8 @@ class Stack:
 
     settings: Settings
     environ: dict[str, str]
-    redis_server: server.Running
-    kafka_server: server.Running
+    redis_server: server.RunningServer
+    kafka_server: server.RunningServer
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     update_id: int = 0
 
@@ -55,7 +55,7 @@ class Stack:
         asyncio.run(self._log(messages))
 
     async def _log(self, messages: tuple[Inbound, ...]) -> None:
-        async with EngineLog(self.settings.brokers) as log:
+        async with EngineInWriter(self.settings.brokers) as log:
             for shard in range(SHARDS):
                 await log.append(shard, messages)
 

@@ -5,8 +5,8 @@ from typing import Any, NoReturn
 
 from paceline.bootstrap import Platform
 from paceline.core.errors import TransientError
-from paceline.usecases.trading.accounts import Sight
-from paceline.usecases.trading.instructions import Desk
+from paceline.usecases.trading.accounts import AccountReader
+from paceline.usecases.trading.instructions import TradingGateway
 from tests.support.fakes.notifications.notifier import FakeNotifier
 
 
@@ -24,7 +24,7 @@ def unavailable(*_: object, **__: object) -> NoReturn:
 def offline_platform() -> Platform:
     ports: Any = UnavailablePort()
     return Platform(
-        desk=Desk(
+        gateway=TradingGateway(
             log=ports,
             replies=ports,
             answers=ports,
@@ -36,7 +36,7 @@ def offline_platform() -> Platform:
             default_slippage_bps=50,
             initial_balance=1,
         ),
-        sight=Sight(hot=ports, stored=ports, prices=ports, markets=ports),
+        account_reader=AccountReader(hot=ports, stored=ports, prices=ports, markets=ports),
         control=ports,
         members=ports,
         closed_orders=ports,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from paceline.adapters.kafka.log_reader import LogBounds
+from paceline.adapters.kafka.log_reader import OffsetRange
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound, PriceUpdate
 from paceline.messages.json_form import DecodeError, decode_line
@@ -63,5 +63,5 @@ def records_of(effects: Sequence[Effect], effects_per_record: int) -> list[LogRe
     ]
 
 
-def bounds_of(records: Sequence[LogRecord]) -> LogBounds:
-    return LogBounds(0, len(records))
+def bounds_of(records: Sequence[LogRecord]) -> OffsetRange:
+    return OffsetRange(0, len(records))

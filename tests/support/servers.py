@@ -50,7 +50,7 @@ def servers_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _running(one: server.LocalServer) -> Iterator[server.Running]:
+def _running(one: server.LocalServer) -> Iterator[server.RunningServer]:
     [running] = server.start(one)
     try:
         yield running
@@ -59,7 +59,7 @@ def _running(one: server.LocalServer) -> Iterator[server.Running]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(servers_folder: Path) -> Iterator[server.Running]:
+def postgres_server(servers_folder: Path) -> Iterator[server.RunningServer]:
     """The session's Postgres, with a migrated template database."""
     from paceline.adapters.postgres.migrate import migrate
 
@@ -73,17 +73,17 @@ def postgres_server(servers_folder: Path) -> Iterator[server.Running]:
 
 
 @pytest.fixture(scope="session")
-def redis_server(servers_folder: Path) -> Iterator[server.Running]:
+def redis_server(servers_folder: Path) -> Iterator[server.RunningServer]:
     yield from _running(LocalRedis(servers_folder / "redis", free_port()))
 
 
 @pytest.fixture(scope="session")
-def kafka_server(servers_folder: Path) -> Iterator[server.Running]:
+def kafka_server(servers_folder: Path) -> Iterator[server.RunningServer]:
     yield from _running(LocalKafka(servers_folder / "kafka", free_port(), controller_port=free_port()))
 
 
 @pytest.fixture(scope="module")
-def fresh_database(postgres_server: server.Running) -> Iterator[Callable[[], str]]:
+def fresh_database(postgres_server: server.RunningServer) -> Iterator[Callable[[], str]]:
     """Create a migrated database with each call (about 50 ms)."""
     with psycopg.connect(in_database(postgres_server.url, "postgres"), autocommit=True) as connection:
 
@@ -106,7 +106,7 @@ def postgres_url(fresh_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def redis_url(redis_server: server.Running) -> str:
+def redis_url(redis_server: server.RunningServer) -> str:
     """The session's Redis, emptied for this module."""
     import redis
 
@@ -116,7 +116,7 @@ def redis_url(redis_server: server.Running) -> str:
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(kafka_server: server.Running) -> str:
+def kafka_bootstrap(kafka_server: server.RunningServer) -> str:
     return kafka_server.url
 
 

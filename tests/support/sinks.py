@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 
-from stream.router.service import Router, RouterShard
-from stream.runtime.log_service import Reopen
-from stream.writer.service import Writer
+from stream.router.service import RouterOpener, RouterShard
+from stream.runtime.log_service import ReopenShard
+from stream.writer.service import WriterOpener
 from tests.support.scenario_log import Day, LogRecord, bounds_of
 
 
 async def write(url: str, records: Sequence[LogRecord], end: int, *, shard: int = 0, shards: int = 1) -> None:
     """Let the writer store the records up to `end` (exclusive) in the database."""
-    writer = Writer(url, shards)
+    writer = WriterOpener(url, shards)
     opened = await writer.open(shard, bounds_of(records))
     if opened.next_offset < end:
         await opened.handle(list(records[opened.next_offset : end]))
@@ -27,7 +27,7 @@ def write_days(url: str, *days: Day) -> None:
 
 
 async def route(
-    router: Router, records: list[LogRecord], end: int | None = None, step: int = 4
+    router: RouterOpener, records: list[LogRecord], end: int | None = None, step: int = 4
 ) -> RouterShard:
     """Pass records to a router shard as the service does: in small batches, reopened on `Reopen`."""
     end = len(records) if end is None else end
@@ -35,7 +35,7 @@ async def route(
     while (at := shard.next_offset) < end:
         try:
             await shard.handle(records[at : min(at + step, end)])
-        except Reopen:
+        except ReopenShard:
             shard = await router.open(0, bounds_of(records))
     await shard.tick()
     await shard.close()

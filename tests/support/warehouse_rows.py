@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from paceline.adapters.kafka.log_reader import LogBounds
+from paceline.adapters.kafka.log_reader import OffsetRange
 from paceline.adapters.postgres.connections.session import Session
 from paceline.adapters.postgres.operations import snapshots
 from paceline.core.ids import shard_of
@@ -35,7 +35,7 @@ from paceline.messages.inbound import (
 )
 from paceline.messages.log_form import encode_effects
 from paceline.messages.outbound import ClosedOrder, Effect, OrderResponse
-from stream.writer.service import Writer
+from stream.writer.service import WriterOpener
 
 BTC, ETH = "BTC_USDC_PERP", "ETH_USDC_PERP"
 MARKETS = {BTC: ("BTC", 60_000 * SCALE), ETH: ("ETH", 3_000 * SCALE)}
@@ -168,14 +168,14 @@ class SimulatedPlatform:
         self._store_bars()
 
     async def _store(self) -> None:
-        writer = Writer(self.url, len(self.engines))
+        writer = WriterOpener(self.url, len(self.engines))
         session = Session(self.url, "test")
         await writer.start()
         for shard, engine in enumerate(self.engines):
             capture = engine.begin_capture()
             chunks = [snapshots.chunk_of(data) for data in capture.slices(3)]
             self._deposit_after_snapshot(shard)
-            opened = await writer.open(shard, LogBounds(0, self.offsets[shard]))
+            opened = await writer.open(shard, OffsetRange(0, self.offsets[shard]))
             await opened.handle([_Record(self.offsets[shard], encode_effects(self.effects[shard]))])
             await opened.tick()
             self.offsets[shard] += 1

@@ -50,7 +50,7 @@ def test_no_file_contains_a_forbidden_word() -> None:
     [
         ("It is opened anew, Whoever asks.", ["anew", "Whoever"]),
         ("def told_format(_of_nobody, NOBODY_1): ...", ["told", "nobody", "NOBODY"]),
-        ("class UpWishes(Told): ...", ["Wishes", "Told"]),
+        ("class UpWishes(Told): ...", ["UpOptions", "Told"]),
         ("self._obituary = somebody_else", ["obituary", "somebody"]),
         ("foretold, wish, renewal, body, TOLDO", []),
     ],

@@ -23,7 +23,7 @@ MANIFEST: Final = "manifest.json"
 _VERSION: Final = 1
 
 
-class Stretch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Segment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Positions are those of its first and last message, offsets of its first and last Kafka record; both
     ends are included."""
 
@@ -39,18 +39,18 @@ class Stretch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     shard: int
     version: int = _VERSION
-    stretches: list[Stretch] = []
+    segments: list[Segment] = []
 
     @property
     def next_position(self) -> int:
-        return self.stretches[-1].last_position + 1 if self.stretches else 0
+        return self.segments[-1].last_position + 1 if self.segments else 0
 
     @property
     def next_offset(self) -> int:
-        return self.stretches[-1].last_offset + 1 if self.stretches else 0
+        return self.segments[-1].last_offset + 1 if self.segments else 0
 
 
-class StretchWriter:
+class SegmentWriter:
     """Writes one stretch under a temporary name; `close` gives it its final name."""
 
     def __init__(self, folder: Path, position: int, offset: int) -> None:
@@ -82,7 +82,7 @@ class StretchWriter:
         self._raw.close()
         self._part.unlink()
 
-    def close(self) -> Stretch:
+    def close(self) -> Segment:
         """Finish the file, flushed to disk."""
         self._out.close()
         self._raw.flush()
@@ -91,7 +91,7 @@ class StretchWriter:
         last = self._next_position - 1
         file = f"{self._first[0]:012d}-{last:012d}.jsonl.gz"
         self._part.replace(self._folder / file)
-        return Stretch(
+        return Segment(
             file=file,
             first_position=self._first[0],
             last_position=last,
@@ -122,15 +122,15 @@ class LogArchive:
         _check_chain(manifest, self.folder)
         return manifest
 
-    def begin(self, position: int, offset: int) -> StretchWriter:
+    def begin(self, position: int, offset: int) -> SegmentWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
-        return StretchWriter(self.folder, position, offset)
+        return SegmentWriter(self.folder, position, offset)
 
-    def add(self, manifest: Manifest, stretch: Stretch) -> Manifest:
+    def add(self, manifest: Manifest, segment: Segment) -> Manifest:
         """Add a finished stretch to the manifest; the file is replaced in one step."""
-        before = manifest.stretches[-1].chain if manifest.stretches else ""
-        chained = replace(stretch, chain=_chain(before, stretch))
-        longer = replace(manifest, stretches=[*manifest.stretches, chained])
+        before = manifest.segments[-1].chain if manifest.segments else ""
+        chained = replace(segment, chain=_chain(before, segment))
+        longer = replace(manifest, segments=[*manifest.segments, chained])
         part = self.folder / f"{MANIFEST}.part"
         with part.open("wb") as out:
             out.write(msgspec.json.format(msgspec.json.encode(longer), indent=2) + b"\n")
@@ -141,15 +141,15 @@ class LogArchive:
 
     def lines(self, manifest: Manifest) -> Iterator[bytes]:
         """All archived lines, without line ends; `InvariantViolation` at the end of a file that differs."""
-        for stretch in manifest.stretches:
-            yield from self._lines_of(stretch)
+        for segment in manifest.segments:
+            yield from self._lines_of(segment)
 
     def verify(self, manifest: Manifest) -> None:
         """`InvariantViolation` if the files differ from the manifest."""
         deque(self.lines(manifest), maxlen=0)  # reading to the end checks them
 
-    def _lines_of(self, stretch: Stretch) -> Iterator[bytes]:
-        path, found, count = self.folder / stretch.file, sha256(), 0
+    def _lines_of(self, segment: Segment) -> Iterator[bytes]:
+        path, found, count = self.folder / segment.file, sha256(), 0
         try:
             with gzip.open(path) as lines:
                 for line in lines:
@@ -158,30 +158,30 @@ class LogArchive:
                     yield line.rstrip(b"\n")
         except (OSError, EOFError) as error:
             raise InvariantViolation(f"{path} cannot be read to its end: {error}") from error
-        if found.hexdigest() != stretch.sha256 or count != stretch.last_position - stretch.first_position + 1:
+        if found.hexdigest() != segment.sha256 or count != segment.last_position - segment.first_position + 1:
             raise InvariantViolation(f"{path} is not the archived file: its SHA-256 is {found.hexdigest()}.")
 
 
-def _chain(before: str, stretch: Stretch) -> str:
+def _chain(before: str, segment: Segment) -> str:
     fields = (
-        stretch.file,
-        stretch.first_position,
-        stretch.last_position,
-        stretch.first_offset,
-        stretch.last_offset,
-        stretch.sha256,
+        segment.file,
+        segment.first_position,
+        segment.last_position,
+        segment.first_offset,
+        segment.last_offset,
+        segment.sha256,
     )
     return sha256(" ".join(map(str, (before, *fields))).encode()).hexdigest()
 
 
 def _check_chain(manifest: Manifest, folder: Path) -> None:
     before, position, offset = "", 0, 0
-    for stretch in manifest.stretches:
-        continues = stretch.first_position == position and stretch.first_offset == offset
+    for segment in manifest.segments:
+        continues = segment.first_position == position and segment.first_offset == offset
         if (
             not continues
-            or stretch.chain != _chain(before, stretch)
-            or Path(stretch.file).name != stretch.file
+            or segment.chain != _chain(before, segment)
+            or Path(segment.file).name != segment.file
         ):
-            raise InvariantViolation(f"The manifest in {folder} is broken at {stretch.file}.")
-        before, position, offset = stretch.chain, stretch.last_position + 1, stretch.last_offset + 1
+            raise InvariantViolation(f"The manifest in {folder} is broken at {segment.file}.")
+        before, position, offset = segment.chain, segment.last_position + 1, segment.last_offset + 1

@@ -13,7 +13,7 @@ from paceline.adapters.kafka.librdkafka import Connection
 from paceline.adapters.kafka.topics import ENGINE_IN, MAX_RECORD_BYTES
 from paceline.adapters.runtime.awaiting import wait_for
 from paceline.core.errors import TransientError
-from paceline.messages.inbound import Admin, User
+from paceline.messages.inbound import AdminInstruction, UserInstruction
 from paceline.messages.log_form import encode_messages
 
 # Commands use this log as well, and have no structured logs of their own.
@@ -55,7 +55,7 @@ class KafkaInstructionLog:
         self._probe: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
 
-    def append(self, message: User | Admin, shard: int) -> None:
+    def append(self, message: UserInstruction | AdminInstruction, shard: int) -> None:
         value = encode_messages([message])
         if self._producer is not None:
             self._producer.poll(0)  # reports a connection lost since

@@ -41,7 +41,7 @@ _ANSWER_TIMEOUT_S: Final = 10.0
 _PREFETCH_KIB: Final = 32 << 10
 
 
-class LogBounds(Struct, frozen=True):
+class OffsetRange(Struct, frozen=True):
     """Offsets of a partition: of the first record kept, and after the last record."""
 
     begin: int
@@ -122,11 +122,11 @@ class LogReader:
     def assigned(self) -> list[int]:
         return self._assigned
 
-    async def bounds(self, shard: int) -> LogBounds:
+    async def bounds(self, shard: int) -> OffsetRange:
         partition = TopicPartition(self._topic, shard)
         ask = self._running().get_watermark_offsets
         begin, end = await self._on_thread(ask, partition, _ANSWER_TIMEOUT_S)
-        return LogBounds(begin, end)
+        return OffsetRange(begin, end)
 
     def seek(self, shard: int, offset: int) -> None:
         self._next_offsets[shard] = offset

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from paceline.adapters.kafka.log_reader import LogBounds, Record
+from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.adapters.kafka.topics import ENGINE_OUT
 from paceline.messages.log_form import decode_effects
 
@@ -21,10 +21,10 @@ class Scan:
         self._consumer = consumer
         self._partition = partition
 
-    async def bounds(self) -> LogBounds:
+    async def bounds(self) -> OffsetRange:
         begin = await self._consumer.beginning_offsets([self._partition])
         end = await self._consumer.end_offsets([self._partition])
-        return LogBounds(begin[self._partition], end[self._partition])
+        return OffsetRange(begin[self._partition], end[self._partition])
 
     async def records(self, begin: int, end: int) -> AsyncIterator[Record]:
         """The records with offsets `[begin, end)`, which must exist."""

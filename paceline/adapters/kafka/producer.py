@@ -29,7 +29,7 @@ def make_producer(brokers: str, client_id: str) -> AIOKafkaProducer:
     )
 
 
-class Outlet:
+class PartitionWriter:
     """Sends records to one partition in order, with a bound on those under way."""
 
     def __init__(self, producer: AIOKafkaProducer, topic: str, partition: int, bound: int = 256) -> None:
@@ -61,13 +61,13 @@ class Outlet:
             self._under_way.popleft()
 
 
-class EngineLog:
+class EngineInWriter:
     """Writes messages to `engine.in` on its own producer: for commands and tests, not for the hot path."""
 
     def __init__(self, brokers: str, client_id: str = "paceline-command") -> None:
         self._producer = make_producer(brokers, client_id)
 
-    async def __aenter__(self) -> "EngineLog":
+    async def __aenter__(self) -> "EngineInWriter":
         await self._producer.start()
         return self
 

@@ -15,14 +15,16 @@ from paceline.adapters.runtime.awaiting import wait_for
 from paceline.core.errors import TransientError
 
 # The server is unavailable, starts up, or does not answer.
-AWAY = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
+UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
 
 
 # A server that disappears without closing the connection is noticed within 15 s.
 _KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 2}
 
-Words = tuple[str | bytes | int, ...]
-_packed = cast(Callable[[Words], bytes], pack_command)  # its type stub allows only commands of one word
+CommandWords = tuple[str | bytes | int, ...]
+_packed = cast(
+    Callable[[CommandWords], bytes], pack_command
+)  # its type stub allows only commands of one word
 
 
 class Client(Redis):
@@ -36,7 +38,7 @@ class Client(Redis):
         super().__init__(**options)
         self._idle: list[Any] = []
 
-    async def ask(self, *commands: Words) -> list[Any]:
+    async def ask(self, *commands: CommandWords) -> list[Any]:
         """Send commands together and return their answers; raises the first error among them."""
         connection = self._idle.pop() if self._idle else self._new_connection()
         timeout_s = self.connection_pool.connection_kwargs["socket_timeout"]
@@ -97,7 +99,7 @@ def connect(url: str, timeout_s: float = 5) -> Client:
     return cast(Client, client)
 
 
-class HotClient:
+class SyncRedis:
     """A Redis client for synchronous code."""
 
     def __init__(self, url: str, timeout_ms: int) -> None:
@@ -107,7 +109,7 @@ class HotClient:
         """The answer to one command."""
         return wait_for(self._ask(words))[0]
 
-    def ask_together(self, *commands: Words) -> list[Any]:
+    def ask_together(self, *commands: CommandWords) -> list[Any]:
         """The answers to commands that run as one transaction (MULTI, EXEC)."""
         answers: list[Any] = wait_for(self._ask(("MULTI",), *commands, ("EXEC",)))[-1]
         return answers
@@ -119,7 +121,7 @@ class HotClient:
     def close(self) -> None:
         wait_for(self._client.aclose())
 
-    async def _ask(self, *commands: Words) -> list[Any]:
+    async def _ask(self, *commands: CommandWords) -> list[Any]:
         with _translate_errors():
             try:
                 return await self._client.ask(*commands)
@@ -131,5 +133,5 @@ class HotClient:
 def _translate_errors() -> Iterator[None]:
     try:
         yield
-    except AWAY as error:
+    except UNAVAILABLE_ERRORS as error:
         raise TransientError("Redis cannot be reached.") from error

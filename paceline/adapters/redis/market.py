@@ -6,8 +6,8 @@ Every call raises `TransientError` while Redis cannot be reached; the caller has
 from typing import Final
 
 from paceline.adapters.redis import keys
-from paceline.adapters.redis.client import HotClient, Words
-from paceline.adapters.runtime.cache import Kept
+from paceline.adapters.redis.client import CommandWords, SyncRedis
+from paceline.adapters.runtime.cache import RefreshAheadCache
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.messages.inbound import PriceUpdate
 from paceline.ports.market import Price
@@ -16,7 +16,7 @@ _PRICE_KEPT_S: Final = 0.1
 _PRICE_FRESH_S: Final = 0.06
 
 
-def price_command(update: PriceUpdate) -> Words:
+def price_command(update: PriceUpdate) -> CommandWords:
     """The command that stores a price as the last one of its symbol."""
     bid, ask = format_decimal(update.bid), format_decimal(update.ask)
     fields = ("bid", bid, "ask", ask, "time_us", update.time, "update_id", update.update_id)
@@ -26,9 +26,9 @@ def price_command(update: PriceUpdate) -> Words:
 class RedisPrices:
     """Prices from Redis, at most 100 ms old; the feed writes them there every 100 ms."""
 
-    def __init__(self, client: HotClient) -> None:
+    def __init__(self, client: SyncRedis) -> None:
         self._client = client
-        self._prices = Kept(
+        self._prices = RefreshAheadCache(
             self._read,
             lambda price: price is not None,
             fresh_s=_PRICE_FRESH_S,

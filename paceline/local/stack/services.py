@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from paceline.core.errors import ValidationError
-from paceline.local.processes.scheduling import going_first_by
+from paceline.local.processes.scheduling import real_time_services
 from paceline.local.servers.kafka import LocalKafka
 from paceline.local.servers.postgres import LocalPostgres
 from paceline.local.servers.redis import LocalRedis
 from paceline.local.servers.server import LocalServer
 from paceline.local.stack import airflow
 from paceline.local.supervisor import probes
-from paceline.local.supervisor.service import POLITELY, Service
+from paceline.local.supervisor.service import LOW_PRIORITY, Service
 from paceline.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -39,28 +39,28 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class UpOptions:
     """Options of `paceline up`: services to leave out, and arguments for the sandbox exchange."""
 
     without: Collection[str] = ()
     exchange_arguments: tuple[str, ...] = ()
 
 
-def services(settings: Settings, wishes: Wishes) -> list[Service]:
+def services(settings: Settings, options: UpOptions) -> list[Service]:
     """All services to run, in the order in which they start."""
     everything = [
         *_servers(settings),
         *_once(),
-        *_sandbox(settings, wishes),
+        *_sandbox(settings, options),
         *_stream(settings),
         *_front(settings),
         *airflow.services(settings, ROOT, BIN / "airflow"),
         *_demo(settings),
     ]
-    absent = _absent(settings, wishes, {service.name for service in everything})
+    absent = _absent(settings, options, {service.name for service in everything})
     kept = [service for service in everything if service.name not in absent]
     names = {service.name for service in kept}
-    first = going_first_by(settings)
+    first = real_time_services(settings)
     return [
         replace(
             service,
@@ -71,11 +71,11 @@ def services(settings: Settings, wishes: Wishes) -> list[Service]:
     ]
 
 
-def _absent(settings: Settings, wishes: Wishes, known: set[str]) -> set[str]:
+def _absent(settings: Settings, options: UpOptions, known: set[str]) -> set[str]:
     """Services that are left out by request, that have no use without those, or that a setting replaces."""
     groups = {"airflow": {name for name in known if name.startswith("airflow")} | {"nightly"}}
     absent: set[str] = set()
-    for name in wishes.without:
+    for name in options.without:
         if name not in known | groups.keys():
             raise ValidationError(
                 f"--without {name}: there is no such service. The services are {sorted(known)}."
@@ -133,11 +133,11 @@ def _once() -> list[Service]:
     ]
 
 
-def _sandbox(settings: Settings, wishes: Wishes) -> list[Service]:
+def _sandbox(settings: Settings, options: UpOptions) -> list[Service]:
     return [
         Service(
             name="exchange",
-            command=(*POLITELY, *_paceline("exchange", *wishes.exchange_arguments)),
+            command=(*LOW_PRIORITY, *_paceline("exchange", *options.exchange_arguments)),
             needs=("kafka", "postgres"),
             address=f"ws://127.0.0.1:{settings.exchange_port}",
             ports={"exchange_port": settings.exchange_port},
@@ -145,7 +145,7 @@ def _sandbox(settings: Settings, wishes: Wishes) -> list[Service]:
         ),
         Service(
             name="mailbox",
-            command=(*POLITELY, *_paceline("mailbox")),
+            command=(*LOW_PRIORITY, *_paceline("mailbox")),
             needs=("kafka", "postgres"),
             address=f"http://127.0.0.1:{settings.mailbox_port}",
             ports={"mailbox_port": settings.mailbox_port},
@@ -159,7 +159,7 @@ def _stream(settings: Settings) -> list[Service]:
     return [
         Service(
             name=name,
-            command=(*POLITELY, *_paceline(name)) if name == "writer" else _paceline(name),
+            command=(*LOW_PRIORITY, *_paceline(name)) if name == "writer" else _paceline(name),
             needs=needs.get(name, ("markets",)),
             probe=probes.beats(settings.cache_url, name),
             stop_phase=0 if name == "feed" else 1,
@@ -182,7 +182,7 @@ def _front(settings: Settings) -> list[Service]:
         ),
         Service(
             name="docs",
-            command=(*POLITELY, *_paceline("docs")),
+            command=(*LOW_PRIORITY, *_paceline("docs")),
             needs=("api",),
             address=docs,
             ports={"docs_port": settings.docs_port},
@@ -194,10 +194,12 @@ def _front(settings: Settings) -> list[Service]:
 def _demo(settings: Settings) -> list[Service]:
     """Demo services, which use the public interfaces only."""
     return [
-        Service(name="traders", command=(*POLITELY, *_paceline("traders")), needs=("api", "feed", "mailbox")),
+        Service(
+            name="traders", command=(*LOW_PRIORITY, *_paceline("traders")), needs=("api", "feed", "mailbox")
+        ),
         Service(
             name="nightly",
-            command=(*POLITELY, *_paceline("nightly")),
+            command=(*LOW_PRIORITY, *_paceline("nightly")),
             needs=("airflow-scheduler", "airflow-dags"),
         ),
     ]

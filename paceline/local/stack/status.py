@@ -5,7 +5,7 @@ from typing import Any
 
 import redis
 
-from paceline.adapters.redis.operations import heartbeats, together
+from paceline.adapters.redis.operations import heartbeats, merge_heartbeats
 from paceline.local.supervisor import state
 from paceline.settings import Settings
 
@@ -40,7 +40,9 @@ def _heartbeats(settings: Settings) -> dict[str, dict[str, Any]]:
         with redis.Redis.from_url(
             settings.cache_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
         ) as client:
-            return {name: together(beats) for name, beats in heartbeats(client.execute_command).items()}
+            return {
+                name: merge_heartbeats(beats) for name, beats in heartbeats(client.execute_command).items()
+            }
     except redis.RedisError:
         return {}
 

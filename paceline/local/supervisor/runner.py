@@ -36,7 +36,7 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(event.wait(), seconds)
 
 
-class Keeper:
+class ServiceRunner:
     """`report` is called after each change of `state`; `environment` is common to all services.
 
     The supervisor calls `look` at each SIGCHLD.
@@ -50,7 +50,7 @@ class Keeper:
         cwd: Path,
         environment: Mapping[str, str],
         longest_pause_s: float,
-        report: Callable[["Keeper"], None],
+        report: Callable[["ServiceRunner"], None],
     ) -> None:
         self.service = service
         self.state = State.WAITING
@@ -80,7 +80,7 @@ class Keeper:
             self.ready = True
         self._report(self)
 
-    async def run(self, needs: Sequence["Keeper"]) -> None:
+    async def run(self, needs: Sequence["ServiceRunner"]) -> None:
         try:
             while not all(need.ready for need in needs) and not self._stop.is_set():
                 await _wait(self._stop, _POLL_NEEDS_S)

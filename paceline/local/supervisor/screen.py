@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from paceline.adapters.runtime import terminal
 from paceline.adapters.runtime.terminal import Column
-from paceline.local.supervisor.runner import Keeper
+from paceline.local.supervisor.runner import ServiceRunner
 from paceline.local.supervisor.service import HEALTHY, State
 
 _COLOUR = {
@@ -37,16 +37,16 @@ class Screen:
         self._table_shown = False
         self._all_up_shown = False
 
-    def changed(self, keeper: Keeper, all_keepers: list[Keeper]) -> None:
-        if keeper.state in (State.STARTING, State.WAITING, State.STOPPING, State.STOPPED):
+    def changed(self, runner: ServiceRunner, all_runners: list[ServiceRunner]) -> None:
+        if runner.state in (State.STARTING, State.WAITING, State.STOPPING, State.STOPPED):
             return
-        self._print_line(keeper)
-        waited_for = [one for one in all_keepers if not one.service.name.startswith(_IN_BACKGROUND)]
+        self._print_line(runner)
+        waited_for = [one for one in all_runners if not one.service.name.startswith(_IN_BACKGROUND)]
         if not self._table_shown and _all_healthy(one for one in waited_for if one.service.name != "nightly"):
             self._table_shown = True
-            self._all_up_shown = _all_healthy(all_keepers)
-            self._print_table(all_keepers)
-        elif not self._all_up_shown and _all_healthy(all_keepers):
+            self._all_up_shown = _all_healthy(all_runners)
+            self._print_table(all_runners)
+        elif not self._all_up_shown and _all_healthy(all_runners):
             self._all_up_shown = True
             self._print(f"all services are up after {time.monotonic() - self._started:.0f} s")
 
@@ -56,18 +56,18 @@ class Screen:
     def _print(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
 
-    def _print_line(self, keeper: Keeper) -> None:
-        colour = _COLOUR.get(keeper.state, "white")
+    def _print_line(self, runner: ServiceRunner) -> None:
+        colour = _COLOUR.get(runner.state, "white")
         after = f"{time.monotonic() - self._started:6.1f} s"
-        detail = keeper.reason or keeper.service.address
+        detail = runner.reason or runner.service.address
         self._print(
-            f"[dim]{after}[/]  {keeper.service.name:<18} [{colour}]{keeper.state}[/]  {escape(detail)}"
+            f"[dim]{after}[/]  {runner.service.name:<18} [{colour}]{runner.state}[/]  {escape(detail)}"
         )
 
-    def _print_table(self, keepers: list[Keeper]) -> None:
+    def _print_table(self, runners: list[ServiceRunner]) -> None:
         rows = [
             {"service": one.service.name, "address": one.service.address, "state": one.state}
-            for one in keepers
+            for one in runners
             if not (one.service.once and one.state is State.DONE)
         ]
         self._console.print()
@@ -77,5 +77,5 @@ class Screen:
         self._print("Ctrl-C stops everything.")
 
 
-def _all_healthy(keepers: Iterable[Keeper]) -> bool:
-    return all(keeper.state in HEALTHY for keeper in keepers)
+def _all_healthy(runners: Iterable[ServiceRunner]) -> bool:
+    return all(runner.state in HEALTHY for runner in runners)

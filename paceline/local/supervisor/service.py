@@ -23,7 +23,7 @@ HEALTHY: Final = frozenset({State.UP, State.DONE})
 
 # For services that no request waits for, and for the sandbox: under high load, orders, prices and answers go
 # first.
-POLITELY: Final = ("nice", "-n", "5")
+LOW_PRIORITY: Final = ("nice", "-n", "5")
 
 # Takes the wall-clock start of the process in µs; returns None if the service is healthy, else the problem.
 Probe = Callable[[int], str | None]

@@ -12,7 +12,7 @@ from typing import Any, Final
 import psutil
 
 from paceline.core.errors import ConflictError
-from paceline.local.supervisor.runner import Keeper
+from paceline.local.supervisor.runner import ServiceRunner
 from paceline.local.supervisor.service import HEALTHY
 
 STALE_S: Final = 15.0  # a supervisor writes every two seconds
@@ -23,7 +23,7 @@ def path(var_dir: Path) -> Path:
 
 
 @contextlib.contextmanager
-def only_one(var_dir: Path) -> Iterator[None]:
+def lock_folder(var_dir: Path) -> Iterator[None]:
     """Hold the folder's lock; the kernel releases it when this process ends, even by a crash."""
     lock = var_dir / "run" / "up.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -42,29 +42,29 @@ def only_one(var_dir: Path) -> Iterator[None]:
         yield
 
 
-def write(var_dir: Path, keepers: Sequence[Keeper]) -> None:
+def write(var_dir: Path, runners: Sequence[ServiceRunner]) -> None:
     """Replace the file in one step, so a reader never sees half of it."""
     target = path(var_dir)
     draft = target.with_suffix(".new")
-    draft.write_text(json.dumps(describe(keepers)))
+    draft.write_text(json.dumps(describe(runners)))
     draft.replace(target)
 
 
-def describe(keepers: Sequence[Keeper]) -> dict[str, Any]:
+def describe(runners: Sequence[ServiceRunner]) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "at_us": time.time_ns() // 1000,
-        "healthy": all(keeper.state in HEALTHY for keeper in keepers),
+        "healthy": all(runner.state in HEALTHY for runner in runners),
         "services": {
-            keeper.service.name: {
-                "state": keeper.state.value,
-                "pid": keeper.pid,
-                "restarts": keeper.restarts,
-                "reason": keeper.reason,
-                "address": keeper.service.address,
-                "since_us": keeper.since_us,
+            runner.service.name: {
+                "state": runner.state.value,
+                "pid": runner.pid,
+                "restarts": runner.restarts,
+                "reason": runner.reason,
+                "address": runner.service.address,
+                "since_us": runner.since_us,
             }
-            for keeper in keepers
+            for runner in runners
         },
     }
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from paceline.local.processes import leftovers, logs
 from paceline.local.supervisor import state
-from paceline.local.supervisor.runner import Keeper
+from paceline.local.supervisor.runner import ServiceRunner
 from paceline.local.supervisor.service import Service
 
 # Seconds that each phase of stopping gets before remaining processes are killed; together below 20.
@@ -28,7 +28,7 @@ class Supervisor:
         cwd: Path,
         environment: Mapping[str, str],
         longest_pause_s: float,
-        changed: Callable[[Keeper], None],
+        changed: Callable[[ServiceRunner], None],
         stopping: Callable[[], None],
     ) -> None:
         self._var_dir = var_dir
@@ -39,8 +39,8 @@ class Supervisor:
         log_dir = var_dir / "log"
         log_dir.mkdir(parents=True, exist_ok=True)
         marked = {**environment, **leftovers.mark(var_dir)}
-        self.keepers = {
-            service.name: Keeper(
+        self.runners = {
+            service.name: ServiceRunner(
                 service,
                 log_dir=log_dir,
                 cwd=cwd,
@@ -51,9 +51,9 @@ class Supervisor:
             for service in services
         }
 
-    def _note_change(self, keeper: Keeper) -> None:
-        state.write(self._var_dir, list(self.keepers.values()))
-        self._changed(keeper)
+    def _note_change(self, runner: ServiceRunner) -> None:
+        state.write(self._var_dir, list(self.runners.values()))
+        self._changed(runner)
 
     async def run(self) -> None:
         """Return when a signal (Ctrl-C, SIGTERM, SIGHUP) has stopped it and no service runs any more."""
@@ -63,8 +63,8 @@ class Supervisor:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGCHLD, self._child_has_ended)
         leftovers.adopt_orphans()
-        state.write(self._var_dir, list(self.keepers.values()))
-        tasks = [asyncio.create_task(self._run_service(keeper)) for keeper in self.keepers.values()]
+        state.write(self._var_dir, list(self.runners.values()))
+        tasks = [asyncio.create_task(self._run_service(runner)) for runner in self.runners.values()]
         housekeeping = asyncio.create_task(self._housekeeping())
         stopping = asyncio.create_task(self._stop.wait())
         all_done: asyncio.Future[list[None]] = asyncio.gather(*tasks)
@@ -83,23 +83,23 @@ class Supervisor:
     def _child_has_ended(self) -> None:
         """A child has ended: a service, or an adopted orphan."""
         self._child_ended = True
-        for keeper in self.keepers.values():
-            keeper.look()
+        for runner in self.runners.values():
+            runner.look()
 
-    async def _run_service(self, keeper: Keeper) -> None:
-        await keeper.run([self.keepers[name] for name in keeper.service.needs if name in self.keepers])
+    async def _run_service(self, runner: ServiceRunner) -> None:
+        await runner.run([self.runners[name] for name in runner.service.needs if name in self.runners])
 
     async def _stop_all(self) -> None:
         for phase, patience_s in enumerate(PATIENCE_S):
-            of_phase = [keeper for keeper in self.keepers.values() if keeper.service.stop_phase == phase]
-            await asyncio.gather(*(keeper.stop(patience_s) for keeper in of_phase))
+            of_phase = [runner for runner in self.runners.values() if runner.service.stop_phase == phase]
+            await asyncio.gather(*(runner.stop(patience_s) for runner in of_phase))
 
     async def _housekeeping(self) -> None:
         while True:
-            state.write(self._var_dir, list(self.keepers.values()))
+            state.write(self._var_dir, list(self.runners.values()))
             if self._child_ended:
                 self._child_ended = False
-                leftovers.reap({keeper.pid for keeper in self.keepers.values() if keeper.pid})
-            for keeper in self.keepers.values():
-                logs.trim(keeper.log)
+                leftovers.reap({runner.pid for runner in self.runners.values() if runner.pid})
+            for runner in self.runners.values():
+                logs.trim(runner.log)
             await asyncio.sleep(_WRITE_S)

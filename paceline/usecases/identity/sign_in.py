@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 import structlog
 
 from paceline.core.errors import AuthenticationError, UnknownError
-from paceline.ports.identity import Member, Members
+from paceline.ports.identity import Member, MemberStore
 from paceline.ports.notifications import Mail, Notifier
 
 _log = structlog.get_logger()
 
 
 def send_link(
-    members: Members,
+    members: MemberStore,
     notifier: Notifier,
     *,
     email: str,
@@ -38,7 +38,7 @@ def send_link(
         _log.warning("sign_in_mail_uncertain", error=error.message, details=error.details)
 
 
-def redeem(members: Members, token: str, session_s: int) -> tuple[Member, UUID]:
+def redeem(members: MemberStore, token: str, session_s: int) -> tuple[Member, UUID]:
     """Use a link; returns its member and the new session. `AuthenticationError` if it is not valid."""
     session = uuid4()
     member = members.sign_in(_hash(token), uuid4(), session, session_s)

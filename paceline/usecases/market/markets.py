@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import ConfigureMarket
-from paceline.ports.market import MarketBook
+from paceline.ports.market import MarketConfigurations
 from paceline.ports.trading import EventLog
 
 # symbol → quantity step
@@ -39,7 +39,7 @@ def default_markets() -> list[ConfigureMarket]:
 
 
 async def configure_markets(
-    wanted: Sequence[ConfigureMarket], book: MarketBook, log: EventLog, shards: int, now_us: int
+    wanted: Sequence[ConfigureMarket], book: MarketConfigurations, log: EventLog, shards: int, now_us: int
 ) -> int:
     """Write to each shard's log the markets of `wanted` that it lacks; returns the number of messages.
 

@@ -10,15 +10,15 @@ from msgspec import Struct
 
 from paceline.core.errors import ConflictError, NotFoundError, TransientError, UnknownError, ValidationError
 from paceline.core.money import SCALE, parse_decimal
-from paceline.messages.inbound import Admin, ConfigureMarket, Deposit, Withdraw
-from paceline.ports.operations import AccountControl, Control, MarketControl
+from paceline.messages.inbound import AdminInstruction, ConfigureMarket, Deposit, Withdraw
+from paceline.ports.operations import OperatorAccount, OperatorMarket, OperatorStore
 from paceline.ports.trading import Answer
 from paceline.usecases.trading import instructions as trading
-from paceline.usecases.trading.instructions import Desk
+from paceline.usecases.trading.instructions import TradingGateway
 
 # Prefix of operators' instruction ids: the same key from an operator and a member is not a repetition.
-OPERATOR = "operator-"
-MOST_AT_ONCE = 10**9 * SCALE  # largest deposit or withdrawal, scaled USD; the API has the same limit
+OPERATOR_ID_PREFIX = "operator-"
+MAX_TRANSFER = 10**9 * SCALE  # largest deposit or withdrawal, scaled USD; the API has the same limit
 _SYMBOL = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _ASSET = re.compile(r"[A-Z0-9]{1,16}", re.ASCII)
 _POLL_S = 0.05
@@ -33,7 +33,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     shards: list[int]
 
 
-def market_settings(symbol: str, known: MarketControl | None, given: Mapping[str, Any]) -> dict[str, Any]:
+def market_settings(symbol: str, known: OperatorMarket | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """A market's new configuration: the given fields, and the others unchanged.
 
     `ValidationError` if a new market lacks fields. `given` has scaled integers where `known` has decimals;
@@ -56,7 +56,7 @@ def market_settings(symbol: str, known: MarketControl | None, given: Mapping[str
     return wanted
 
 
-def configure_market(desk: Desk, control: Control, message: ConfigureMarket) -> Outcome:
+def configure_market(gateway: TradingGateway, control: OperatorStore, message: ConfigureMarket) -> Outcome:
     """Configure a new or known market; `ConflictError` if that would change its base."""
     for market in control.markets():
         if market.symbol == message.symbol and market.base != message.base:
@@ -64,58 +64,60 @@ def configure_market(desk: Desk, control: Control, message: ConfigureMarket) -> 
                 f"The base of {message.symbol} is {market.base} and cannot become {message.base}.",
                 code="BASE_IS_FIXED",
             )
-    return instruct(desk, control, message)
+    return instruct_all_shards(gateway, control, message)
 
 
-def known_market(control: Control, symbol: str) -> str:
+def require_market(control: OperatorStore, symbol: str) -> str:
     """The symbol; `NotFoundError` if the market does not exist. The engine would not answer."""
     if symbol not in {market.symbol for market in control.markets()}:
         raise NotFoundError(f"The market {symbol[:64]!r} does not exist.")
     return symbol
 
 
-def known_account(control: Control, account: str) -> AccountControl:
+def require_account(control: OperatorStore, account: str) -> OperatorAccount:
     found = control.account(account)
     if found is None:
         raise NotFoundError(f"The account {account[:64]!r} does not exist.")
     return found
 
 
-def instruct(desk: Desk, control: Control, message: Admin) -> Outcome:
+def instruct_all_shards(
+    gateway: TradingGateway, control: OperatorStore, message: AdminInstruction
+) -> Outcome:
     """Send to the log of every shard and wait, up to the reply timeout, until all shards have applied it.
 
     `TransientError`: no shard has it. `UnknownError`: some may have it; sending it again is safe.
     """
-    for shard in range(desk.shards):
+    for shard in range(gateway.shards):
         try:
-            desk.log.append(message, shard)
+            gateway.log.append(message, shard)
         except TransientError as error:
             if shard == 0:
                 raise
-            raise UnknownError(_PARTLY_SENT.format(shards=f"{shard} to {desk.shards - 1}")) from error
-    return _outcome(desk, control, message)
+            raise UnknownError(_PARTLY_SENT.format(shards=f"{shard} to {gateway.shards - 1}")) from error
+    return _outcome(gateway, control, message)
 
 
-def _outcome(desk: Desk, control: Control, message: Admin) -> Outcome:
+def _outcome(gateway: TradingGateway, control: OperatorStore, message: AdminInstruction) -> Outcome:
     account = getattr(message, "account", None)
-    deadline = time.monotonic() + desk.reply_timeout_ms / 1000
+    deadline = time.monotonic() + gateway.reply_timeout_ms / 1000
     applied: set[int] = set()
     while True:
         with suppress(TransientError):  # the message is sent already; the next round asks again
             applied = control.shards_with(message.id, account)
-        done = len(applied) == desk.shards
+        done = len(applied) == gateway.shards
         if done or time.monotonic() >= deadline:
             status: Literal["done", "pending"] = "done" if done else "pending"
             return Outcome(instruction=message.id, status=status, shards=sorted(applied))
-        desk.pause(_POLL_S)
+        gateway.pause(_POLL_S)
 
 
-def transfer(desk: Desk, control: Control, message: Deposit | Withdraw) -> Answer | None:
+def transfer(gateway: TradingGateway, control: OperatorStore, message: Deposit | Withdraw) -> Answer | None:
     """Deposit into an account or withdraw from it; `None` if no answer comes in time."""
-    known_account(control, message.account)
-    return trading.send(desk, message)
+    require_account(control, message.account)
+    return trading.send(gateway, message)
 
 
-def set_role(control: Control, email: str, role: Literal["member", "operator"]) -> None:
+def set_role(control: OperatorStore, email: str, role: Literal["member", "operator"]) -> None:
     if not control.set_role(email.lower(), role):
         raise NotFoundError(f"The address {email!r} has not signed in yet.")

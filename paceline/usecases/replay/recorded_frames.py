@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import PriceUpdate
-from paceline.messages.unreadable import UNREADABLE
+from paceline.messages.unreadable import DECODE_ERRORS
 
 Venue = Literal["binance", "backpack"]
 
@@ -62,7 +62,7 @@ def price_of_frame(line: bytes, venue: Venue, symbols: Mapping[str, str]) -> Pri
             return None
         ticker = _book_ticker.decode(frame.data)
         return _price_update(ticker, venue, symbols, received_ns)
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         raise FrameError(str(error)) from error
 
 

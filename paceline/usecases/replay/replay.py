@@ -18,7 +18,7 @@ from paceline.messages.inbound import Inbound
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import Undecodable
 from paceline.messages.outbound import Outbound
-from paceline.messages.unreadable import UNREADABLE
+from paceline.messages.unreadable import DECODE_ERRORS
 from paceline.usecases.replay.explain import Explainer
 from paceline.usecases.replay.recorded_frames import FrameError, Venue, price_of_frame
 
@@ -51,7 +51,7 @@ class Report(Struct, frozen=True):
     state_hash: str
 
 
-def told_format(lines: Sequence[bytes]) -> Format | None:
+def detect_format(lines: Sequence[bytes]) -> Format | None:
     """The format of a file, detected from its first lines; None if no line shows it."""
     for line in lines:
         text = line.strip()
@@ -76,7 +76,7 @@ def timed_messages(
     """
     remaining = iter(lines)
     first = list(islice(remaining, _LINES_INSPECTED))
-    format_ = told_format(first) or wanted or "jsonl"
+    format_ = detect_format(first) or wanted or "jsonl"
     all_lines = chain(first, remaining)
     if format_ == "jsonl":
         return _from_json_lines(all_lines)
@@ -106,7 +106,7 @@ def _time_of(text: bytes, default_us: int) -> int:
 def _object_of(text: bytes) -> dict[str, Any] | None:
     try:
         value = msgspec.json.decode(text)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return None
     return cast(dict[str, Any], value) if isinstance(value, dict) else None
 

@@ -11,12 +11,12 @@ from paceline.core.money import format_decimal, parse_decimal
 from paceline.engine.numbers import profit_of
 from paceline.ports.market import Market, Markets, Price, Prices
 from paceline.ports.trading import AccountState, Balance, OpenTrade, RestingOrder
-from paceline.usecases.trading.instructions import Desk, open_account
+from paceline.usecases.trading.instructions import TradingGateway, open_account
 
 T = TypeVar("T")
 
 
-class Position(OpenTrade, frozen=True, kw_only=True):
+class PricedTrade(OpenTrade, frozen=True, kw_only=True):
     """An open trade with the price at which it would close now; `None` if the market has no price."""
 
     current_price: str | None = None
@@ -24,7 +24,7 @@ class Position(OpenTrade, frozen=True, kw_only=True):
     price_time: int | None = None
 
 
-class Asset(Market, frozen=True, kw_only=True):
+class PricedMarket(Market, frozen=True, kw_only=True):
     """A market with its last prices; `price_time` in µs. `None` if it has no price."""
 
     bid: str | None = None
@@ -33,7 +33,7 @@ class Asset(Market, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Sight:
+class AccountReader:
     """The sources of account state: `hot` first, `stored` if `hot` does not have it."""
 
     hot: AccountState
@@ -42,31 +42,31 @@ class Sight:
     markets: Markets
 
 
-def balance(sight: Sight, desk: Desk, account: str) -> Balance:
+def balance(account_reader: AccountReader, gateway: TradingGateway, account: str) -> Balance:
     """The last balance. An account that the engine does not know is opened first."""
-    found = _read(sight, lambda state: state.balance(account))
+    found = _read(account_reader, lambda state: state.balance(account))
     if found is None:
-        open_account(desk, account)
-        found = _read(sight, lambda state: state.balance(account))
+        open_account(gateway, account)
+        found = _read(account_reader, lambda state: state.balance(account))
     if found is None:
         raise TransientError("The account is being opened. Try again in a moment.", code="ACCOUNT_OPENING")
     return found
 
 
-def is_open(sight: Sight, account: str) -> bool:
-    return _read(sight, lambda state: state.balance(account)) is not None
+def is_open(account_reader: AccountReader, account: str) -> bool:
+    return _read(account_reader, lambda state: state.balance(account)) is not None
 
 
-def positions(sight: Sight, account: str) -> list[Position]:
+def positions(account_reader: AccountReader, account: str) -> list[PricedTrade]:
     """Open trades, oldest first, with their unrealised profit before the fee."""
-    trades = _read(sight, lambda state: state.open_trades(account)) or []
-    prices = {symbol: _price(sight, symbol) for symbol in {trade.symbol for trade in trades}}
+    trades = _read(account_reader, lambda state: state.open_trades(account)) or []
+    prices = {symbol: _price(account_reader, symbol) for symbol in {trade.symbol for trade in trades}}
     return [_valued(trade, prices[trade.symbol]) for trade in sorted(trades, key=lambda t: t.opened)]
 
 
-def orders(sight: Sight, account: str) -> list[RestingOrder]:
+def orders(account_reader: AccountReader, account: str) -> list[RestingOrder]:
     """Resting orders, oldest first. Both orders of an OCO pair name the other in `oco_with`."""
-    found = _read(sight, lambda state: state.resting_orders(account)) or []
+    found = _read(account_reader, lambda state: state.resting_orders(account)) or []
     partners = {order.oco_with: order.order for order in found if order.oco_with is not None}
     return [
         replace(order, oco_with=order.oco_with or partners.get(order.order))
@@ -74,34 +74,36 @@ def orders(sight: Sight, account: str) -> list[RestingOrder]:
     ]
 
 
-def assets(sight: Sight) -> list[Asset]:
+def assets(account_reader: AccountReader) -> list[PricedMarket]:
     """The configured markets with their last prices."""
-    return [_priced(market, _price(sight, market.symbol)) for market in sight.markets.markets()]
+    return [
+        _priced(market, _price(account_reader, market.symbol)) for market in account_reader.markets.markets()
+    ]
 
 
-def _read(sight: Sight, query: Callable[[AccountState], T | None]) -> T | None:
+def _read(account_reader: AccountReader, query: Callable[[AccountState], T | None]) -> T | None:
     try:
-        found = query(sight.hot)
+        found = query(account_reader.hot)
     except TransientError:
         found = None
-    return query(sight.stored) if found is None else found
+    return query(account_reader.stored) if found is None else found
 
 
-def _price(sight: Sight, symbol: str) -> Price | None:
+def _price(account_reader: AccountReader, symbol: str) -> Price | None:
     try:
-        return sight.prices.last(symbol)
+        return account_reader.prices.last(symbol)
     except TransientError:
         return None
 
 
-def _valued(trade: OpenTrade, price: Price | None) -> Position:
+def _valued(trade: OpenTrade, price: Price | None) -> PricedTrade:
     fields = {name: getattr(trade, name) for name in OpenTrade.__struct_fields__}
     if price is None:
-        return Position(**fields)
+        return PricedTrade(**fields)
     long = trade.side == "long"
     exit_price = price.bid if long else price.ask
     profit = profit_of(long, parse_decimal(trade.entry), exit_price, parse_decimal(trade.quantity))
-    return Position(
+    return PricedTrade(
         **fields,
         current_price=format_decimal(exit_price),
         unrealised_profit=format_decimal(profit),
@@ -109,10 +111,10 @@ def _valued(trade: OpenTrade, price: Price | None) -> Position:
     )
 
 
-def _priced(market: Market, price: Price | None) -> Asset:
+def _priced(market: Market, price: Price | None) -> PricedMarket:
     fields = {name: getattr(market, name) for name in Market.__struct_fields__}
     if price is None:
-        return Asset(**fields)
-    return Asset(
+        return PricedMarket(**fields)
+    return PricedMarket(
         **fields, bid=format_decimal(price.bid), ask=format_decimal(price.ask), price_time=price.time_us
     )

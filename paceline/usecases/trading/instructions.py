@@ -10,22 +10,22 @@ import msgspec
 from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.ids import shard_of
 from paceline.core.times import DAY_US
-from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, User
+from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, UserInstruction
 from paceline.ports.market import Prices
-from paceline.ports.trading import Answer, Answers, InstructionLog, Replies, Wait
+from paceline.ports.trading import Answer, AnswerStore, InstructionLog, Replies, Wait
 
-OPENING = "open-"
+OPENING_ID_PREFIX = "open-"
 _POLL_S = 0.05
 
 
 @dataclass(frozen=True)
-class Desk:
+class TradingGateway:
     """The stores and settings that trading uses. `now_us` gives messages their time; requests never do.
     `pause` waits for seconds."""
 
     log: InstructionLog
     replies: Replies
-    answers: Answers
+    answers: AnswerStore
     prices: Prices
     now_us: Callable[[], int]
     pause: Callable[[float], None]
@@ -35,32 +35,37 @@ class Desk:
     initial_balance: int
 
 
-def submit(desk: Desk, message: User) -> Answer | None:
+def submit(gateway: TradingGateway, message: UserInstruction) -> Answer | None:
     """The engine's answer; `None` if it does not come in time (read it later with `find`).
 
     `TransientError` means that the message is not on the log. If the engine does not know the account, it is
     opened and the message is sent again: the engine does not store the ids of unknown accounts.
     """
-    answer = send(desk, message)
+    answer = send(gateway, message)
     if answer is not None and answer.code == "ACCOUNT_NOT_FOUND" and not isinstance(message, OpenAccount):
-        send(desk, opening_of(desk, message.account))
-        return send(desk, msgspec.structs.replace(message, time=desk.now_us()))
+        send(gateway, opening_instruction(gateway, message.account))
+        return send(gateway, msgspec.structs.replace(message, time=gateway.now_us()))
     return answer
 
 
-def open_account(desk: Desk, account: str) -> Answer | None:
+def open_account(gateway: TradingGateway, account: str) -> Answer | None:
     """Open the engine account of a member. It is safe to call for an open account."""
-    return send(desk, opening_of(desk, account))
+    return send(gateway, opening_instruction(gateway, account))
 
 
-def opening_of(desk: Desk, account: str) -> OpenAccount:
+def opening_instruction(gateway: TradingGateway, account: str) -> OpenAccount:
     """The instruction that opens an account. Its id is always the same."""
     return OpenAccount(
-        id=OPENING + account, time=desk.now_us(), account=account, initial_balance=desk.initial_balance
+        id=OPENING_ID_PREFIX + account,
+        time=gateway.now_us(),
+        account=account,
+        initial_balance=gateway.initial_balance,
     )
 
 
-def bounded(desk: Desk, message: CreateTrade | PlaceOrder) -> CreateTrade | PlaceOrder:
+def with_slippage_bound(
+    gateway: TradingGateway, message: CreateTrade | PlaceOrder
+) -> CreateTrade | PlaceOrder:
     """Give a market order without an expected price the last price, and one without a bound the default.
 
     `TransientError` if the last price cannot be read: without a bound it could execute at any price.
@@ -69,50 +74,50 @@ def bounded(desk: Desk, message: CreateTrade | PlaceOrder) -> CreateTrade | Plac
         return message
     expected, slippage = message.expected_price, message.max_slippage_bps
     if expected is None:
-        price = desk.prices.last(message.symbol)
+        price = gateway.prices.last(message.symbol)
         if price is None:
             return message  # the symbol never had a price: the engine refuses the order
         expected = price.ask if message.side in ("long", "buy") else price.bid
     if slippage is None:
-        slippage = desk.default_slippage_bps
+        slippage = gateway.default_slippage_bps
     return msgspec.structs.replace(message, expected_price=expected, max_slippage_bps=slippage)
 
 
-def find(desk: Desk, account: str, instruction: str) -> Answer | None:
+def find(gateway: TradingGateway, account: str, instruction: str) -> Answer | None:
     """The answer to an earlier instruction; `None` while it is pending; `NotFoundError` if it is unknown."""
-    answer = desk.answers.find(account, instruction)
-    if answer is None and not desk.replies.is_pending(account, instruction):
+    answer = gateway.answers.find(account, instruction)
+    if answer is None and not gateway.replies.is_pending(account, instruction):
         raise NotFoundError("The account has no such instruction.")
     return answer
 
 
-def send(desk: Desk, message: User) -> Answer | None:
+def send(gateway: TradingGateway, message: UserInstruction) -> Answer | None:
     """Send a message to its account's shard and wait for the answer; `None` if it does not come in time."""
-    with desk.replies.expect(message.account, message.id) as wait:
-        desk.log.append(message, shard_of(message.account, desk.shards))
-        answer = _answer_in_time(desk, message, wait)
+    with gateway.replies.expect(message.account, message.id) as wait:
+        gateway.log.append(message, shard_of(message.account, gateway.shards))
+        answer = _answer_in_time(gateway, message, wait)
     if answer is None:
         with suppress(TransientError):  # then `find` does not know it until the engine has answered
-            desk.replies.remember_pending(message.account, message.id)
+            gateway.replies.remember_pending(message.account, message.id)
     return answer
 
 
-def _answer_in_time(desk: Desk, message: User, wait: Wait) -> Answer | None:
+def _answer_in_time(gateway: TradingGateway, message: UserInstruction, wait: Wait) -> Answer | None:
     """The message may be on the log already, so a failing store means "no answer yet", not an error."""
-    deadline = time.monotonic() + desk.reply_timeout_ms / 1000
+    deadline = time.monotonic() + gateway.reply_timeout_ms / 1000
     try:
-        return wait(desk.reply_timeout_ms) or _stored(desk, message)
+        return wait(gateway.reply_timeout_ms) or _stored(gateway, message)
     except TransientError:
-        answer = _stored(desk, message)
+        answer = _stored(gateway, message)
         while answer is None and time.monotonic() < deadline:
-            desk.pause(_POLL_S)
-            answer = _stored(desk, message)
+            gateway.pause(_POLL_S)
+            answer = _stored(gateway, message)
         return answer
 
 
-def _stored(desk: Desk, message: User) -> Answer | None:
+def _stored(gateway: TradingGateway, message: UserInstruction) -> Answer | None:
     # The engine stores ids for a day: an older answer does not belong to this message.
     try:
-        return desk.answers.find(message.account, message.id, message.time - DAY_US)
+        return gateway.answers.find(message.account, message.id, message.time - DAY_US)
     except TransientError:
         return None

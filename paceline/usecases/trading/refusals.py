@@ -21,6 +21,6 @@ SENTENCES: Final = {
 }
 
 
-def sentence_of(code: str | None) -> str:
+def refusal_sentence(code: str | None) -> str:
     """The sentence of a refusal; one with the code if the code has no sentence yet."""
     return SENTENCES.get(code or "", f"The engine refused this: {code}.")

@@ -6,40 +6,51 @@ from typing import Any, Final
 from paceline.core.errors import ConflictError, InvariantViolation
 from paceline.core.money import format_decimal
 from paceline.engine import Engine
-from paceline.ports.warehouse import Cut, CutStore, Expectations, Failure, Gate, GateStore, Models, ShardCut
+from paceline.ports.warehouse import (
+    Cut,
+    CutStore,
+    ExpectationChecker,
+    FailedExpectation,
+    Gate,
+    GateStore,
+    ModelStore,
+    ShardCut,
+)
 
 SAMPLE_ROWS: Final = 20
 Keyed = dict[str, dict[str, Any]]
 
 
-class GateFailed(ConflictError):
+class GateFailedError(ConflictError):
     """A gate failed, so nothing is published. The earlier publication stays."""
 
     default_code = "GATE_FAILED"
 
 
-def check_dbt(gates: GateStore, models: Models, run_id: str, cut: Cut, *, built: bool) -> str:
+def check_dbt(gates: GateStore, models: ModelStore, run_id: str, cut: Cut, *, built: bool) -> str:
     """Check a finished dbt build; `built` says whether all of it succeeded. Returns the summary."""
     failures = models.failed_tests()
     if not built and not failures:
         failures = [
-            Failure("every model builds and every test runs (the task's log shows which did not)", 1, [])
+            FailedExpectation(
+                "every model builds and every test runs (the task's log shows which did not)", 1, []
+            )
         ]
     return _record(
         gates, "dbt", run_id, cut, failures, passed="all models were built and all of dbt's tests passed"
     )
 
 
-def check_expectations(gates: GateStore, expectations: Expectations, run_id: str, cut: Cut) -> str:
+def check_expectations(gates: GateStore, expectations: ExpectationChecker, run_id: str, cut: Cut) -> str:
     """Check the new models with the expectations. Returns the summary."""
     count, failures = expectations()
     return _record(gates, "expectations", run_id, cut, failures, passed=f"all {count} expectations hold")
 
 
-def check_parity(gates: GateStore, cuts: CutStore, models: Models, run_id: str, cut: Cut) -> str:
+def check_parity(gates: GateStore, cuts: CutStore, models: ModelStore, run_id: str, cut: Cut) -> str:
     """Compare the new models' balances and open trades with the engine's snapshots. They must be equal."""
     engines = [_engine_of(cuts, cut, shard) for shard in cut.shards]
-    failures = [one for one in engines if isinstance(one, Failure)]
+    failures = [one for one in engines if isinstance(one, FailedExpectation)]
     accounts = trades = 0
     # If a snapshot is not valid there is nothing to compare with.
     for engine in [] if failures else [one for one in engines if isinstance(one, Engine)]:
@@ -54,7 +65,7 @@ def check_parity(gates: GateStore, cuts: CutStore, models: Models, run_id: str, 
     return _record(gates, "parity", run_id, cut, failures, passed=passed)
 
 
-def _engine_of(cuts: CutStore, cut: Cut, shard: ShardCut) -> Engine | Failure:
+def _engine_of(cuts: CutStore, cut: Cut, shard: ShardCut) -> Engine | FailedExpectation:
     """The engine at the cut, or a failure if the copied snapshot is not the one that the engine wrote."""
     row: dict[str, Any] = {"shard": shard.shard, "expected": shard.state_hash, "position": shard.position}
     try:
@@ -65,11 +76,11 @@ def _engine_of(cuts: CutStore, cut: Cut, shard: ShardCut) -> Engine | Failure:
         row |= {"found": found, "found_position": engine.position}
     except InvariantViolation as error:
         row["found"] = error.message
-    return Failure(f"the copied snapshot of shard {shard.shard} has its hash", 1, [row])
+    return FailedExpectation(f"the copied snapshot of shard {shard.shard} has its hash", 1, [row])
 
 
 def _record(
-    gates: GateStore, gate: Gate, run_id: str, cut: Cut, failures: list[Failure], *, passed: str
+    gates: GateStore, gate: Gate, run_id: str, cut: Cut, failures: list[FailedExpectation], *, passed: str
 ) -> str:
     """Store a gate's result. Returns the summary `passed`, or raises `GateFailed`."""
     if not failures:
@@ -79,7 +90,7 @@ def _record(
     gates.record(run_id, gate, cut, summary, failures)
     lines = [f"The gate {gate!r} failed, so nothing is published. {summary}"]
     lines += [f"  {one.expectation}: {row}" for one in failures for row in one.rows[:SAMPLE_ROWS]]
-    raise GateFailed("\n".join(lines), details={"gate": gate})
+    raise GateFailedError("\n".join(lines), details={"gate": gate})
 
 
 def _balance(account: Any) -> dict[str, Any]:
@@ -111,7 +122,9 @@ def _trade(trade: Any) -> dict[str, Any]:
     }
 
 
-def _compare(what: str, engine: Keyed, rows: Iterable[Mapping[str, Any]], key: str) -> Iterator[Failure]:
+def _compare(
+    what: str, engine: Keyed, rows: Iterable[Mapping[str, Any]], key: str
+) -> Iterator[FailedExpectation]:
     """At most one failure, with the engine's and the model's values of the rows that differ."""
     models: Keyed = {}
     for row in rows:
@@ -123,4 +136,4 @@ def _compare(what: str, engine: Keyed, rows: Iterable[Mapping[str, Any]], key: s
             {key: name, "engine": engine.get(name), "model": models.get(name)}
             for name in differing[:SAMPLE_ROWS]
         ]
-        yield Failure(f"{what} are those of the engine's snapshot", len(differing), samples)
+        yield FailedExpectation(f"{what} are those of the engine's snapshot", len(differing), samples)

@@ -12,11 +12,11 @@ from paceline.ports.warehouse import (
     ColdStore,
     Cut,
     CutStore,
-    Expectations,
+    ExpectationChecker,
     GateStore,
     LogEnds,
     MetricStore,
-    Models,
+    ModelStore,
 )
 from paceline.usecases.warehouse import gates, publish
 from paceline.usecases.warehouse.account_metrics import compute_account_metrics
@@ -40,8 +40,8 @@ class Nightly:
     log_ends: LogEnds
     metrics: MetricStore
     gates: GateStore
-    models: Models
-    expectations: Expectations
+    models: ModelStore
+    expectations: ExpectationChecker
     cold: ColdStore
     minimum_trades: int
 
@@ -86,6 +86,6 @@ class Nightly:
         return {"cut": msgspec.to_builtins(cut), "dbt_var": self.cut_var(cut)}
 
 
-def cut_of(plain: Mapping[str, Any]) -> Cut:
+def cut_from_plain(plain: Mapping[str, Any]) -> Cut:
     """The cut from the plain values of `Nightly.plain`."""
     return msgspec.convert(plain["cut"], Cut)

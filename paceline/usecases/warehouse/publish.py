@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from paceline.core.errors import ConflictError
-from paceline.ports.warehouse import ColdStore, Cut, GateStore, Models
+from paceline.ports.warehouse import ColdStore, Cut, GateStore, ModelStore
 
 _log = structlog.get_logger()
 GATES: Final = frozenset({"dbt", "expectations", "parity"})
@@ -21,7 +21,7 @@ COLD_TABLES: Final = {
 }
 
 
-def publish(gates: GateStore, models: Models, run_id: str, cut: Cut) -> None:
+def publish(gates: GateStore, models: ModelStore, run_id: str, cut: Cut) -> None:
     """Publish the new models. `ConflictError` unless all gates passed in this run, on models of this cut."""
     if missing := sorted(GATES - gates.passed(run_id, cut.cut_id)):
         raise ConflictError(f"The gates {missing} have not passed in this run. Nothing is published.")

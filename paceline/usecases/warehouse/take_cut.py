@@ -86,7 +86,7 @@ def _await_writer(
     pause_s = 0.25
     waited_s = 0.0
     while True:
-        standings = cuts.writer_standings()
+        standings = cuts.writer_progress()
         late = [
             s for s in copied if s.shard not in standings or standings[s.shard].next_position < s.position
         ]

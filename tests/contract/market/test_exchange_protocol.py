@@ -18,8 +18,8 @@ from sandbox.exchange import clients, server
 from sandbox.exchange.server import Exchange, Options
 from stream.feed import link as links
 from stream.feed.decoding import Refusal, decode
-from stream.feed.link import Link
-from stream.feed.stats import Stats
+from stream.feed.link import ExchangeConnection
+from stream.feed.stats import FeedStats
 from tests.support.waiting import until
 
 SYMBOLS = ("BTC_USDC_PERP", "ETH_USDC_PERP", "SOL_USDC_PERP", "ADA_USDC_PERP")
@@ -36,10 +36,10 @@ class Listener:
 
     def __init__(self, url: str, silence_s: float = 5.0, known: frozenset[str] = frozenset(SYMBOLS)) -> None:
         self._known = known
-        self.stats = Stats()
+        self.stats = FeedStats()
         self.prices: list[PriceUpdate] = []
         self.refusals: list[Refusal] = []
-        self._link = Link(url, SYMBOLS, silence_s, self._take, self.stats)
+        self._link = ExchangeConnection(url, SYMBOLS, silence_s, self._take, self.stats)
 
     def _take(self, frame: bytes) -> bool:
         found = decode(frame, self._known)

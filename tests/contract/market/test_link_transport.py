@@ -10,8 +10,8 @@ import pytest
 
 from sandbox.exchange.clients import framed
 from stream.feed import link as links
-from stream.feed.link import Link
-from stream.feed.stats import Stats
+from stream.feed.link import ExchangeConnection
+from stream.feed.stats import FeedStats
 from tests.support.waiting import until
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -57,9 +57,9 @@ async def accept_websocket(reader: asyncio.StreamReader, writer: asyncio.StreamW
 @asynccontextmanager
 async def running_link(
     url: str, take: Callable[[bytes], bool], silence_s: float = 5.0
-) -> AsyncIterator[Stats]:
-    stats = Stats()
-    task = asyncio.create_task(Link(url, ("BTC_USDC_PERP",), silence_s, take, stats).run())
+) -> AsyncIterator[FeedStats]:
+    stats = FeedStats()
+    task = asyncio.create_task(ExchangeConnection(url, ("BTC_USDC_PERP",), silence_s, take, stats).run())
     try:
         yield stats
     finally:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.client import SyncRedis
 from paceline.adapters.redis.market import RedisPrices
 from paceline.core.errors import TransientError
 from paceline.ports.market import Price, Prices
@@ -19,7 +19,7 @@ def prices(request: pytest.FixtureRequest) -> Iterator[Prices]:
     if request.param == "fake":
         yield FakePrices(BTC=PRICE)
         return
-    client = HotClient(request.getfixturevalue("redis_url"), 100)
+    client = SyncRedis(request.getfixturevalue("redis_url"), 100)
     fields = {"bid": "68983", "ask": "68983.1", "time_us": PRICE.time_us, "update_id": 1}  # as the feed does
     client.ask("HSET", "price:BTC", *[word for pair in fields.items() for word in pair])
     yield RedisPrices(client)
@@ -39,7 +39,7 @@ def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_redi
     unavailable = (
         make_unavailable(FakePrices())
         if kind == "fake"
-        else RedisPrices(HotClient(unreachable_redis_url, 100))
+        else RedisPrices(SyncRedis(unreachable_redis_url, 100))
     )
     with pytest.raises(TransientError):
         unavailable.last("BTC")

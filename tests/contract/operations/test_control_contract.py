@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from paceline.adapters.postgres.operations.control import PostgresControl
+from paceline.adapters.postgres.operations.control import PostgresOperatorStore
 from paceline.core.errors import TransientError
 from paceline.core.money import SCALE
 from paceline.core.times import DAY_US
@@ -21,8 +21,8 @@ from paceline.messages.inbound import (
     ResumeMarket,
 )
 from paceline.ports.identity import Member
-from paceline.ports.operations import AccountControl, Alert, Control, MarketControl
-from tests.support.fakes.operations.control import FakeControl
+from paceline.ports.operations import Alert, OperatorAccount, OperatorMarket, OperatorStore
+from tests.support.fakes.operations.control import FakeOperatorStore
 from tests.support.fakes.store import make_unavailable
 from tests.support.scenario_log import day
 from tests.support.sinks import write_days
@@ -58,19 +58,19 @@ SECOND = [
     ResumeAccount("resume-bob", 6, "bob"),
     HaltMarket("halt-nothing", 7, ETH),
 ]
-ADA = AccountControl(
+ADA = OperatorAccount(
     account="ada", shard=0, opened=3, halted=True, cash=balances_of(day(FIRST))["ada"].cash, margin="100",
     locked="0", open_trades=1, email="ada@example.com", display_name="Ada", role="member",
 )  # fmt: skip
-BOB = AccountControl(
+BOB = OperatorAccount(
     account="bob", shard=1, opened=4, halted=False, cash="1000", margin="0", locked="0",
     open_trades=0, email=None, display_name=None, role=None,
 )  # fmt: skip
 
 
-def seen(symbol: str, shards: list[int], halted: list[int], max_leverage: int = 100) -> MarketControl:
+def seen(symbol: str, shards: list[int], halted: list[int], max_leverage: int = 100) -> OperatorMarket:
     """The first shard that has a market decides `halted`."""
-    return MarketControl(
+    return OperatorMarket(
         symbol=symbol, base=symbol.partition("_")[0], quantity_step="0.00001", min_notional="5",
         max_leverage=max_leverage, maker_rate_bps=2, taker_rate_bps=5, maintenance_rate_bps=50,
         max_price_age_us=10 * DAY_US, halted=shards[0] in halted, shards=shards, halted_shards=halted,
@@ -86,8 +86,8 @@ ALERTS = [
 ]
 
 
-def fake() -> FakeControl:
-    control = FakeControl(*MARKETS[::-1])
+def fake() -> FakeOperatorStore:
+    control = FakeOperatorStore(*MARKETS[::-1])
     control.held = [replace(ADA, email=None, display_name=None, role=None), BOB]
     control.members = {member.email: member for member in (MEMBER, WITHOUT_ACCOUNT)}
     for shard, messages in enumerate((FIRST, SECOND)):
@@ -118,25 +118,25 @@ def fill(url: str) -> None:
 
 
 @pytest.fixture(scope="module", params=["fake", "postgres"])
-def control(request: pytest.FixtureRequest) -> Control:
+def control(request: pytest.FixtureRequest) -> OperatorStore:
     if request.param == "fake":
         return fake()
     fill(request.getfixturevalue("postgres_url"))
-    return PostgresControl(request.getfixturevalue("pool"))
+    return PostgresOperatorStore(request.getfixturevalue("pool"))
 
 
-def test_markets_have_their_shards_and_halted_shards(control: Control) -> None:
+def test_markets_have_their_shards_and_halted_shards(control: OperatorStore) -> None:
     """A halt counts only after the market was configured. The base is the first one, as in the engine."""
     assert control.markets() == MARKETS
 
 
-def test_account_returns_balance_and_member(control: Control) -> None:
+def test_account_returns_balance_and_member(control: OperatorStore) -> None:
     assert control.account("ada") == ADA
     assert control.account("bob") == BOB
     assert control.account("unknown") is None
 
 
-def test_accounts_are_paged_newest_first(control: Control) -> None:
+def test_accounts_are_paged_newest_first(control: OperatorStore) -> None:
     everything = control.accounts(offset=0, limit=10)
     assert (everything.items, everything.total) == ([BOB, ADA], 2)
     second = control.accounts(offset=1, limit=1)
@@ -144,12 +144,12 @@ def test_accounts_are_paged_newest_first(control: Control) -> None:
     assert control.accounts(offset=2, limit=10).items == []
 
 
-def test_account_of_ignores_the_case_of_the_email(control: Control) -> None:
+def test_account_of_ignores_the_case_of_the_email(control: OperatorStore) -> None:
     assert control.account_of("Ada@Example.com") == "ada"
     assert control.account_of("unknown@example.com") is None
 
 
-def test_shards_with_returns_the_shards_that_have_the_instruction(control: Control) -> None:
+def test_shards_with_returns_the_shards_that_have_the_instruction(control: OperatorStore) -> None:
     assert control.shards_with(market(BTC).id, None) == {0, 1}
     assert control.shards_with("halt-nothing", None) == {1}
     assert control.shards_with("halt-bob", "bob") == {1}
@@ -158,7 +158,7 @@ def test_shards_with_returns_the_shards_that_have_the_instruction(control: Contr
     assert control.shards_with("never", None) == set()
 
 
-def test_set_role_changes_a_member_and_reports_an_unknown_email(control: Control) -> None:
+def test_set_role_changes_a_member_and_reports_an_unknown_email(control: OperatorStore) -> None:
     assert control.set_role("ADA@example.com", "operator")
     assert control.account("ada") == replace(ADA, role="operator")
     assert control.set_role("ada@example.com", "member")
@@ -167,7 +167,7 @@ def test_set_role_changes_a_member_and_reports_an_unknown_email(control: Control
     assert not control.set_role("unknown@example.com", "operator")
 
 
-def test_open_alerts_are_sorted_by_severity_and_age(control: Control) -> None:
+def test_open_alerts_are_sorted_by_severity_and_age(control: OperatorStore) -> None:
     assert control.open_alerts(10) == ALERTS
     assert control.open_alerts(2) == ALERTS[:2]
 
@@ -175,10 +175,10 @@ def test_open_alerts_are_sorted_by_severity_and_age(control: Control) -> None:
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
 def test_an_unavailable_store_raises_transient_error(kind: str, request: pytest.FixtureRequest) -> None:
     is_fake = kind == "fake"
-    unavailable: Control = (
-        make_unavailable(FakeControl())
+    unavailable: OperatorStore = (
+        make_unavailable(FakeOperatorStore())
         if is_fake
-        else PostgresControl(request.getfixturevalue("unreachable_pool"))
+        else PostgresOperatorStore(request.getfixturevalue("unreachable_pool"))
     )
     for ask in (
         unavailable.markets,

@@ -7,11 +7,11 @@ import pytest
 import redis
 
 from paceline.adapters.postgres.trading.account_state import PostgresAccountState
-from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.client import SyncRedis
 from paceline.adapters.redis.trading.account_state import RedisAccountState
 from paceline.core.errors import TransientError
 from paceline.ports.trading import AccountState, Balance, OpenTrade, RestingOrder
-from stream.router.service import Router
+from stream.router.service import RouterOpener
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.account_state import FakeAccountState
 from tests.support.sinks import route, write_days
@@ -34,7 +34,7 @@ def fake() -> FakeAccountState:
 
 
 async def fill_redis(postgres_url: str, redis_url: str) -> None:
-    router = Router(postgres_url, redis_url, 1)
+    router = RouterOpener(postgres_url, redis_url, 1)
     await route(router, small_day().records(1))
     await router.stop()
 
@@ -50,7 +50,7 @@ def state(request: pytest.FixtureRequest) -> Iterator[AccountState]:
         return
     redis_url = request.getfixturevalue("redis_url")
     asyncio.run(fill_redis(request.getfixturevalue("fresh_database")(), redis_url))
-    client = HotClient(redis_url, 100)
+    client = SyncRedis(redis_url, 100)
     yield RedisAccountState(client, 1)
     client.close()
 
@@ -86,7 +86,7 @@ def test_incomplete_state_returns_none(kind: str, request: pytest.FixtureRequest
         with redis.Redis.from_url(url) as client:
             client.delete("router:ready")
             client.set("router:state_from:0", 10**9)
-        client = HotClient(url, 100)
+        client = SyncRedis(url, 100)
         request.addfinalizer(client.close)
         partial = RedisAccountState(client, 1)
     for found in (partial.balance("ada"), partial.open_trades("ada"), partial.resting_orders("ada")):
@@ -113,7 +113,7 @@ def test_an_unavailable_store_raises_transient_error(kind: str, request: pytest.
     if kind == "postgres":
         unavailable = PostgresAccountState(request.getfixturevalue("unreachable_pool"))
     elif kind == "redis":
-        unavailable = RedisAccountState(HotClient(request.getfixturevalue("unreachable_redis_url"), 100), 1)
+        unavailable = RedisAccountState(SyncRedis(request.getfixturevalue("unreachable_redis_url"), 100), 1)
     for ask in (unavailable.balance, unavailable.open_trades, unavailable.resting_orders):
         with pytest.raises(TransientError):
             ask("ada")

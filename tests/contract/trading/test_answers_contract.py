@@ -5,7 +5,7 @@ import pytest
 from paceline.adapters.postgres.trading.answers import PostgresAnswers
 from paceline.core.errors import TransientError
 from paceline.core.times import DAY_US
-from paceline.ports.trading import Answers
+from paceline.ports.trading import AnswerStore
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.instructions import FakeAnswers
 from tests.support.sinks import write_days
@@ -13,14 +13,14 @@ from tests.support.small_day import answers_of, small_day
 
 
 @pytest.fixture(scope="module", params=["fake", "postgres"])
-def answers(request: pytest.FixtureRequest) -> Answers:
+def answers(request: pytest.FixtureRequest) -> AnswerStore:
     if request.param == "fake":
         return FakeAnswers(*answers_of(small_day()))
     write_days(request.getfixturevalue("postgres_url"), small_day())
     return PostgresAnswers(request.getfixturevalue("pool"))
 
 
-def test_find_returns_the_complete_answer(answers: Answers) -> None:
+def test_find_returns_the_complete_answer(answers: AnswerStore) -> None:
     found = answers.find("ada", "btc-2")
     assert found is not None
     assert (found.account, found.instruction, found.status, found.code) == ("ada", "btc-2", "accepted", None)
@@ -30,25 +30,25 @@ def test_find_returns_the_complete_answer(answers: Answers) -> None:
     assert not found.duplicate
 
 
-def test_find_returns_a_refusal(answers: Answers) -> None:
+def test_find_returns_a_refusal(answers: AnswerStore) -> None:
     found = answers.find("ada", "too-much")
     assert found is not None
     assert (found.status, found.code, found.trade) == ("rejected", "INSUFFICIENT_BALANCE", None)
 
 
-def test_find_returns_the_newest_answer_that_is_no_duplicate(answers: Answers) -> None:
+def test_find_returns_the_newest_answer_that_is_no_duplicate(answers: AnswerStore) -> None:
     found = answers.find("ada", "twice")
     assert found is not None
     assert (found.time, found.duplicate) == (12 + 2 * DAY_US, False)
 
 
-def test_since_us_excludes_older_instructions(answers: Answers) -> None:
+def test_since_us_excludes_older_instructions(answers: AnswerStore) -> None:
     assert answers.find("ada", "btc-2", since_us=9) is not None
     assert answers.find("ada", "btc-2", since_us=10) is None
     assert answers.find("ada", "twice", since_us=13) is not None
 
 
-def test_unknown_instructions_and_those_of_other_accounts_are_not_found(answers: Answers) -> None:
+def test_unknown_instructions_and_those_of_other_accounts_are_not_found(answers: AnswerStore) -> None:
     assert answers.find("ada", "never") is None
     assert answers.find("bob", "btc-2") is None
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paceline.adapters.kafka.log_scan import scan
-from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.messages.inbound import Deposit
 from paceline.messages.log_form import decode_messages
@@ -42,7 +42,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
             [record] = [record async for record in log.records(offset, offset + 1)]
         return list(decode_messages(record.value))
 
-    async with EngineLog(brokers) as log:
+    async with EngineInWriter(brokers) as log:
         yield Subject(log, read)
 
 

@@ -15,7 +15,7 @@ from paceline.adapters.kafka.topics import ENGINE_IN, ensure_topics
 from paceline.core.errors import TransientError
 from paceline.local.processes.ports import free_port
 from paceline.local.servers.kafka import LocalKafka
-from paceline.local.servers.server import Running, start
+from paceline.local.servers.server import RunningServer, start
 from paceline.messages.inbound import Deposit, HaltMarket
 from paceline.messages.log_form import decode_messages
 from paceline.ports.trading import InstructionLog
@@ -120,7 +120,7 @@ def test_a_message_to_a_silent_log_is_stored_at_most_once(subject: Subject) -> N
     assert names.count("perhaps") <= 1
 
 
-def test_close_delivers_pending_messages(kafka_server: Running) -> None:
+def test_close_delivers_pending_messages(kafka_server: RunningServer) -> None:
     asyncio.run(fresh_topics(kafka_server.url, SHARDS))
     log = KafkaInstructionLog(kafka_server.url)
     sent = [message(f"m{number}") for number in range(100)]

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.client import SyncRedis
 from paceline.adapters.redis.keys import REPLIES
 from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.core.errors import TransientError
@@ -28,7 +28,7 @@ class Subject:
     deliver: Callable[[Answer], None]
 
 
-def publish_as_router(client: HotClient, answer: Answer) -> None:
+def publish_as_router(client: SyncRedis, answer: Answer) -> None:
     """Works for answers without amounts only; no answer in this file has any."""
     fields = [getattr(answer, name) for name in OrderResponse.__struct_fields__]
     response = OrderResponse(*fields)
@@ -41,7 +41,7 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
         fake = FakeReplies()
         yield Subject(fake, fake.deliver)
         return
-    client = HotClient(request.getfixturevalue("redis_url"), WAIT_MS)
+    client = SyncRedis(request.getfixturevalue("redis_url"), WAIT_MS)
     replies = RedisReplies(client)
     yield Subject(replies, lambda answer: publish_as_router(client, answer))
     replies.close()
@@ -102,7 +102,7 @@ def test_a_waiter_that_timed_out_does_not_affect_other_waiters(subject: Subject,
 
 
 def test_malformed_messages_are_skipped(redis_url: str, answer: Answer) -> None:
-    client = HotClient(redis_url, WAIT_MS)
+    client = SyncRedis(redis_url, WAIT_MS)
     replies = RedisReplies(client)
     with replies.expect("ada", answer.instruction) as wait:
         client.ask("PUBLISH", REPLIES, b"\xff{")
@@ -113,7 +113,7 @@ def test_malformed_messages_are_skipped(redis_url: str, answer: Answer) -> None:
 
 
 def test_a_lost_connection_fails_the_waiters_and_is_reopened(redis_url: str, answer: Answer) -> None:
-    client = HotClient(redis_url, WAIT_MS)
+    client = SyncRedis(redis_url, WAIT_MS)
     replies = RedisReplies(client)
     with replies.expect("ada", answer.instruction) as wait:
         assert client.ask("CLIENT", "KILL", "TYPE", "pubsub") == 1
@@ -138,7 +138,7 @@ def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_redi
     unavailable = (
         make_unavailable(FakeReplies())
         if kind == "fake"
-        else RedisReplies(HotClient(unreachable_redis_url, 100))
+        else RedisReplies(SyncRedis(unreachable_redis_url, 100))
     )
     with unavailable.expect("ada", "i") as wait, pytest.raises(TransientError):
         wait(10)

@@ -14,7 +14,7 @@ from paceline.core.money import SCALE
 from paceline.core.times import SECOND_US, day_bounds_us
 from paceline.engine import Engine
 from paceline.messages.inbound import Deposit
-from paceline.ports.warehouse import Cut, CutStore, Published, ShardCut, Standing
+from paceline.ports.warehouse import Cut, CutStore, Publication, ShardCut, WriterProgress
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeCuts
 from tests.support.warehouse_rows import ACCOUNTS, SimulatedPlatform
@@ -30,7 +30,7 @@ class Subject:
 
     cuts: CutStore
     platform: SimulatedPlatform
-    publish: Callable[[Published], None]
+    publish: Callable[[Publication], None]
     day_ends: dict[int, int]
 
 
@@ -59,7 +59,7 @@ def fake() -> Subject:
             ShardCut(shard, capture.position, capture.position, capture.log_time, capture.hash)
         )
         cuts.effects[shard] = [(effect.position, effect.time) for effect in platform.effects[shard]]
-        standings[shard] = Standing(capture.position + 1, 1)
+        standings[shard] = WriterProgress(capture.position + 1, 1)
     cuts.standings = [standings]
     return Subject(cuts, platform, lambda published: setattr(cuts, "newest", published), day_ends)
 
@@ -68,7 +68,7 @@ def postgres(url: str) -> Subject:
     platform, day_ends = two_days(url)
     platform.store()
 
-    def publish(one: Published) -> None:
+    def publish(one: Publication) -> None:
         with psycopg.connect(url) as connection:
             connection.execute(
                 "insert into ops.publications (run_id, day, cut_id, provisional) values ('run', %s, %s, %s)",
@@ -93,7 +93,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     return fake() if request.param == "fake" else postgres(request.getfixturevalue("fresh_database")())
 
 
-def cut_of(cut_id: int, shards: list[ShardCut]) -> Cut:
+def cut_from_plain(cut_id: int, shards: list[ShardCut]) -> Cut:
     return Cut(cut_id, DAY, DAY, END_US, False, shards)
 
 
@@ -103,7 +103,7 @@ def test_a_new_installation_is_empty(kind: str, request: pytest.FixtureRequest) 
     if kind == "postgres":
         cuts = PostgresCuts(request.getfixturevalue("fresh_database")())
     assert (cuts.shards(), cuts.first_opened_us(), cuts.published()) == (0, None, None)
-    assert cuts.writer_standings() == {}
+    assert cuts.writer_progress() == {}
     assert cuts.copy_snapshots(DAY)[1] == []
 
 
@@ -114,7 +114,7 @@ def test_shard_count_and_time_of_the_first_account(subject: Subject) -> None:
 
 def test_published_returns_the_newest_publication(subject: Subject) -> None:
     assert subject.cuts.published() is None
-    for published in (Published(6, date(2026, 3, 1), False), Published(7, DAY, True)):
+    for published in (Publication(6, date(2026, 3, 1), False), Publication(7, DAY, True)):
         subject.publish(published)
         assert subject.cuts.published() == published
 
@@ -131,12 +131,12 @@ def test_copied_snapshots_load_with_the_same_hash(subject: Subject) -> None:
 
 def test_the_writer_is_past_the_snapshots(subject: Subject) -> None:
     _, shards = subject.cuts.copy_snapshots(DAY)
-    expected = {one.shard: Standing(one.position + 1, 1) for one in shards}
-    assert subject.cuts.writer_standings() == expected
+    expected = {one.shard: WriterProgress(one.position + 1, 1) for one in shards}
+    assert subject.cuts.writer_progress() == expected
 
 
 def test_a_finished_cut_has_the_position_of_the_day_end(subject: Subject) -> None:
-    cut = cut_of(*subject.cuts.copy_snapshots(DAY))
+    cut = cut_from_plain(*subject.cuts.copy_snapshots(DAY))
     finished = subject.cuts.finish(cut)
     assert {one.shard: one.day_end_position for one in finished.shards} == subject.day_ends
     assert all(one.day_end_position < one.position for one in finished.shards)
@@ -150,7 +150,7 @@ def test_a_running_day_ends_at_the_snapshot(subject: Subject) -> None:
 
 
 def test_old_copies_are_deleted(subject: Subject) -> None:
-    finished = [subject.cuts.finish(cut_of(*subject.cuts.copy_snapshots(DAY))) for _ in range(4)]
+    finished = [subject.cuts.finish(cut_from_plain(*subject.cuts.copy_snapshots(DAY))) for _ in range(4)]
     assert subject.cuts.chunks(finished[0].cut_id, 0) == []
     assert subject.cuts.chunks(finished[-1].cut_id, 0)
 
@@ -168,9 +168,9 @@ def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url:
         unavailable.shards,
         unavailable.first_opened_us,
         unavailable.published,
-        unavailable.writer_standings,
+        unavailable.writer_progress,
         lambda: unavailable.copy_snapshots(DAY),
-        lambda: unavailable.finish(cut_of(1, [ShardCut(0, 1, 1, 1, "hash")])),
+        lambda: unavailable.finish(cut_from_plain(1, [ShardCut(0, 1, 1, 1, "hash")])),
         lambda: unavailable.discard(1),
         lambda: unavailable.chunks(1, 0),
     ):

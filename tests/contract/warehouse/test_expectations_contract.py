@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from paceline.core.errors import TransientError
-from paceline.ports.warehouse import Expectations, Failure
+from paceline.ports.warehouse import ExpectationChecker, FailedExpectation
 from quality.checkpoint import PostgresExpectations
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeExpectations
@@ -21,15 +21,17 @@ SUITES = {
         ),
     ]
 }
-FAILURE = Failure("fct_balances: cash is not negative", 1, [{"account": "bob", "cash_usd": "-0.00000001"}])
+FAILURE = FailedExpectation(
+    "fct_balances: cash is not negative", 1, [{"account": "bob", "cash_usd": "-0.00000001"}]
+)
 
 
 @pytest.fixture(scope="module", params=["fake", "postgres"])
-def expectations(request: pytest.FixtureRequest) -> dict[bool, Expectations]:
+def expectations(request: pytest.FixtureRequest) -> dict[bool, ExpectationChecker]:
     """Keyed by whether all expectations pass."""
     if request.param == "fake":
         return {True: FakeExpectations(2), False: FakeExpectations(2, [FAILURE])}
-    made: dict[bool, Expectations] = {}
+    made: dict[bool, ExpectationChecker] = {}
     for hold, cash in ((True, "0.00000001"), (False, "-0.00000001")):
         url = request.getfixturevalue("fresh_database")()
         with psycopg.connect(url) as connection:
@@ -41,17 +43,17 @@ def expectations(request: pytest.FixtureRequest) -> dict[bool, Expectations]:
     return made
 
 
-def test_passing_expectations_are_counted(expectations: dict[bool, Expectations]) -> None:
+def test_passing_expectations_are_counted(expectations: dict[bool, ExpectationChecker]) -> None:
     assert expectations[True]() == (2, [])
 
 
-def test_a_failure_has_its_row_count_and_sample_rows(expectations: dict[bool, Expectations]) -> None:
+def test_a_failure_has_its_row_count_and_sample_rows(expectations: dict[bool, ExpectationChecker]) -> None:
     assert expectations[False]() == (2, [FAILURE])
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
 def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url: str) -> None:
-    unavailable: Expectations = (
+    unavailable: ExpectationChecker = (
         make_unavailable(FakeExpectations(2)) if kind == "fake" else PostgresExpectations(unreachable_url)
     )
     with pytest.raises(TransientError):

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from paceline.adapters.postgres.warehouse.gates import PostgresGates
 from paceline.core.errors import TransientError
-from paceline.ports.warehouse import Cut, Failure, GateStore
+from paceline.ports.warehouse import Cut, FailedExpectation, GateStore
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeGates
 
 CUT = Cut(7, date(2026, 3, 2), date(2026, 3, 2), 1, False, [])
-FAILURE = Failure("it adds up", 3, [{"closed_order": "0:1:2"}])
+FAILURE = FailedExpectation("it adds up", 3, [{"closed_order": "0:1:2"}])
 
 
 @dataclass

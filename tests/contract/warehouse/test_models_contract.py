@@ -10,7 +10,7 @@ import pytest
 
 from paceline.adapters.postgres.warehouse.publication import PostgresModels
 from paceline.core.errors import ConflictError, TransientError
-from paceline.ports.warehouse import Cut, Failure, Models
+from paceline.ports.warehouse import Cut, FailedExpectation, ModelStore
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeModels
 
@@ -23,7 +23,7 @@ TRADE = {
     "quantity": "1.5", "entry_price": "100", "margin": "15", "stop_loss": None, "take_profit": "200",
     "liquidation": "91",
 }  # fmt: skip
-FAILURE = Failure("not_null_account", 2, [{"account": None}, {"account": None}])
+FAILURE = FailedExpectation("not_null_account", 2, [{"account": None}, {"account": None}])
 
 # The tables that dbt builds, reduced to the columns that are read.
 _BUILT = """
@@ -47,7 +47,7 @@ create table next_failures.not_null_account as select null::text as account from
 class Subject:
     """`build` creates the models as dbt does; `published` returns the cut that readers see."""
 
-    models: Models
+    models: ModelStore
     build: Callable[[int], None]
     published: Callable[[], int | None]
 
@@ -144,7 +144,7 @@ def test_an_older_cut_or_day_cannot_be_published(subject: Subject, older: Cut) -
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
 def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url: str) -> None:
-    unavailable: Models = (
+    unavailable: ModelStore = (
         make_unavailable(FakeModels()) if kind == "fake" else PostgresModels(unreachable_url)
     )
     for ask in (

@@ -17,7 +17,7 @@ _DATABASE = "api_tests"
 
 
 @pytest.fixture(scope="session")
-def stack(postgres_server: server.Running) -> Iterator[Stack]:
+def stack(postgres_server: server.RunningServer) -> Iterator[Stack]:
     with psycopg.connect(in_database(postgres_server.url, "postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("create database {} template migrated").format(sql.Identifier(_DATABASE)))
     folder = open_folder()

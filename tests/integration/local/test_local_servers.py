@@ -19,7 +19,7 @@ from paceline.local.servers.redis import LocalRedis
 from tests.support.servers import free_port, in_database
 
 
-def test_postgres_has_its_databases_and_roles(postgres_server: server.Running) -> None:
+def test_postgres_has_its_databases_and_roles(postgres_server: server.RunningServer) -> None:
     with psycopg.connect(postgres_server.url) as connection:
         databases = {row[0] for row in connection.execute("select datname from pg_database")}
         assert {"paceline", "airflow"} <= databases
@@ -30,7 +30,7 @@ def test_postgres_has_its_databases_and_roles(postgres_server: server.Running) -
         assert connection.execute("select 1").fetchone() == (1,)
 
 
-def test_postgres_refuses_a_wrong_password(postgres_server: server.Running) -> None:
+def test_postgres_refuses_a_wrong_password(postgres_server: server.RunningServer) -> None:
     wrong = postgres_server.url.replace("only-for-tests", "guess")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong)
@@ -115,7 +115,7 @@ def test_a_changed_password_is_reported_with_the_cause(ports: list[int], server_
 
 
 def test_a_taken_port_leaves_nothing_running(
-    ports: list[int], redis_server: server.Running, server_folder: Path
+    ports: list[int], redis_server: server.RunningServer, server_folder: Path
 ) -> None:
     folder = server_folder
     with pytest.raises(

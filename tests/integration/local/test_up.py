@@ -47,7 +47,7 @@ def status(environment: Mapping[str, str]) -> dict[str, Any]:
 
 @contextmanager
 def up(environment: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    names = {service.name for service in stack.services(load(environment), stack.Wishes())}
+    names = {service.name for service in stack.services(load(environment), stack.UpOptions())}
     without = [part for name in sorted(names - KEPT) for part in ("--without", name)]
     with subprocess.Popen(
         [*PACELINE, "up", *without],

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from paceline.adapters.kafka.log_reader import LogBounds
+from paceline.adapters.kafka.log_reader import OffsetRange
 from paceline.adapters.kafka.log_scan import last_position_out, scan
 from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT, ensure_topics
@@ -20,7 +20,7 @@ from paceline.messages.log_form import Undecodable, decode_effects, encode_messa
 from paceline.messages.outbound import Effect
 from paceline.usecases.replay.export_log import lines_of_record
 from stream.engine.recovery import recover
-from stream.engine.service import Engines, EngineShard
+from stream.engine.service import EngineOpener, EngineShard
 from tests.support.log_topics import fresh_topics
 from tests.support.scenario_log import Day, day, scenario_messages
 
@@ -50,7 +50,7 @@ class EngineHarness:
     def __init__(self, database: str, brokers: str) -> None:
         self.database = database
         self.brokers = brokers
-        self._opened: list[Engines] = []
+        self._opened: list[EngineOpener] = []
 
     async def write(self, messages: Sequence[Inbound | Undecodable], per_record: int = 30) -> None:
         """Append messages to the log of shard 0. An undecodable message is a record of its own."""
@@ -61,7 +61,7 @@ class EngineHarness:
         await producer.stop()
 
     async def open(self) -> EngineShard:
-        engines = Engines(self.database, self.brokers, SHARDS, SNAPSHOT_INTERVAL_S)
+        engines = EngineOpener(self.database, self.brokers, SHARDS, SNAPSHOT_INTERVAL_S)
         self._opened.append(engines)
         await engines.start()
         async with scan(self.brokers, ENGINE_IN, 0) as log:
@@ -239,7 +239,7 @@ async def test_the_exported_log_replays_to_the_live_hash(harness: EngineHarness,
 
 async def test_a_changed_number_of_shards_is_refused(harness: EngineHarness, brokers: str) -> None:
     await harness.open()
-    other = Engines(harness.database, brokers, 3, SNAPSHOT_INTERVAL_S)
+    other = EngineOpener(harness.database, brokers, 3, SNAPSHOT_INTERVAL_S)
     with pytest.raises(PermanentError, match="installation has 2 shards, but PACELINE_ENGINE_SHARDS is 3"):
         await other.start()
     await other.stop()
@@ -250,14 +250,14 @@ async def test_a_changed_number_of_shards_is_refused(harness: EngineHarness, bro
 @pytest.mark.parametrize(
     ("bounds", "why"),
     [
-        (LogBounds(1, 9), "begins at offset 1, not at 0"),
-        (LogBounds(12, 30), "were cut from the log"),
-        (LogBounds(0, 3), "the log has lost records"),
+        (OffsetRange(1, 9), "begins at offset 1, not at 0"),
+        (OffsetRange(12, 30), "were cut from the log"),
+        (OffsetRange(0, 3), "the log has lost records"),
     ],
     ids=["no snapshot", "cut", "shorter"],
 )
 async def test_a_log_that_does_not_reach_the_snapshot_is_refused(
-    harness: EngineHarness, busy: Day, bounds: LogBounds, why: str
+    harness: EngineHarness, busy: Day, bounds: OffsetRange, why: str
 ) -> None:
     await harness.write(busy.messages)
     if bounds.begin != 1:

@@ -18,7 +18,7 @@ from paceline.cli import app
 from paceline.core.errors import AppError, InvariantViolation, PermanentError
 from paceline.messages.log_form import Undecodable, encode_messages
 from paceline.settings import settings
-from stream.engine.service import Engines
+from stream.engine.service import EngineOpener
 from tests.support.log_topics import fresh_topics
 from tests.support.scenario_log import Day, day, scenario_messages
 
@@ -49,7 +49,7 @@ class ShardSetup:
 
     async def run(self, *ends: int) -> str:
         """Run the engine up to each of these offsets and take a snapshot at each; return the final hash."""
-        engines = Engines(self.database, self.brokers, 1, 3600)
+        engines = EngineOpener(self.database, self.brokers, 1, 3600)
         try:
             await engines.start()
             async with scan(self.brokers, ENGINE_IN, 0) as log:
@@ -92,7 +92,7 @@ def test_archive_and_cut_log_give_the_same_state(installation: ShardSetup, busy:
     assert "200 messages archived, 200 in all, up to offset 199" in first.output
     manifest = LogArchive(folder / "shard-0").manifest()
     assert manifest is not None
-    assert [s.last_position for s in manifest.stretches] == [69, 139, 199]
+    assert [s.last_position for s in manifest.segments] == [69, 139, 199]
     assert asyncio.run(installation.begin()) == 0
 
     asyncio.run(installation.run(500))

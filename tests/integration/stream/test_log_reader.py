@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from paceline.adapters.kafka.log_reader import LogBounds, LogReader
-from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.kafka.log_reader import LogReader, OffsetRange
+from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.core.errors import InvariantViolation
 from paceline.messages.inbound import Deposit
@@ -24,7 +24,7 @@ Make = Callable[[], Awaitable[LogReader]]
 async def make(kafka_bootstrap: str) -> AsyncIterator[Make]:
     """Starts readers of a new group, on a log with `RECORDS` records in each shard."""
     await fresh_topics(kafka_bootstrap, SHARDS)
-    async with EngineLog(kafka_bootstrap) as log:
+    async with EngineInWriter(kafka_bootstrap) as log:
         for number in range(RECORDS):
             for shard in range(SHARDS):
                 await log.append(shard, [Deposit(f"{shard}-{number}", 1, "ada", 1)])
@@ -63,7 +63,7 @@ async def test_only_shards_with_a_seek_are_read_from_their_offset(make: Make) ->
     reader = await make()
     await wait_for_assignment(reader)
     assert reader.partitions() == SHARDS
-    assert await reader.bounds(1) == LogBounds(0, RECORDS)
+    assert await reader.bounds(1) == OffsetRange(0, RECORDS)
     reader.seek(1, 5)
     assert await read(reader, RECORDS - 5) == {1: [f"1-{number}" for number in range(5, RECORDS)]}
     assert reader.lag(1) == 0
@@ -82,7 +82,7 @@ async def test_a_cancelled_read_loses_nothing(make: Make, kafka_bootstrap: str) 
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    async with EngineLog(kafka_bootstrap) as log:
+    async with EngineInWriter(kafka_bootstrap) as log:
         await log.append(0, [Deposit("one more", 1, "ada", 1)])
     assert await read(reader, 1) == {0: ["one more"]}
 

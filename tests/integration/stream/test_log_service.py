@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-from paceline.adapters.kafka.log_reader import LogBounds, LogReader, Record
+from paceline.adapters.kafka.log_reader import LogReader, OffsetRange, Record
 from paceline.adapters.kafka.topics import ENGINE_IN
 from stream.runtime.log_service import LogService
 from tests.support.log_topics import fresh_topics
@@ -35,7 +35,7 @@ class CountingShards:
     async def start(self) -> None:
         await asyncio.sleep(0)
 
-    async def open(self, shard: int, bounds: LogBounds) -> CountingShard:
+    async def open(self, shard: int, bounds: OffsetRange) -> CountingShard:
         return CountingShard()
 
     async def stop(self) -> None:

@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
 
-from paceline.adapters.redis.client import AWAY, Client, connect
+from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, Client, connect
 from tests.support.waiting import until
 
 KEY = "short_way"
@@ -72,7 +72,7 @@ async def test_an_error_in_a_pipeline_leaves_no_unread_answer(client: Client, se
 async def test_a_broken_connection_raises_an_unavailable_error(client: Client, server: Any) -> None:
     task = await start_blocking_command(client, server)
     server.client_kill_filter(_id=connections(server)[0])
-    with pytest.raises(AWAY):
+    with pytest.raises(UNAVAILABLE_ERRORS):
         await task
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
@@ -82,7 +82,7 @@ async def test_a_hanging_redis_raises_an_unavailable_error(client: Client, serve
     server.client_pause(60_000, all=False)
     with pytest.raises(NoAnswer, match=r"within 0\.2 s") as caught:
         await client.ask(("SET", KEY, "late"))
-    assert isinstance(caught.value, AWAY)
+    assert isinstance(caught.value, UNAVAILABLE_ERRORS)
     server.client_unpause()
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
@@ -102,6 +102,6 @@ async def test_one_dead_connection_closes_all_idle_ones(client: Client, server: 
     assert len(connections(server)) == 5
     for found in connections(server):
         server.client_kill_filter(_id=found)
-    with pytest.raises(AWAY):
+    with pytest.raises(UNAVAILABLE_ERRORS):
         await client.ask(("PING",))
     assert [await client.ask(("PING",)) for _ in range(5)] == [[b"PONG"]] * 5

@@ -12,8 +12,8 @@ from paceline.adapters.redis.keys import REPLIES
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import OpenAccount
 from paceline.messages.outbound import OrderResponse
-from stream.router.service import Router
-from stream.runtime.log_service import Reopen
+from stream.router.service import RouterOpener
+from stream.runtime.log_service import ReopenShard
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
 from tests.support.sinks import route, write
 
@@ -63,16 +63,16 @@ def replies(cache: Any) -> Iterator[Replies]:
 
 
 @pytest.fixture
-async def router(database: str, redis_url: str, cache: Any) -> AsyncIterator[Router]:
-    opened = Router(database, redis_url, SHARDS)
+async def router(database: str, redis_url: str, cache: Any) -> AsyncIterator[RouterOpener]:
+    opened = RouterOpener(database, redis_url, SHARDS)
     yield opened
     await opened.stop()
 
 
 @pytest.fixture
-async def again(database: str, redis_url: str, cache: Any) -> AsyncIterator[Router]:
+async def again(database: str, redis_url: str, cache: Any) -> AsyncIterator[RouterOpener]:
     """Another router of the same shard."""
-    opened = Router(database, redis_url, SHARDS)
+    opened = RouterOpener(database, redis_url, SHARDS)
     yield opened
     await opened.stop()
 
@@ -133,7 +133,7 @@ def answered(busy: Day, first: int = 0) -> list[tuple[str, str]]:
 
 
 async def test_redis_holds_the_state_of_the_engine(
-    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+    router: RouterOpener, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     await route(router, records)
     check_against_engine(cache, busy)
@@ -141,14 +141,14 @@ async def test_redis_holds_the_state_of_the_engine(
 
 
 async def test_each_instruction_has_one_reply(
-    router: Router, busy: Day, records: list[LogRecord], replies: Replies
+    router: RouterOpener, busy: Day, records: list[LogRecord], replies: Replies
 ) -> None:
     await route(router, records)
     assert replies() == answered(busy)
 
 
 async def test_events_of_an_account_are_in_its_stream_in_order(
-    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+    router: RouterOpener, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     await route(router, records)
     for account in {o.account for e in busy.effects for o in e.outputs}:
@@ -158,14 +158,14 @@ async def test_events_of_an_account_are_in_its_stream_in_order(
         assert 0 < cache.ttl(f"events:{account}") <= 86_400
 
 
-async def test_a_message_at_position_0_has_its_events(router: Router, cache: Any) -> None:
+async def test_a_message_at_position_0_has_its_events(router: RouterOpener, cache: Any) -> None:
     first = day([OpenAccount("o", 1, "early", 100)])
     await route(router, first.records(1))
     assert [entry for entry, _ in cache.xrange("events:early")] == ["0-1", "0-2"]
 
 
 async def test_a_restarted_router_repeats_nothing(
-    again: Router, cache: Any, router: Router, records: list[LogRecord], replies: Replies
+    again: RouterOpener, cache: Any, router: RouterOpener, records: list[LogRecord], replies: Replies
 ) -> None:
     await route(router, records, end=30)
     before = account_keys(cache)
@@ -177,13 +177,13 @@ async def test_a_restarted_router_repeats_nothing(
 
 
 async def test_a_slower_router_cannot_overwrite_newer_state(
-    router: Router, database: str, redis_url: str, cache: Any, busy: Day
+    router: RouterOpener, database: str, redis_url: str, cache: Any, busy: Day
 ) -> None:
     records = busy.records(10)
     slow = await router.open(0, bounds_of(records))
-    other = Router(database, redis_url, SHARDS)
+    other = RouterOpener(database, redis_url, SHARDS)
     await route(other, records)
-    with pytest.raises(Reopen):
+    with pytest.raises(ReopenShard):
         await slow.handle(records[:3])
     check_against_engine(cache, busy)
     await other.stop()
@@ -191,13 +191,13 @@ async def test_a_slower_router_cannot_overwrite_newer_state(
 
 @pytest.mark.parametrize("written", [0, 17, 40, 60], ids=lambda n: f"writer_at_{n}")
 async def test_a_flushed_redis_is_rebuilt_while_running(
-    router: Router, database: str, cache: Any, busy: Day, written: int
+    router: RouterOpener, database: str, cache: Any, busy: Day, written: int
 ) -> None:
     records = busy.records(10)
     await write(database, records, written)
     shard = await route(router, records, end=40)
     cache.flushall()
-    with pytest.raises(Reopen):
+    with pytest.raises(ReopenShard):
         await shard.handle(records[40:42])
     await route(router, records)
     check_against_engine(cache, busy)
@@ -205,7 +205,7 @@ async def test_a_flushed_redis_is_rebuilt_while_running(
 
 
 async def test_replies_missed_during_a_loss_of_redis_are_published(
-    router: Router, database: str, cache: Any, busy: Day, replies: Replies
+    router: RouterOpener, database: str, cache: Any, busy: Day, replies: Replies
 ) -> None:
     records = busy.records(10)
     await route(router, records, end=20)
@@ -219,7 +219,7 @@ async def test_replies_missed_during_a_loss_of_redis_are_published(
 
 
 async def test_a_trade_missing_in_redis_causes_a_rebuild(
-    router: Router, database: str, cache: Any, busy: Day, records: list[LogRecord]
+    router: RouterOpener, database: str, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     await route(router, records, end=30)
     await write(database, records, 25)
@@ -229,7 +229,7 @@ async def test_a_trade_missing_in_redis_causes_a_rebuild(
     check_against_engine(cache, busy)
 
 
-async def test_events_older_than_a_day_are_trimmed(router: Router, cache: Any) -> None:
+async def test_events_older_than_a_day_are_trimmed(router: RouterOpener, cache: Any) -> None:
     hour_us = 3_600_000_000
     accounts = [OpenAccount(f"o{hour}", 1 + hour * hour_us, "a", 1) for hour in range(200)]
     await route(router, day(accounts).records(1), step=1)
@@ -240,7 +240,7 @@ async def test_events_older_than_a_day_are_trimmed(router: Router, cache: Any) -
 
 
 async def test_the_router_waits_for_a_briefly_unavailable_redis(
-    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+    router: RouterOpener, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     task = asyncio.create_task(route(router, records))
     for _ in range(5):
@@ -253,7 +253,7 @@ async def test_the_router_waits_for_a_briefly_unavailable_redis(
 async def test_the_router_waits_for_a_briefly_hanging_redis(
     database: str, redis_url: str, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
-    router = Router(database, f"{redis_url}?socket_timeout=0.2", SHARDS)
+    router = RouterOpener(database, f"{redis_url}?socket_timeout=0.2", SHARDS)
     shard = await router.open(0, bounds_of(records))
     await shard.handle(records[:2])
     cache.client_pause(500, all=False)
@@ -265,7 +265,7 @@ async def test_the_router_waits_for_a_briefly_hanging_redis(
 
 
 async def test_a_flushed_script_is_loaded_again(
-    router: Router, cache: Any, busy: Day, records: list[LogRecord]
+    router: RouterOpener, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
     shard = await router.open(0, bounds_of(records))
     for start in range(0, len(records), 10):

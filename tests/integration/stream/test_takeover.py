@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 import redis
 
-from paceline.adapters.kafka.producer import EngineLog
-from paceline.adapters.redis.operations import heartbeats, together
+from paceline.adapters.kafka.producer import EngineInWriter
+from paceline.adapters.redis.operations import heartbeats, merge_heartbeats
 from paceline.core.ids import shard_of
 from paceline.messages.inbound import OpenAccount
 from tests.support.log_topics import fresh_topics
@@ -39,7 +39,7 @@ async def open_accounts(brokers: str, prefix: str) -> None:
     names: dict[int, str] = {}
     for number in range(100):
         names.setdefault(shard_of(f"{prefix}-{number}", SHARDS), f"{prefix}-{number}")
-    async with EngineLog(brokers) as log:
+    async with EngineInWriter(brokers) as log:
         for shard, name in names.items():
             await log.append(shard, [OpenAccount(f"open-{name}", time.time_ns() // 1000, name, 10**8)])
 
@@ -69,7 +69,9 @@ async def test_shards_of_a_dead_worker_move_within_ten_seconds_and_return(
         both = [first, second]
         wait_for(lambda: [len(shards_of(cache, worker)) for worker in both] == [2, 2], both, 60)
         all_shards = {str(shard) for shard in range(SHARDS)}
-        assert set(together(heartbeats(cache.execute_command).get("engine", []))["shards"]) == all_shards
+        assert (
+            set(merge_heartbeats(heartbeats(cache.execute_command).get("engine", []))["shards"]) == all_shards
+        )
 
         second.process.kill()
         killed = time.monotonic()

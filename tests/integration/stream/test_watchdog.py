@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from redis.asyncio import Redis
 
-from paceline.adapters.kafka.producer import EngineLog
+from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import alerts
 from paceline.adapters.redis import operations as health
@@ -77,7 +77,7 @@ async def watched_system(
 async def test_a_stuck_engine_opens_one_alert_that_is_closed_on_recovery(
     watched_system: WatchdogSetup, kafka_bootstrap: str
 ) -> None:
-    async with EngineLog(kafka_bootstrap) as log:
+    async with EngineInWriter(kafka_bootstrap) as log:
         await log.append(0, [HaltMarket("h", 1, "S")])
     await watched_system.publish_heartbeats(engine=0)
     await watched_system.run_round()

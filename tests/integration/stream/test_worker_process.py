@@ -11,8 +11,8 @@ import psycopg
 import pytest
 import redis
 
-from paceline.adapters.kafka.producer import EngineLog
-from paceline.adapters.redis.operations import heartbeats, together
+from paceline.adapters.kafka.producer import EngineInWriter
+from paceline.adapters.redis.operations import heartbeats, merge_heartbeats
 from paceline.messages.inbound import OpenAccount
 from tests.support.log_topics import fresh_topics
 from tests.support.stream_workers import Worker, running, stream_environment
@@ -59,7 +59,7 @@ def states(cache: redis.Redis, service: str) -> list[str]:
 
 
 def lags(cache: redis.Redis, service: str) -> list[int]:
-    shards = together(heartbeats(cache.execute_command).get(service, [])).get("shards", {})
+    shards = merge_heartbeats(heartbeats(cache.execute_command).get(service, [])).get("shards", {})
     return [shard["lag"] for shard in shards.values()]
 
 
@@ -78,7 +78,7 @@ async def test_a_permanent_failure_of_a_service_ends_the_process(
     with psycopg.connect(environment["PACELINE_POSTGRES_URL"], autocommit=True) as connection:
         connection.execute("alter table engine.accounts add constraint no_accounts check (account = '')")
     with running(["engine,writer"], environment, tmp_path) as workers:
-        async with EngineLog(kafka_bootstrap) as log:
+        async with EngineInWriter(kafka_bootstrap) as log:
             await log.append(0, [OpenAccount("o", 1, "a", 1)])
         assert workers["engine,writer"].process.wait(30) not in (0, None)
         assert "CheckViolation" in workers["engine,writer"].tail()

@@ -14,8 +14,8 @@ from paceline.adapters.postgres.trading import history
 from paceline.core.errors import PermanentError
 from paceline.messages.inbound import Deposit, OpenAccount, PriceUpdate
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
-from stream.runtime.log_service import Reopen
-from stream.writer.service import Writer, WriterShard
+from stream.runtime.log_service import ReopenShard
+from stream.writer.service import WriterOpener, WriterShard
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
 
 TABLES = ("markets", "instructions", "accounts", "deposits", "trade_changes", "closed_orders", "balances")
@@ -32,8 +32,8 @@ def database(fresh_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-async def writer(database: str) -> AsyncIterator[Writer]:
-    opened = Writer(database, shards=4)
+async def writer(database: str) -> AsyncIterator[WriterOpener]:
+    opened = WriterOpener(database, shards=4)
     yield opened
     await opened.stop()
 
@@ -53,14 +53,16 @@ async def store(shard: WriterShard, records: list[LogRecord]) -> None:
     await shard.tick()
 
 
-async def write(writer: Writer, records: list[LogRecord], end: int | None = None) -> None:
+async def write(writer: WriterOpener, records: list[LogRecord], end: int | None = None) -> None:
     shard = await writer.open(0, bounds_of(records))
     todo = records[shard.next_offset : end]
     if todo:
         await store(shard, todo)
 
 
-async def test_closed_orders_and_balances_match_the_engine(writer: Writer, database: str, busy: Day) -> None:
+async def test_closed_orders_and_balances_match_the_engine(
+    writer: WriterOpener, database: str, busy: Day
+) -> None:
     await write(writer, busy.records(20))
     closed = {
         (row[0], row[1]): [None if n is None else from_numeric(n) for n in row[2:]]
@@ -87,7 +89,7 @@ async def test_closed_orders_and_balances_match_the_engine(writer: Writer, datab
 
 
 async def test_each_output_has_a_row_and_each_instruction_an_answer(
-    writer: Writer, database: str, busy: Day
+    writer: WriterOpener, database: str, busy: Day
 ) -> None:
     await write(writer, busy.records(7))
     outputs = Counter(type(o) for effect in busy.effects for o in effect.outputs)
@@ -106,7 +108,7 @@ async def test_each_output_has_a_row_and_each_instruction_an_answer(
     }
 
 
-async def test_open_trades_and_their_levels_match_the_engine(writer: Writer, database: str) -> None:
+async def test_open_trades_and_their_levels_match_the_engine(writer: WriterOpener, database: str) -> None:
     crowded = day(scenario_messages(seed=7, length=800))
     await write(writer, crowded.records(20))
     with psycopg.connect(database) as connection:
@@ -129,14 +131,16 @@ async def test_open_trades_and_their_levels_match_the_engine(writer: Writer, dat
     assert stored == live
 
 
-async def test_deposits_sum_to_the_external_ledger_account(writer: Writer, database: str, busy: Day) -> None:
+async def test_deposits_sum_to_the_external_ledger_account(
+    writer: WriterOpener, database: str, busy: Day
+) -> None:
     await write(writer, busy.records(20))
     [(total,)] = rows_of(database, "select sum(amount) from engine.deposits")
     assert from_numeric(total) == -busy.engine.ledger()["USD"]["external"]
 
 
 async def test_reading_from_the_start_again_gives_the_same_rows(
-    writer: Writer, database: str, busy: Day
+    writer: WriterOpener, database: str, busy: Day
 ) -> None:
     records = busy.records(20)
     await write(writer, records)
@@ -151,7 +155,7 @@ async def test_batch_size_does_not_change_the_rows(
     fresh_database: Callable[[], str], database: str, busy: Day
 ) -> None:
     url = fresh_database()
-    once, other = Writer(database, shards=4), Writer(url, shards=4)
+    once, other = WriterOpener(database, shards=4), WriterOpener(url, shards=4)
     records = busy.records(20)
     await write(once, records)
     for end in range(3, len(records) + 3, 3):
@@ -162,7 +166,7 @@ async def test_batch_size_does_not_change_the_rows(
 
 
 async def test_an_effect_written_by_two_engines_is_stored_once(
-    writer: Writer, database: str, busy: Day
+    writer: WriterOpener, database: str, busy: Day
 ) -> None:
     records = busy.records(20)
     await write(writer, records)
@@ -175,15 +179,15 @@ async def test_an_effect_written_by_two_engines_is_stored_once(
     assert all_rows(database) == before
 
 
-async def test_the_slower_of_two_writers_gets_reopen(writer: Writer, database: str, busy: Day) -> None:
+async def test_the_slower_of_two_writers_gets_reopen(writer: WriterOpener, database: str, busy: Day) -> None:
     records = busy.records(20)
-    other = Writer(database, shards=4)
+    other = WriterOpener(database, shards=4)
     first = await writer.open(0, bounds_of(records))
     second = await other.open(0, bounds_of(records))
     await store(second, records[:5])
     await other.stop()
     before = all_rows(database)
-    with pytest.raises(Reopen):
+    with pytest.raises(ReopenShard):
         await store(first, records[:3])
     assert first.health()["next_offset"] == 0
     assert all_rows(database) == before
@@ -191,7 +195,7 @@ async def test_the_slower_of_two_writers_gets_reopen(writer: Writer, database: s
     assert len(all_rows(database)["closed_orders"]) > len(before["closed_orders"])
 
 
-async def test_a_round_of_all_shards_is_one_transaction(writer: Writer, database: str) -> None:
+async def test_a_round_of_all_shards_is_one_transaction(writer: WriterOpener, database: str) -> None:
     days = [day(scenario_messages(seed=shard, length=300), shard) for shard in range(4)]
     logs = [one.records(20) for one in days]
     shards = [await writer.open(shard, bounds_of(log)) for shard, log in enumerate(logs)]
@@ -211,7 +215,7 @@ async def test_a_round_of_all_shards_is_one_transaction(writer: Writer, database
 
 
 async def test_a_shard_taken_by_another_writer_does_not_block_other_shards(
-    writer: Writer, database: str
+    writer: WriterOpener, database: str
 ) -> None:
     logs = [day(scenario_messages(seed=shard, length=300), shard).records(20) for shard in range(2)]
     lost, kept = [await writer.open(shard, bounds_of(log)) for shard, log in enumerate(logs)]
@@ -219,12 +223,12 @@ async def test_a_shard_taken_by_another_writer_does_not_block_other_shards(
         connection.execute("update engine.readers set next_position = 1, next_offset = 1 where shard = 0")
     await lost.handle(logs[0])
     await kept.handle(logs[1])
-    with pytest.raises(Reopen, match="shard 0"):
+    with pytest.raises(ReopenShard, match="shard 0"):
         await lost.tick()
     await kept.tick()
     assert rows_of(database, "select distinct shard from engine.instructions") == [(1,)]
     # Rows that were prepared before the loss are dropped when the shard is opened again.
-    with pytest.raises(Reopen):
+    with pytest.raises(ReopenShard):
         await lost.handle(logs[0])
     reopened = await writer.open(0, bounds_of(logs[0]))
     assert reopened.next_offset == 1
@@ -233,7 +237,7 @@ async def test_a_shard_taken_by_another_writer_does_not_block_other_shards(
     assert reopened.health()["next_offset"] == len(logs[0])
 
 
-async def test_a_failed_batch_stores_nothing(writer: Writer, database: str, busy: Day) -> None:
+async def test_a_failed_batch_stores_nothing(writer: WriterOpener, database: str, busy: Day) -> None:
     records = busy.records(20)
     shard = await writer.open(0, bounds_of(records))
     with psycopg.connect(database, autocommit=True) as connection:
@@ -247,14 +251,16 @@ async def test_a_failed_batch_stores_nothing(writer: Writer, database: str, busy
     assert all_rows(database)["closed_orders"]
 
 
-async def test_a_log_that_ends_before_the_writer_is_refused(writer: Writer, database: str, busy: Day) -> None:
+async def test_a_log_that_ends_before_the_writer_is_refused(
+    writer: WriterOpener, database: str, busy: Day
+) -> None:
     records = busy.records(20)
     await write(writer, records)
     with pytest.raises(PermanentError, match="of different installations"):
         await writer.open(0, bounds_of(records[:3]))
 
 
-async def test_trades_are_restored_from_their_events(writer: Writer, database: str, busy: Day) -> None:
+async def test_trades_are_restored_from_their_events(writer: WriterOpener, database: str, busy: Day) -> None:
     records = busy.records(20)
     await write(writer, records)
     async with await psycopg.AsyncConnection.connect(database) as connection:
@@ -264,7 +270,7 @@ async def test_trades_are_restored_from_their_events(writer: Writer, database: s
 
 
 async def test_trade_events_and_open_trades_match_the_engine(
-    writer: Writer, database: str, busy: Day
+    writer: WriterOpener, database: str, busy: Day
 ) -> None:
     """Closings are stored only in `closed_orders`; the views combine them with `trade_changes`."""
     await write(writer, busy.records(20))
@@ -303,7 +309,7 @@ async def test_trade_events_and_open_trades_match_the_engine(
             assert life[-1] == ("closed", 0)
 
 
-async def test_amounts_beyond_64_bits_are_stored_exactly(writer: Writer, database: str) -> None:
+async def test_amounts_beyond_64_bits_are_stored_exactly(writer: WriterOpener, database: str) -> None:
     amount = 10**19
     deposits = [Deposit(f"d{n}", 1, "rich", amount) for n in range(3)]
     rich = day([OpenAccount("o", 1, "rich", amount), *deposits])
@@ -313,11 +319,11 @@ async def test_amounts_beyond_64_bits_are_stored_exactly(writer: Writer, databas
 
 
 async def test_a_lost_connection_loses_no_rows(
-    writer: Writer, database: str, fresh_database: Callable[[], str], busy: Day
+    writer: WriterOpener, database: str, fresh_database: Callable[[], str], busy: Day
 ) -> None:
     records = busy.records(20)
     url = fresh_database()
-    undisturbed = Writer(url, shards=4)
+    undisturbed = WriterOpener(url, shards=4)
     await write(undisturbed, records)
     await undisturbed.stop()
     shard = await writer.open(0, bounds_of(records))
@@ -330,7 +336,7 @@ async def test_a_lost_connection_loses_no_rows(
             )
             await asyncio.sleep(0.01)
     # If the answer to a commit was lost, the stored rows are found when the shard is opened again.
-    with suppress(Reopen):
+    with suppress(ReopenShard):
         await writing
     await write(writer, records)
     assert all_rows(database) == all_rows(url)

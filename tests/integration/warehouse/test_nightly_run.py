@@ -15,7 +15,7 @@ from paceline.core.errors import ConflictError
 from paceline.core.money import SCALE
 from paceline.ports.warehouse import Cut
 from paceline.settings import Settings
-from paceline.usecases.warehouse.gates import GateFailed
+from paceline.usecases.warehouse.gates import GateFailedError
 from paceline.usecases.warehouse.nightly import Nightly
 from tests.support.warehouse import FIRST_DAY, LAST_DAY, build, nightly_of, pass_gates, settings_of
 from tests.support.warehouse_rows import SimulatedPlatform
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 Rows = list[dict[str, Any]]
 
 
-class Published:
+class Publication:
     """The platform after the first publication."""
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -53,11 +53,11 @@ class Published:
 
 
 @pytest.fixture(scope="module")
-def published(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
-    return Published(postgres_url, tmp_path_factory.mktemp("var"))
+def published(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publication]:
+    return Publication(postgres_url, tmp_path_factory.mktemp("var"))
 
 
-def test_a_ranked_leaderboard_is_published(published: Published) -> None:
+def test_a_ranked_leaderboard_is_published(published: Publication) -> None:
     ranked = [row for row in published.board if row["period"] == "all" and row["is_ranked"]]
     assert sorted(row["rank"] for row in ranked) == list(range(1, len(ranked) + 1))
     assert {row["display_name"] for row in ranked} >= {"Ada", "Bo", "Cy"}
@@ -65,7 +65,7 @@ def test_a_ranked_leaderboard_is_published(published: Published) -> None:
     assert {row["period"] for row in published.board} == {"day", "week", "month", "all"}
 
 
-def test_all_time_profit_is_equity_minus_deposits(published: Published) -> None:
+def test_all_time_profit_is_equity_minus_deposits(published: Publication) -> None:
     for row in published.board:
         if row["period"] == "all":
             paid = published.query(
@@ -76,7 +76,7 @@ def test_all_time_profit_is_equity_minus_deposits(published: Published) -> None:
             assert row["profit_usd"] == row["equity_usd"] - paid
 
 
-def test_every_column_has_a_description(published: Published) -> None:
+def test_every_column_has_a_description(published: Publication) -> None:
     import yaml
 
     documented: dict[str, set[str]] = {}
@@ -93,7 +93,7 @@ def test_every_column_has_a_description(published: Published) -> None:
     assert columns == documented
 
 
-def test_the_warehouse_has_no_email_addresses(published: Published) -> None:
+def test_the_warehouse_has_no_email_addresses(published: Publication) -> None:
     found = published.query(
         "select table_name from information_schema.columns where column_name like '%%mail%%' "
         "and table_schema in ('staging', 'intermediate', 'marts')"
@@ -101,7 +101,7 @@ def test_the_warehouse_has_no_email_addresses(published: Published) -> None:
     assert found == []
 
 
-def test_the_analyst_role_can_only_read_marts(published: Published) -> None:
+def test_the_analyst_role_can_only_read_marts(published: Publication) -> None:
     with psycopg.connect(published.url) as connection:
         connection.execute("set role paceline")
         rows = connection.execute(
@@ -113,7 +113,7 @@ def test_the_analyst_role_can_only_read_marts(published: Published) -> None:
     assert rows == (True, True, False, False)
 
 
-def test_parquet_files_equal_the_published_tables(published: Published) -> None:
+def test_parquet_files_equal_the_published_tables(published: Publication) -> None:
     cold = published.settings.var_dir / "cold"
     for table in ("fct_closed_trades", "fct_account_days", "dim_accounts", "leaderboard"):
         path = cold / table / "month=2026-03" / "data.parquet"
@@ -134,7 +134,7 @@ def _sorted(rows: Rows) -> list[list[str]]:
     return sorted([repr(sorted(row.items())) for row in plain])  # type: ignore[return-value]
 
 
-def test_the_notebook_runs(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_notebook_runs(published: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
     import nbformat
     from nbclient import NotebookClient
 
@@ -147,7 +147,7 @@ def test_the_notebook_runs(published: Published, monkeypatch: pytest.MonkeyPatch
     assert str(total) in notebook.cells[-1].outputs[0]["text"]
 
 
-def test_an_inconsistent_closed_trade_stops_the_publication(published: Published) -> None:
+def test_an_inconsistent_closed_trade_stops_the_publication(published: Publication) -> None:
     bad = published.query(
         "select shard, position, ordinal from engine.closed_orders where trade is not null order by "
         "position limit 1"
@@ -158,7 +158,7 @@ def test_an_inconsistent_closed_trade_stops_the_publication(published: Published
     try:
         cut, built = published.build()
         published.run.check_dbt("bad", cut, built=built)
-        with pytest.raises(GateFailed, match="the profit of a closed trade is") as caught:
+        with pytest.raises(GateFailedError, match="the profit of a closed trade is") as caught:
             published.run.check_expectations("bad", cut)
         published.run.check_parity("bad", cut)
         with pytest.raises(ConflictError, match=r"\['expectations'\] have not passed"):
@@ -177,7 +177,7 @@ def test_an_inconsistent_closed_trade_stops_the_publication(published: Published
     assert published.query("select * from marts.leaderboard order by period, account") == published.board
 
 
-def test_a_wrong_balance_stops_the_run_and_a_rerun_gives_the_same_result(published: Published) -> None:
+def test_a_wrong_balance_stops_the_run_and_a_rerun_gives_the_same_result(published: Publication) -> None:
     cut, built = published.build()
     assert cut.cut_id != published.cut.cut_id
     account = published.query("select account from next_marts.fct_balances order by account limit 1")[0][
@@ -186,14 +186,14 @@ def test_a_wrong_balance_stops_the_run_and_a_rerun_gives_the_same_result(publish
     change = "update next_marts.fct_balances set cash_usd = cash_usd + %s where account = %s"
     published.execute(change, Decimal("0.00000001"), account)
     with pytest.raises(
-        GateFailed, match=r"balances of shard . are those of the engine's snapshot: 1 rows"
+        GateFailedError, match=r"balances of shard . are those of the engine's snapshot: 1 rows"
     ) as caught:
         published.run.check_parity("again", cut)
     assert account in caught.value.message
     published.execute(change, Decimal("-0.00000001"), account)
 
     published.execute("update next_marts.fct_open_trades set quantity = quantity + 1")
-    with pytest.raises(GateFailed, match="open trades of shard"):
+    with pytest.raises(GateFailedError, match="open trades of shard"):
         published.run.check_parity("again", cut)
     published.execute("update next_marts.fct_open_trades set quantity = quantity - 1")
 
@@ -203,7 +203,7 @@ def test_a_wrong_balance_stops_the_run_and_a_rerun_gives_the_same_result(publish
     assert published.run.export_month(cut) == published.exported
 
 
-def _publish_under_readers(published: Published, cut: Cut) -> None:
+def _publish_under_readers(published: Publication, cut: Cut) -> None:
     """Publish while a reader polls; it must always see one complete leaderboard."""
     counts: list[int] = []
     done = threading.Event()
@@ -224,7 +224,7 @@ def _publish_under_readers(published: Published, cut: Cut) -> None:
     assert set(counts) == {len(published.board)}
 
 
-def test_a_damaged_snapshot_copy_fails_the_parity_gate(published: Published) -> None:
+def test_a_damaged_snapshot_copy_fails_the_parity_gate(published: Publication) -> None:
     cut = published.run.take_cut(LAST_DAY, allow_running=False, patience_s=1)
     published.execute(
         "update ops.cut_chunks set data = jsonb_set(data, '{rows,0,1}', '1') "
@@ -234,11 +234,11 @@ def test_a_damaged_snapshot_copy_fails_the_parity_gate(published: Published) -> 
         cut.cut_id,
         cut.cut_id,
     )
-    with pytest.raises(GateFailed, match="snapshot of shard 0 has its hash"):
+    with pytest.raises(GateFailedError, match="snapshot of shard 0 has its hash"):
         published.run.check_parity("damaged", cut)
 
 
-def test_a_run_for_an_older_day_only_updates_its_metrics(published: Published) -> None:
+def test_a_run_for_an_older_day_only_updates_its_metrics(published: Publication) -> None:
     cut = published.run.take_cut(FIRST_DAY, allow_running=False, patience_s=1)
     assert (cut.day, cut.as_of_day) == (FIRST_DAY, LAST_DAY)
     before = published.query("select * from ops.account_metrics where day = %s order by account", FIRST_DAY)
@@ -256,7 +256,7 @@ def test_a_run_for_an_older_day_only_updates_its_metrics(published: Published) -
     assert all(row["last"] < row["day_end_position"] <= row["position"] for row in ends)
 
 
-def test_a_running_day_is_valued_at_the_current_engine_state(published: Published) -> None:
+def test_a_running_day_is_valued_at_the_current_engine_state(published: Publication) -> None:
     """Compare equity from the engine's state and last prices with equity computed by SQL."""
     from datetime import timedelta
 

@@ -133,10 +133,10 @@ def is_not_remembered(line: str, response: Json) -> bool:
 def test_accounts_do_not_influence_each_other(seed: int) -> None:
     """Without one account's instructions the others get the same outputs, except for ordinals."""
     lines = lines_of(seed)
-    together = run(Engine(), lines)
+    merge_heartbeats = run(Engine(), lines)
     for removed in ACCOUNTS[:3]:
         without = run(Engine(), [without_account(line, removed) for line in lines])
-        assert of_others(without, removed) == of_others(together, removed)
+        assert of_others(without, removed) == of_others(merge_heartbeats, removed)
 
 
 def without_account(line: str, account: str) -> str:

@@ -23,15 +23,15 @@ from paceline.core.errors import TradingError
 from paceline.core.pages import Page
 from paceline.drill import report as drill_report
 from paceline.drill.checks import Check
-from paceline.drill.hits import Hit
+from paceline.drill.hits import ActResult
 from paceline.drill.schedule import SERVICES
-from paceline.ports.operations import AccountControl, MarketControl
+from paceline.ports.operations import OperatorAccount, OperatorMarket
 from paceline.ports.trading import Answer
 from paceline.ports.warehouse import Cut
 from paceline.usecases.operations.operating import Outcome
 
 ACCOUNTS = [
-    AccountControl(
+    OperatorAccount(
         account=f"018f3c2a-7b1e-7c3d-9a4f-{number:012d}",
         shard=number,
         opened=1_772_323_200_000_000,
@@ -47,7 +47,7 @@ ACCOUNTS = [
     for number in range(3)
 ]
 MARKETS = [
-    MarketControl(
+    OperatorMarket(
         symbol=symbol,
         base=symbol.partition("_")[0],
         quantity_step="0.00001",
@@ -84,20 +84,20 @@ STATUS: dict[str, Any] = {
 }
 
 
-class Control:
-    def accounts(self, *, offset: int, limit: int) -> Page[AccountControl]:
+class OperatorStore:
+    def accounts(self, *, offset: int, limit: int) -> Page[OperatorAccount]:
         return Page(ACCOUNTS[offset : offset + limit], len(ACCOUNTS))
 
-    def account(self, name: str) -> AccountControl | None:
+    def account(self, name: str) -> OperatorAccount | None:
         return next((one for one in ACCOUNTS if one.account == name), None)
 
-    def markets(self) -> list[MarketControl]:
+    def markets(self) -> list[OperatorMarket]:
         return MARKETS
 
 
 @contextmanager
 def opened() -> Iterator[Any]:
-    yield SimpleNamespace(control=Control(), desk=SimpleNamespace(shards=2))
+    yield SimpleNamespace(control=OperatorStore(), gateway=SimpleNamespace(shards=2))
 
 
 @pytest.fixture(autouse=True)
@@ -215,15 +215,15 @@ def test_status_in_a_pipe_is_rows_and_then_fields(capsys: pytest.CaptureFixture[
 
 
 def test_what_became_of_an_instruction_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    operating.tell_outcome("Halting A", Outcome(instruction="i", status="pending", shards=[0]), as_json=True)
+    operating.print_outcome("Halting A", Outcome(instruction="i", status="pending", shards=[0]), as_json=True)
     assert json.loads(capsys.readouterr().out) == {"instruction": "i", "status": "pending", "shards": [0]}
-    operating.tell_answer("Deposit into A", "i", None, as_json=True)
+    operating.print_answer("Deposit into A", "i", None, as_json=True)
     assert json.loads(capsys.readouterr().out) == {"instruction": "i", "status": "pending", "code": None}
     refusal = Answer(
         id="0:1:0", time=1, instruction="i", account="A", status="rejected", code="INSUFFICIENT_BALANCE"
     )
     with pytest.raises(TradingError):
-        operating.tell_answer("Withdrawal from A", "i", refusal, as_json=True)
+        operating.print_answer("Withdrawal from A", "i", refusal, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert found == {"instruction": "i", "status": "rejected", "code": "INSUFFICIENT_BALANCE"}
 
@@ -263,7 +263,7 @@ def test_a_drill_fits_80_columns(in_terminal: Any, capsys: pytest.CaptureFixture
         held_back=0,
         repeated=0,
         copies=0,
-        hits=[Hit(service, "kill", 1, 0.0, 1.25) for service in SERVICES],
+        hits=[ActResult(service, "kill", 1, 0.0, 1.25) for service in SERVICES],
         checks=[
             Check("every answer that a member got is on the log", 5, []),
             Check("balances", 1, ["off by one"]),

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.core.money import SCALE, div_up, format_decimal, parse_decimal
+from paceline.core.money import SCALE, divide_rounding_up, format_decimal, parse_decimal
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,5 @@ def test_a_formatted_decimal_parses_to_the_same_value(value: int) -> None:
 
 @given(st.integers(-(10**20), 10**20), st.integers(1, 10**12))
 def test_div_up_is_the_smallest_integer_not_below_the_quotient(dividend: int, divisor: int) -> None:
-    quotient = div_up(dividend, divisor)
+    quotient = divide_rounding_up(dividend, divisor)
     assert (quotient - 1) * divisor < dividend <= quotient * divisor

@@ -68,14 +68,14 @@ def everything_sent(shard: ShardEvidence) -> list[Sent]:
 
 
 def test_correct_evidence_passes(shard: ShardEvidence) -> None:
-    words = checks.words_of([shard])
+    words = checks.logged_instructions([shard])
     all_sent = everything_sent(shard)
     for check in (
         checks.one_answer_each([shard]),
-        checks.outputs_are_the_replays([shard]),
-        checks.nothing_uncalled(all_sent, words),
-        checks.told_what_the_log_says(all_sent, words),
-        checks.no_wrong_answers(all_sent),
+        checks.outputs_match_replay([shard]),
+        checks.all_logged_were_sent(all_sent, words),
+        checks.answers_match_log(all_sent, words),
+        checks.no_unexpected_answers(all_sent),
         checks.ledger_sums_to_zero([shard]),
         checks.hashes_agree([shard]),
     ):
@@ -93,34 +93,36 @@ def test_lost_and_changed_outputs_are_detected(shard: ShardEvidence) -> None:
     del shard.out[answer.id]
     shard.out[balance.id] = msgspec.structs.replace(balance, cash=balance.cash + 1)
     assert [answer.instruction in problem for problem in checks.one_answer_each([shard]).problems] == [True]
-    assert len(checks.outputs_are_the_replays([shard]).problems) == 2
+    assert len(checks.outputs_match_replay([shard]).problems) == 2
 
 
 def test_an_instruction_executed_twice_is_detected(shard: ShardEvidence) -> None:
     answer = next(a for a in answers(shard) if not a.duplicate and a.code != "ACCOUNT_NOT_FOUND")
-    word = checks.Word([1, 2], [answer, msgspec.structs.replace(answer, id="0:9:0")])
-    assert not checks.done_once({(answer.account, answer.instruction): word}).passed
-    repeated = checks.Word([1, 2], [answer, msgspec.structs.replace(answer, id="0:9:0", duplicate=True)])
-    assert checks.done_once({(answer.account, answer.instruction): repeated}).passed
+    word = checks.LoggedInstruction([1, 2], [answer, msgspec.structs.replace(answer, id="0:9:0")])
+    assert not checks.carried_out_once({(answer.account, answer.instruction): word}).passed
+    repeated = checks.LoggedInstruction(
+        [1, 2], [answer, msgspec.structs.replace(answer, id="0:9:0", duplicate=True)]
+    )
+    assert checks.carried_out_once({(answer.account, answer.instruction): repeated}).passed
 
 
 def test_an_instruction_that_was_not_sent_is_detected(shard: ShardEvidence) -> None:
-    words = checks.words_of([shard])
+    words = checks.logged_instructions([shard])
     missing = next(answer for answer in answers(shard) if not answer.instruction.startswith("open-"))
     others = [one for one in everything_sent(shard) if one.key != missing.instruction]
-    assert missing.instruction in checks.nothing_uncalled(others, words).line()
+    assert missing.instruction in checks.all_logged_were_sent(others, words).line()
 
 
 def test_an_answer_that_is_not_on_the_log_is_detected(shard: ShardEvidence) -> None:
-    words = checks.words_of([shard])
+    words = checks.logged_instructions([shard])
     answer = next(a for a in answers(shard) if a.status == "accepted")
     lie = attempt_of(msgspec.structs.replace(answer, time=answer.time + 1))
-    assert not checks.told_what_the_log_says([sent(answer, lie)], words).passed
-    assert not checks.told_what_the_log_says([sent(answer, attempt_of(answer))], {}).passed
+    assert not checks.answers_match_log([sent(answer, lie)], words).passed
+    assert not checks.answers_match_log([sent(answer, attempt_of(answer))], {}).passed
 
 
 def test_pending_instructions_must_be_found_later(shard: ShardEvidence) -> None:
-    words = checks.words_of([shard])
+    words = checks.logged_instructions([shard])
     answer = first_of(shard, OrderResponse)
     unknown = Attempt("unknown", 404, {}, NEVER_SENT_US)
     assert not checks.pending_found_later([sent(answer, pending(), looked_up=unknown)], words).passed
@@ -130,15 +132,15 @@ def test_pending_instructions_must_be_found_later(shard: ShardEvidence) -> None:
 
 
 def test_refused_instructions_must_not_be_on_the_log(shard: ShardEvidence) -> None:
-    words = checks.words_of([shard])
+    words = checks.logged_instructions([shard])
     answer = first_of(shard, OrderResponse)
-    assert not checks.refused_never_done([sent(answer, pending("refused"))], words).passed
-    assert checks.refused_never_done([sent(answer, pending("refused"))], {}).passed
+    assert not checks.refused_not_logged([sent(answer, pending("refused"))], words).passed
+    assert checks.refused_not_logged([sent(answer, pending("refused"))], {}).passed
 
 
 def test_an_error_of_the_api_is_detected(shard: ShardEvidence) -> None:
     answer = first_of(shard, OrderResponse)
-    assert not checks.no_wrong_answers([sent(answer, Attempt("wrong", 500, {}, 0))]).passed
+    assert not checks.no_unexpected_answers([sent(answer, Attempt("wrong", 500, {}, 0))]).passed
 
 
 def test_missing_and_duplicate_rows_are_detected(shard: ShardEvidence) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from api.trade import schemas
-from paceline.drill.orders import Book, Quote, Wish, draw_wish, forget, take_answer
+from paceline.drill.orders import Book, DrawnInstruction, Quote, draw_instruction, forget, take_answer
 
 BTC = Quote("BTC_USDC_PERP", "BTC", Decimal("0.00001"), Decimal("68983.0"), Decimal("68983.1"))
 ADA = Quote("ADA_USDC_PERP", "ADA", Decimal(1), Decimal("0.8123"), Decimal("0.8124"))
@@ -21,16 +21,16 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
-def answer_to(wish: Wish, number: int) -> dict[str, Any]:
+def answer_to(wish: DrawnInstruction, number: int) -> dict[str, Any]:
     """The answer of an engine that accepts everything."""
     new = f"0:{number}:0"
     return {"trade": new, "order": new, "quantity": wish.body.get("quantity", "10")}
 
 
-def drawn(seed: int, count: int) -> list[Wish]:
+def drawn(seed: int, count: int) -> list[DrawnInstruction]:
     draw, book, requests = random.Random(seed), Book(), []
     for number in range(count):
-        requests.append(draw_wish(draw, book, QUOTES))
+        requests.append(draw_instruction(draw, book, QUOTES))
         take_answer(book, requests[-1], answer_to(requests[-1], number))
     return requests
 
@@ -52,9 +52,9 @@ def test_the_same_seed_draws_the_same() -> None:
 
 def test_a_book_follows_the_answers() -> None:
     book = Book()
-    opening = Wish("create", {"symbol": BTC.symbol}, BTC)
+    opening = DrawnInstruction("create", {"symbol": BTC.symbol}, BTC)
     take_answer(book, opening, {"trade": "0:1:0", "quantity": "10"})
-    take_answer(book, Wish("close", {"trade": "0:1:0", "quantity": "4"}, BTC), {"quantity": "4"})
+    take_answer(book, DrawnInstruction("close", {"trade": "0:1:0", "quantity": "4"}, BTC), {"quantity": "4"})
     assert book.trades == {"0:1:0": (BTC, Decimal(6))}
-    forget(book, Wish("amend", {"trade": "0:1:0"}, BTC))
+    forget(book, DrawnInstruction("amend", {"trade": "0:1:0"}, BTC))
     assert book.trades == {}

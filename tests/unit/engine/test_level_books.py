@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from paceline.engine.levels import FALLING, ORDER, RISING, STOP_LOSS, Entry, LevelHeap
+from paceline.engine.levels import FALLING, ORDER, RISING, STOP_LOSS, LevelEntry, LevelHeap
 from paceline.engine.trailing import TrailingBook
 
 SEEDS = range(12)
@@ -53,7 +53,7 @@ def test_trailing_groups_fire_like_single_stops(seed: int, worse: int) -> None:
             for _ in due:
                 book.forget()
         if rng.random() < 0.5:
-            entry = Entry(rng.randrange(1, 15), STOP_LOSS, position, f"t{position}")
+            entry = LevelEntry(rng.randrange(1, 15), STOP_LOSS, position, f"t{position}")
             plain.stops[entry.id] = (entry.key, price, position)
             book.add(entry, price)
         if plain.stops and rng.random() < 0.1:
@@ -85,7 +85,7 @@ def test_removed_trailing_stops_do_not_accumulate() -> None:
     book = TrailingBook(FALLING, lambda entry: entry.id in living)
     for number in range(20_000):
         living.add(f"t{number}")
-        book.add(Entry(100_000, STOP_LOSS, number, f"t{number}"), 50_000 - number)
+        book.add(LevelEntry(100_000, STOP_LOSS, number, f"t{number}"), 50_000 - number)
         if number >= 10:
             living.discard(f"t{number - 10}")
             book.forget()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from paceline.core.money import parse_decimal
-from sandbox.traders.api import Session
+from sandbox.traders.api import SavedSession
 from sandbox.traders.crowd import load_sessions, save_sessions
-from sandbox.traders.market import Market
+from sandbox.traders.market import PriceHistory
 from sandbox.traders.styles import STYLES, Style, Tick, display_name, plan, style_of
 from sandbox.traders.trader import _text
 
@@ -89,7 +89,7 @@ def asset(bid: str | None, time: int) -> dict[str, object]:
 
 
 def test_the_market_keeps_two_minutes_of_new_prices() -> None:
-    market = Market()
+    market = PriceHistory()
     market.take([asset(None, 0)], now_s=0)
     assert market.ticks == {}
     for second in range(300):
@@ -101,7 +101,7 @@ def test_the_market_keeps_two_minutes_of_new_prices() -> None:
 
 def test_stored_sessions_are_readable_by_the_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "traders" / "sessions.json"
-    sessions = {"a@b.c": Session({"access_token_cookie": "x"}, "token")}
+    sessions = {"a@b.c": SavedSession({"access_token_cookie": "x"}, "token")}
     for _ in range(2):
         save_sessions(path, sessions)
     assert load_sessions(path) == sessions

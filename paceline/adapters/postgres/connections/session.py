@@ -12,7 +12,7 @@ T = TypeVar("T")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 # The server cannot be reached, was stopped, or refuses connections for a moment.
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
+UNAVAILABLE_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class Session:
@@ -46,7 +46,7 @@ class Session:
 
         async with self._lock:
             return await retrying(
-                attempt, on=AWAY, what=f"Postgres for {self._name}", patience_s=self._patience_s
+                attempt, on=UNAVAILABLE_ERRORS, what=f"Postgres for {self._name}", patience_s=self._patience_s
             )
 
     async def _connected(self) -> Connection:

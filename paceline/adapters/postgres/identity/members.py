@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from paceline.adapters.postgres.connections.pool import Connection, Pool
-from paceline.adapters.runtime.cache import Kept
+from paceline.adapters.runtime.cache import RefreshAheadCache
 from paceline.ports.identity import Member
 
 # A fast trader sends many requests a second. A session that this instance ends is dropped at once; the end by
@@ -34,7 +34,7 @@ def account_of(member: UUID) -> str:
 class PostgresMembers:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._sessions = Kept(
+        self._sessions = RefreshAheadCache(
             self._read_session,
             lambda member: member is not None and member.role == "member",
             fresh_s=_SESSION_FRESH_S,

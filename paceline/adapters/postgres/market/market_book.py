@@ -17,7 +17,7 @@ order by m.shard, m.symbol, m.position desc
 """
 
 
-class PostgresMarketBook:
+class PostgresMarketConfigurations:
     def __init__(self, url: str) -> None:
         self._url = url
 

@@ -7,7 +7,7 @@ import msgspec
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.trading.account_state import texts
 from paceline.core.pages import Page
-from paceline.ports.operations import AccountControl, Alert, MarketControl
+from paceline.ports.operations import Alert, OperatorAccount, OperatorMarket
 
 # The configuration comes from the first shard; `shards` lists all shards that have it.
 _MARKETS: Final = """
@@ -39,27 +39,27 @@ order by array_position(array['critical', 'warning', 'info'], severity), at limi
 """
 
 
-class PostgresControl:
+class PostgresOperatorStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    def markets(self) -> list[MarketControl]:
-        return [msgspec.convert(texts(row), MarketControl) for row in self._pool.rows(_MARKETS)]
+    def markets(self) -> list[OperatorMarket]:
+        return [msgspec.convert(texts(row), OperatorMarket) for row in self._pool.rows(_MARKETS)]
 
-    def account(self, account: str) -> AccountControl | None:
+    def account(self, account: str) -> OperatorAccount | None:
         row = self._pool.row(_ACCOUNTS + "where a.account = %s", (account,))
-        return None if row is None else msgspec.convert(texts(row), AccountControl)
+        return None if row is None else msgspec.convert(texts(row), OperatorAccount)
 
     def account_of(self, email: str) -> str | None:
         row = self._pool.row("select account from community.users where email = lower(%s)", (email,))
         return None if row is None else str(row["account"])
 
-    def accounts(self, *, offset: int, limit: int) -> Page[AccountControl]:
+    def accounts(self, *, offset: int, limit: int) -> Page[OperatorAccount]:
         counted = self._pool.row("select count(*) as total from engine.accounts")
         rows = self._pool.rows(
             _ACCOUNTS + "order by a.opened_us desc, a.account limit %s offset %s", (limit, offset)
         )
-        items = [msgspec.convert(texts(row), AccountControl) for row in rows]
+        items = [msgspec.convert(texts(row), OperatorAccount) for row in rows]
         return Page(items, counted["total"] if counted else 0)
 
     def shards_with(self, instruction: str, account: str | None) -> set[int]:

@@ -11,24 +11,24 @@ from paceline.core.errors import PermanentError
 Reader = Literal["writer", "router"]
 
 
-class Standing(Struct, frozen=True):
+class ReaderPosition(Struct, frozen=True):
     """Position of the next effect and Kafka offset of the next record that a reader needs."""
 
     position: int
     offset: int
 
 
-START: Final = Standing(0, 0)
+START: Final = ReaderPosition(0, 0)
 
 
 class Move(Struct, frozen=True):
     """Moves a reader from `was`, where it must be, to `now`."""
 
-    was: Standing
-    now: Standing
+    was: ReaderPosition
+    now: ReaderPosition
 
 
-async def load(connection: Connection, reader: Reader, shard: int) -> Standing:
+async def load(connection: Connection, reader: Reader, shard: int) -> ReaderPosition:
     """How far a reader has come; the first call makes its row."""
     await connection.execute(
         "insert into engine.readers (reader, shard) values (%s, %s) on conflict do nothing", (reader, shard)
@@ -36,7 +36,7 @@ async def load(connection: Connection, reader: Reader, shard: int) -> Standing:
     return await read(connection, reader, shard)
 
 
-async def read(connection: Connection, reader: Reader, shard: int) -> Standing:
+async def read(connection: Connection, reader: Reader, shard: int) -> ReaderPosition:
     """How far a reader has come that was loaded before."""
     cursor = await connection.execute(
         "select next_position, next_offset from engine.readers where reader = %s and shard = %s",
@@ -44,7 +44,7 @@ async def read(connection: Connection, reader: Reader, shard: int) -> Standing:
     )
     row = await cursor.fetchone()
     assert row is not None
-    return Standing(*row)
+    return ReaderPosition(*row)
 
 
 async def advance(connection: Connection, reader: Reader, moves: Mapping[int, Move]) -> set[int]:
@@ -67,7 +67,7 @@ async def advance(connection: Connection, reader: Reader, moves: Mapping[int, Mo
     return {shard for (shard,) in await cursor.fetchall()}
 
 
-async def note(connection: Connection, reader: Reader, shard: int, now: Standing) -> None:
+async def note(connection: Connection, reader: Reader, shard: int, now: ReaderPosition) -> None:
     """Store how far a reader has come whose effects are stored elsewhere; never moves it back."""
     await connection.execute(
         "update engine.readers set next_position = %s, next_offset = %s, updated_at = now() "
@@ -76,7 +76,7 @@ async def note(connection: Connection, reader: Reader, shard: int, now: Standing
     )
 
 
-def check_reach(reader: str, shard: int, standing: Standing, begin: int, end: int) -> None:
+def check_reach(reader: str, shard: int, standing: ReaderPosition, begin: int, end: int) -> None:
     """`PermanentError` unless the log, with offsets `[begin, end)`, continues at the reader's offset."""
     if begin <= standing.offset <= end:
         return

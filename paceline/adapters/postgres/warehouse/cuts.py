@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from paceline.adapters.postgres.connections.transaction import transaction
 from paceline.core.times import day_bounds_us
-from paceline.ports.warehouse import Cut, Published, ShardCut, Standing
+from paceline.ports.warehouse import Cut, Publication, ShardCut, WriterProgress
 
 # A copy is as large as the engine's state, and only a run under way needs one.
 _COPIES_KEPT: Final = 3
@@ -54,12 +54,12 @@ class PostgresCuts:
             row = connection.execute("select min(opened_us) as first from engine.accounts").fetchone()
         return row["first"] if row else None
 
-    def published(self) -> Published | None:
+    def published(self) -> Publication | None:
         with transaction(self._url) as connection:
             row = connection.execute(
                 "select cut_id, day, provisional from ops.publications order by id desc limit 1"
             ).fetchone()
-        return Published(**row) if row else None
+        return Publication(**row) if row else None
 
     def copy_snapshots(self, day: date) -> tuple[int, list[ShardCut]]:
         with transaction(self._url) as connection:
@@ -75,12 +75,12 @@ class PostgresCuts:
             ).fetchall()
         return key["cut_id"], [ShardCut(**one) for one in rows]
 
-    def writer_standings(self) -> Mapping[int, Standing]:
+    def writer_progress(self) -> Mapping[int, WriterProgress]:
         with transaction(self._url) as connection:
             rows = connection.execute(
                 "select shard, next_position, next_offset from engine.readers where reader = 'writer'"
             ).fetchall()
-        return {row["shard"]: Standing(row["next_position"], row["next_offset"]) for row in rows}
+        return {row["shard"]: WriterProgress(row["next_position"], row["next_offset"]) for row in rows}
 
     def finish(self, cut: Cut) -> Cut:
         _, end_us = day_bounds_us(cut.day)

@@ -7,14 +7,16 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from paceline.adapters.postgres.connections.transaction import transaction
-from paceline.ports.warehouse import Cut, Failure, Gate
+from paceline.ports.warehouse import Cut, FailedExpectation, Gate
 
 
 class PostgresGates:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def record(self, run_id: str, gate: Gate, cut: Cut, summary: str, failures: Sequence[Failure]) -> None:
+    def record(
+        self, run_id: str, gate: Gate, cut: Cut, summary: str, failures: Sequence[FailedExpectation]
+    ) -> None:
         details: list[Any] = msgspec.to_builtins(list(failures))
         with transaction(self._url) as connection:
             connection.execute(

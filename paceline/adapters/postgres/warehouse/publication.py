@@ -10,7 +10,7 @@ from paceline.adapters.postgres.connections.transaction import transaction
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.core.errors import ConflictError, TransientError
 from paceline.core.money import format_decimal
-from paceline.ports.warehouse import Cut, Failure
+from paceline.ports.warehouse import Cut, FailedExpectation
 
 SCHEMAS: Final = ("staging", "intermediate", "marts")
 FAILURES: Final = "next_failures"
@@ -36,7 +36,7 @@ class PostgresModels:
                 connection.execute(_drop(name))
         self._drop_old()
 
-    def failed_tests(self) -> list[Failure]:
+    def failed_tests(self) -> list[FailedExpectation]:
         """dbt stores the rows that a test found in a table named like the test."""
         failures = []
         with transaction(self._url) as connection:
@@ -54,7 +54,9 @@ class PostgresModels:
                     rows = connection.execute(
                         sql.SQL("select to_jsonb(t) as row from {} as t limit {}").format(table, _SAMPLE_ROWS)
                     ).fetchall()
-                    failures.append(Failure(test["table_name"], found["rows"], [one["row"] for one in rows]))
+                    failures.append(
+                        FailedExpectation(test["table_name"], found["rows"], [one["row"] for one in rows])
+                    )
         return failures
 
     def cut_id(self) -> int | None:

@@ -6,7 +6,7 @@ Every call raises `TransientError` while Redis cannot be reached; the caller has
 import msgspec
 
 from paceline.adapters.redis import keys
-from paceline.adapters.redis.client import HotClient
+from paceline.adapters.redis.client import SyncRedis
 from paceline.core.ids import shard_of
 from paceline.ports.trading import Balance, OpenTrade, RestingOrder
 
@@ -30,7 +30,7 @@ class RedisAccountState:
     marker, so a client that was answered meanwhile reads its own writes.
     """
 
-    def __init__(self, client: HotClient, shards: int) -> None:
+    def __init__(self, client: SyncRedis, shards: int) -> None:
         self._client = client
         self._shards = shards
 

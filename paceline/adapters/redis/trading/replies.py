@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from paceline.adapters.redis import keys
-from paceline.adapters.redis.client import AWAY, HotClient
+from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, SyncRedis
 from paceline.adapters.runtime.awaiting import wait_for
 from paceline.core.errors import TransientError
 from paceline.ports.trading import Answer, Wait
@@ -29,7 +29,7 @@ _Reply = asyncio.Future[Answer | None]
 class RedisReplies:
     """Listens on one connection, from the first expected answer on."""
 
-    def __init__(self, client: HotClient) -> None:
+    def __init__(self, client: SyncRedis) -> None:
         self._client = client
         self._expected: dict[tuple[str, str], list[_Reply]] = {}
         self._listening: asyncio.Task[None] | None = None
@@ -78,7 +78,7 @@ class RedisReplies:
                     subscribed.set_result(None)
                 else:
                     self._deliver(text)
-        except AWAY:
+        except UNAVAILABLE_ERRORS:
             pass  # waiting requests get None below; the next request connects again
         finally:
             if not subscribed.done():

@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
-from paceline.adapters.postgres.operations.readers import Standing
+from paceline.adapters.postgres.operations.readers import ReaderPosition
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import Client
 
@@ -51,7 +51,7 @@ class FenceBroken(Exception):
     another process."""
 
 
-def _text(standing: Standing) -> bytes:
+def _text(standing: ReaderPosition) -> bytes:
     return f"{standing.position}:{standing.offset}".encode()
 
 
@@ -63,7 +63,7 @@ class RouterStore:
         self._apply_sha = self._client.register_script(_APPLY).sha
         self._rebuilt = self._client.register_script(_REBUILT)
 
-    async def standing(self, shard: int) -> tuple[Standing, int] | None:
+    async def standing(self, shard: int) -> tuple[ReaderPosition, int] | None:
         """Where a shard's data ends, and the position from which effects change the state.
 
         None if Redis has no data of the shard.
@@ -72,7 +72,7 @@ class RouterStore:
         if text is None or state_from is None:
             return None
         position, offset = text.split(b":")
-        return Standing(int(position), int(offset)), int(state_from)
+        return ReaderPosition(int(position), int(offset)), int(state_from)
 
     async def forget(self, shard: int) -> None:
         """Delete the position of a shard, so that its next opening rebuilds it."""
@@ -82,7 +82,9 @@ class RouterStore:
         """Fields of hashes, given as `(key, field)`."""
         return await self._client.ask(*[("HGET", key, field) for key, field in wanted]) if wanted else []
 
-    async def apply(self, shard: int, was: Standing, now: Standing, commands: Sequence[Command]) -> None:
+    async def apply(
+        self, shard: int, was: ReaderPosition, now: ReaderPosition, commands: Sequence[Command]
+    ) -> None:
         """Run all commands and move the shard's position, or do nothing.
 
         A repeat of a call whose answer was lost is safe. `FenceBroken` if Redis is neither at `was` nor at
@@ -101,7 +103,7 @@ class RouterStore:
             raise FenceBroken(f"Redis is at {error}, this router at {_text(was)!r}") from error
 
     async def rebuild(
-        self, shard: int, standing: Standing, state_from: int, commands: Iterable[Command]
+        self, shard: int, standing: ReaderPosition, state_from: int, commands: Iterable[Command]
     ) -> None:
         """Write a shard's state as of position `state_from` again, to go on at `standing`.
 

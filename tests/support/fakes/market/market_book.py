@@ -3,7 +3,7 @@
 from paceline.messages.inbound import ConfigureMarket
 
 
-class FakeMarketBook:
+class FakeMarketConfigurations:
     """`configurations` are `(shard, message)` in the order of arrival."""
 
     def __init__(self, *configurations: tuple[int, ConfigureMarket]) -> None:

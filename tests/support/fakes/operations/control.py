@@ -4,27 +4,27 @@ from msgspec.structs import replace
 
 from paceline.core.pages import Page
 from paceline.ports.identity import Member
-from paceline.ports.operations import AccountControl, Alert, MarketControl
+from paceline.ports.operations import Alert, OperatorAccount, OperatorMarket
 from tests.support.fakes.store import FakeStore
 
 _WORST_FIRST = ("critical", "warning", "info")
 
 
-class FakeControl(FakeStore):
+class FakeOperatorStore(FakeStore):
     """`taken` lists the instructions that the engines have processed: `(shard, instruction, account)`."""
 
-    def __init__(self, *markets: MarketControl) -> None:
+    def __init__(self, *markets: OperatorMarket) -> None:
         self.known = list(markets)
-        self.held: list[AccountControl] = []
+        self.held: list[OperatorAccount] = []
         self.members: dict[str, Member] = {}
         self.taken: list[tuple[int, str, str | None]] = []
         self.alerts: list[Alert] = []
 
-    def markets(self) -> list[MarketControl]:
+    def markets(self) -> list[OperatorMarket]:
         self._check_available()
         return sorted(self.known, key=lambda market: market.symbol)
 
-    def account(self, account: str) -> AccountControl | None:
+    def account(self, account: str) -> OperatorAccount | None:
         self._check_available()
         return next((self._with_holder(one) for one in self.held if one.account == account), None)
 
@@ -33,7 +33,7 @@ class FakeControl(FakeStore):
         member = self.members.get(email.lower())
         return None if member is None else member.account
 
-    def accounts(self, *, offset: int, limit: int) -> Page[AccountControl]:
+    def accounts(self, *, offset: int, limit: int) -> Page[OperatorAccount]:
         self._check_available()
         newest = sorted(self.held, key=lambda one: (-one.opened, one.account))
         return Page([self._with_holder(one) for one in newest[offset : offset + limit]], len(newest))
@@ -53,7 +53,7 @@ class FakeControl(FakeStore):
         self._check_available()
         return sorted(self.alerts, key=lambda a: (_WORST_FIRST.index(a.severity), a.since))[:limit]
 
-    def _with_holder(self, one: AccountControl) -> AccountControl:
+    def _with_holder(self, one: OperatorAccount) -> OperatorAccount:
         for member in self.members.values():
             if member.account == one.account:
                 who = {"email": member.email, "display_name": member.display_name, "role": member.role}

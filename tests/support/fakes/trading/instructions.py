@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from paceline.core.errors import TransientError
-from paceline.messages.inbound import Admin, User
+from paceline.messages.inbound import AdminInstruction, UserInstruction
 from paceline.ports.market import Price
 from paceline.ports.trading import Answer, Wait
 from tests.support.fakes.store import FakeStore
@@ -17,13 +17,15 @@ class FakeInstructionLog(FakeStore):
     A shard in `failing_shards` raises `TransientError`; a message to a shard in `silent_shards` is lost.
     """
 
-    def __init__(self, on_append: Callable[[User | Admin], None] = lambda _: None) -> None:
-        self.appended: list[tuple[User | Admin, int]] = []
+    def __init__(
+        self, on_append: Callable[[UserInstruction | AdminInstruction], None] = lambda _: None
+    ) -> None:
+        self.appended: list[tuple[UserInstruction | AdminInstruction, int]] = []
         self.failing_shards: set[int] = set()
         self.silent_shards: set[int] = set()
         self._on_append = on_append
 
-    def append(self, message: User | Admin, shard: int) -> None:
+    def append(self, message: UserInstruction | AdminInstruction, shard: int) -> None:
         self._check_available()
         if shard in self.failing_shards:
             raise TransientError("this shard accepts nothing")

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from paceline.core.errors import ConflictError
 from paceline.core.times import day_bounds_us
-from paceline.ports.warehouse import Cut, Failure, Gate, Published, ShardCut, Standing
+from paceline.ports.warehouse import Cut, FailedExpectation, Gate, Publication, ShardCut, WriterProgress
 from tests.support.fakes.store import FakeStore
 
 _COPIES_KEPT = 3
@@ -25,8 +25,8 @@ class FakeCuts(FakeStore):
     of `standings`; the last one stays."""
 
     snapshots: list[ShardCut] = field(default_factory=list)
-    standings: list[dict[int, Standing]] = field(default_factory=lambda: [{}])
-    newest: Published | None = None
+    standings: list[dict[int, WriterProgress]] = field(default_factory=lambda: [{}])
+    newest: Publication | None = None
     installed: int = 0
     first_us: int | None = None
     snapshot_chunks: dict[int, list[bytes]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class FakeCuts(FakeStore):
         self._check_available()
         return self.first_us
 
-    def published(self) -> Published | None:
+    def published(self) -> Publication | None:
         self._check_available()
         return self.newest
 
@@ -53,7 +53,7 @@ class FakeCuts(FakeStore):
         self.copies[cut_id] = dict(self.snapshot_chunks)
         return cut_id, sorted(self.snapshots, key=lambda one: one.shard)
 
-    def writer_standings(self) -> Mapping[int, Standing]:
+    def writer_progress(self) -> Mapping[int, WriterProgress]:
         self._check_available()
         return self.standings.pop(0) if len(self.standings) > 1 else self.standings[0]
 
@@ -131,10 +131,12 @@ class FakeGates(FakeStore):
     """`results` by run and gate; `alerts` are the summaries of the failed gates."""
 
     def __init__(self) -> None:
-        self.results: dict[tuple[str, Gate], tuple[int, str, list[Failure]]] = {}
+        self.results: dict[tuple[str, Gate], tuple[int, str, list[FailedExpectation]]] = {}
         self.alerts: list[str] = []
 
-    def record(self, run_id: str, gate: Gate, cut: Cut, summary: str, failures: Sequence[Failure]) -> None:
+    def record(
+        self, run_id: str, gate: Gate, cut: Cut, summary: str, failures: Sequence[FailedExpectation]
+    ) -> None:
         self._check_available()
         self.results[run_id, gate] = (cut.cut_id, summary, list(failures))
         if failures:
@@ -159,14 +161,14 @@ class FakeModels(FakeStore):
     built_at: int | None = None
     held: Rows = field(default_factory=dict)
     trades: Rows = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[FailedExpectation] = field(default_factory=list)
     publications: list[tuple[str, Cut]] = field(default_factory=list)
 
     def prepare(self) -> None:
         self._check_available()
         self.built_at, self.held, self.trades, self.failures = None, {}, {}, []
 
-    def failed_tests(self) -> list[Failure]:
+    def failed_tests(self) -> list[FailedExpectation]:
         self._check_available()
         return list(self.failures)
 
@@ -193,11 +195,11 @@ class FakeModels(FakeStore):
 
 
 class FakeExpectations(FakeStore):
-    def __init__(self, count: int, failures: Sequence[Failure] = ()) -> None:
+    def __init__(self, count: int, failures: Sequence[FailedExpectation] = ()) -> None:
         self.count = count
         self.failures = list(failures)
 
-    def __call__(self) -> tuple[int, list[Failure]]:
+    def __call__(self) -> tuple[int, list[FailedExpectation]]:
         self._check_available()
         return self.count, self.failures
 

@@ -39,12 +39,12 @@ def test_an_archive_reads_back(archive: LogArchive) -> None:
     manifest = archive.manifest()
     assert manifest is not None
     assert (manifest.shard, manifest.next_position, manifest.next_offset) == (3, 5, 4)
-    assert [stretch.file for stretch in manifest.stretches] == [
+    assert [segment.file for segment in manifest.segments] == [
         "000000000000-000000000002.jsonl.gz",
         "000000000003-000000000004.jsonl.gz",
     ]
     assert sorted(path.name for path in archive.folder.iterdir()) == [
-        *(stretch.file for stretch in manifest.stretches),
+        *(segment.file for segment in manifest.segments),
         MANIFEST,
     ]
 
@@ -89,16 +89,16 @@ def _change(archive: LogArchive, changed: Callable[[list[dict[str, object]]], ob
 
 
 def _first_left_out(archive: LogArchive) -> None:
-    _change(archive, lambda stretches: stretches.pop(0))
+    _change(archive, lambda segments: segments.pop(0))
 
 
 def _hash_exchanged(archive: LogArchive) -> None:
     _other_line(archive)
-    _change(archive, lambda stretches: stretches[0].update(sha256="0" * 64))
+    _change(archive, lambda segments: segments[0].update(sha256="0" * 64))
 
 
 def _other_offset(archive: LogArchive) -> None:
-    _change(archive, lambda stretches: stretches[1].update(last_offset=9))
+    _change(archive, lambda segments: segments[1].update(last_offset=9))
 
 
 @pytest.mark.parametrize(

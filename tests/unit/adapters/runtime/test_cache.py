@@ -8,7 +8,7 @@ import greenback
 import pytest
 
 from paceline.adapters.runtime.awaiting import pause
-from paceline.adapters.runtime.cache import Kept
+from paceline.adapters.runtime.cache import RefreshAheadCache
 from paceline.core.errors import TransientError
 
 READ_S = 0.05
@@ -50,11 +50,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return move
 
 
-def kept_of(source: Source, most: int = 10) -> Kept[str, int | None]:
-    return Kept(source, lambda value: value is not None, fresh_s=10, longest_s=20, most=most)
+def kept_of(source: Source, most: int = 10) -> RefreshAheadCache[str, int | None]:
+    return RefreshAheadCache(source, lambda value: value is not None, fresh_s=10, longest_s=20, most=most)
 
 
-async def ask(values: Kept[str, int | None], times: int = 1, key: str = "a") -> list[int | None]:
+async def ask(values: RefreshAheadCache[str, int | None], times: int = 1, key: str = "a") -> list[int | None]:
     """The results of `times` concurrent reads, each in its own task, as requests are."""
     asking = (greenback.with_portal_run_sync(values.get, key) for _ in range(times))
     return list(await asyncio.gather(*asking))

@@ -7,7 +7,7 @@ from typing import Any
 
 import greenback
 
-from api.http.bridge import OnLoop, called, environ_of
+from api.http.bridge import WsgiBridge, call_wsgi, wsgi_environ
 from paceline.adapters.runtime.awaiting import wait_for
 
 LONGEST = 10
@@ -54,7 +54,7 @@ def echo(environ: Any, start_response: Any) -> list[bytes]:
 
 async def answered(inside: Any, connection: Connection) -> Any:
     """Status, headers and body of the answer, or None."""
-    await OnLoop(inside, LONGEST, lambda: None)(scope_of(), connection.receive, connection.send)
+    await WsgiBridge(inside, LONGEST, lambda: None)(scope_of(), connection.receive, connection.send)
     if not connection.answer:
         return None
     start, body = connection.answer
@@ -76,7 +76,7 @@ def test_the_environment_follows_wsgi() -> None:
         query_string=b"q=%41",
         client=("::1", 4711),
     )
-    environ = environ_of(scope, b"{}")
+    environ = wsgi_environ(scope, b"{}")
     assert environ["PATH_INFO"].encode("latin-1").decode() == "/é/%"
     assert (environ["QUERY_STRING"], environ["REQUEST_METHOD"]) == ("q=%41", "POST")
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("127.0.0.1", "8000")
@@ -139,7 +139,7 @@ def test_an_answer_is_closed_after_it_was_read() -> None:
         start_response("200 OK", [])
         return parts
 
-    assert called(inside, {}) == (200, [], b"one")  # type: ignore[arg-type]
+    assert call_wsgi(inside, {}) == (200, [], b"one")  # type: ignore[arg-type]
     assert parts.closed
 
 
@@ -159,7 +159,7 @@ def test_shutdown_closes_the_application_on_its_own_loop() -> None:
         async def send(message: dict[str, Any]) -> None:
             answers.append(message["type"])
 
-        await OnLoop(echo, LONGEST, lambda: wait_for(closing()))({"type": "lifespan"}, receive, send)
+        await WsgiBridge(echo, LONGEST, lambda: wait_for(closing()))({"type": "lifespan"}, receive, send)
         assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         return asyncio.get_running_loop()
 

@@ -8,8 +8,8 @@ import pytest
 import structlog
 from werkzeug.test import Client, TestResponse
 
-from api.http.concurrency import Bound
-from api.http.middleware import ACCOUNT, Front
+from api.http.concurrency import ConcurrencyLimiter
+from api.http.middleware import ACCOUNT, RequestMiddleware
 
 
 def plain_app(environ: Any, start_response: Any) -> list[bytes]:
@@ -59,7 +59,7 @@ class ClosableBody:
 
 
 def test_an_answer_is_complete_with_each_header_once() -> None:
-    answer = Client(Front(plain_app)).get("/")
+    answer = Client(RequestMiddleware(plain_app)).get("/")
     assert (answer.status_code, answer.text) == (200, "half and half")
     names = [name.lower() for name, _ in answer.headers]
     assert len(names) == len(set(names))
@@ -70,23 +70,23 @@ def test_an_answer_is_complete_with_each_header_once() -> None:
 
 
 def test_an_existing_cache_control_header_is_kept() -> None:
-    assert Client(Front(cached)).get("/").headers["Cache-Control"] == "public, max-age=60"
+    assert Client(RequestMiddleware(cached)).get("/").headers["Cache-Control"] == "public, max-age=60"
 
 
 def test_hsts_is_sent_over_tls() -> None:
-    answer = Client(Front(plain_app)).get("/", base_url="https://localhost")
+    answer = Client(RequestMiddleware(plain_app)).get("/", base_url="https://localhost")
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
 def test_the_body_is_closed() -> None:
     inside = ClosableBody()
-    assert Client(Front(inside)).get("/").data == b"x"
+    assert Client(RequestMiddleware(inside)).get("/").data == b"x"
     assert inside.closed
 
 
 def test_the_log_line_has_account_and_path_without_the_query() -> None:
     with structlog.testing.capture_logs() as lines:
-        Client(Front(plain_app)).post("/caf\u00e9?token=secret", headers={"X-Request-ID": "mine"})
+        Client(RequestMiddleware(plain_app)).post("/caf\u00e9?token=secret", headers={"X-Request-ID": "mine"})
     [line] = lines
     assert line.pop("duration_ms") >= 0
     assert line == {
@@ -107,7 +107,7 @@ def held() -> Iterator[Held]:
 
 
 def test_requests_beyond_the_limit_get_503_at_once(held: Held) -> None:
-    client = Client(Front(Bound(held, 2)))
+    client = Client(RequestMiddleware(ConcurrencyLimiter(held, 2)))
     found: list[TestResponse] = []
     threads = [threading.Thread(target=lambda: found.append(client.get("/slow"))) for _ in range(2)]
     for thread in threads:
@@ -127,7 +127,7 @@ def test_requests_beyond_the_limit_get_503_at_once(held: Held) -> None:
 
 
 def test_a_failed_request_frees_its_slot(held: Held) -> None:
-    client = Client(Front(Bound(held, 1)))
+    client = Client(RequestMiddleware(ConcurrencyLimiter(held, 1)))
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             client.get("/broken")

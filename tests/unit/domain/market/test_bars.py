@@ -2,7 +2,7 @@
 
 from paceline.core.times import MINUTE_US
 from paceline.domain.market import bars
-from paceline.domain.market.bars import Bar, BarBook, Side, is_usable
+from paceline.domain.market.bars import Bar, BarBook, PriceRange, is_usable
 from paceline.messages.inbound import PriceUpdate
 
 
@@ -15,7 +15,14 @@ def test_a_bar_has_open_high_low_and_close() -> None:
     for number, (bid, ask) in enumerate([(100, 101), (90, 95), (120, 121), (110, 112)]):
         book.add(price(bid, ask, update_id=10 + number, time=MINUTE_US + number))
     assert book.take() == [
-        Bar("BTC", MINUTE_US, Side(100, 120, 90, 110), Side(101, 121, 95, 112), updates=4, last_update_id=13)
+        Bar(
+            "BTC",
+            MINUTE_US,
+            PriceRange(100, 120, 90, 110),
+            PriceRange(101, 121, 95, 112),
+            updates=4,
+            last_update_id=13,
+        )
     ]
 
 
@@ -40,7 +47,7 @@ def test_each_part_counts_only_updates_since_the_last_part() -> None:
     assert [part.updates for part in book.take()] == [2]
     assert book.take() == []
     book.add(price(9, 10, update_id=3))
-    assert book.take() == [Bar("BTC", 0, Side(9, 9, 9, 9), Side(10, 10, 10, 10), 1, 3)]
+    assert book.take() == [Bar("BTC", 0, PriceRange(9, 9, 9, 9), PriceRange(10, 10, 10, 10), 1, 3)]
 
 
 def test_parts_that_are_not_taken_are_bounded(monkeypatch) -> None:  # type: ignore[no-untyped-def]

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from paceline.domain.operations.watch import READERS, Limits, Sight, Watch
+from paceline.domain.operations.watch import READERS, Limits, Observation, Watch
 
 LIMITS = Limits(stuck_s=10, price_s=30, snapshot_s=60)
 ENDS = {reader: {0: 100} for reader in READERS}
@@ -14,7 +14,7 @@ def offsets(**at: int) -> dict[str, dict[int, int]]:
     return {reader: {0: at.get(reader, 100)} for reader in READERS}
 
 
-HEALTHY = Sight(
+HEALTHY = Observation(
     now_s=0.0,
     offsets=offsets(),
     ends=ENDS,
@@ -89,5 +89,5 @@ def test_old_and_missing_snapshots_are_reported() -> None:
 
 def test_an_unavailable_source_gives_no_result() -> None:
     watch = Watch(LIMITS, 0)
-    blind = Sight(now_s=99.0, offsets=None, ends=ENDS, price_ages_s=None, snapshot_ages_s={0: 1.0})
+    blind = Observation(now_s=99.0, offsets=None, ends=ENDS, price_ages_s=None, snapshot_ages_s={0: 1.0})
     assert watch.look(blind) == ([], {"snapshot"})

@@ -11,7 +11,7 @@ import pytest
 from paceline.local import doctor
 from paceline.local.doctor import Level
 from paceline.local.processes.process import spawn
-from paceline.local.processes.scheduling import ORDER_PATH, may_go_first, take_place
+from paceline.local.processes.scheduling import ORDER_PATH, real_time_allowed, set_scheduling
 from paceline.local.stack import services as stack
 from paceline.settings import Settings, load
 
@@ -43,7 +43,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def test_a_child_process_gets_its_priority(tmp_path: Path, first: bool) -> None:
     child = spawn(SLEEPER, cwd=tmp_path, output=subprocess.DEVNULL, first=first)
     try:
-        expected = os.SCHED_RR if first and may_go_first() else os.SCHED_BATCH
+        expected = os.SCHED_RR if first and real_time_allowed() else os.SCHED_BATCH
         assert os.sched_getscheduler(child.pid) == expected
     finally:
         child.kill()
@@ -51,7 +51,7 @@ def test_a_child_process_gets_its_priority(tmp_path: Path, first: bool) -> None:
 
 
 def test_without_permission_batch_scheduling_is_used(asked: list[tuple[int, int]]) -> None:
-    take_place(first=True)
+    set_scheduling(first=True)
     assert asked == [(os.SCHED_RR, 1), (os.SCHED_BATCH, 0)]
 
 
@@ -60,18 +60,18 @@ def test_a_system_that_forbids_both_does_not_prevent_the_start(monkeypatch: pyte
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    take_place(first=True)
-    assert not may_go_first()
+    set_scheduling(first=True)
+    assert not real_time_allowed()
 
 
 def test_checking_the_permission_changes_nothing() -> None:
     before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
-    may_go_first()
+    real_time_allowed()
     assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == before
 
 
 def test_the_order_path_has_priority_and_the_feed_has_not(settings: Settings) -> None:
-    options = stack.Wishes()
+    options = stack.UpOptions()
     assert {one.name for one in stack.services(settings, options) if one.first} == ORDER_PATH
     assert "feed" not in ORDER_PATH
     off = replace(settings, realtime="off")

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from paceline.adapters.redis.operations import together
+from paceline.adapters.redis.operations import merge_heartbeats
 from paceline.core.errors import ValidationError
 from paceline.local import doctor
 from paceline.local.doctor import Level
@@ -40,11 +40,11 @@ def settings() -> Iterator[Settings]:
 def test_instances_of_a_service_are_merged_with_all_their_shards() -> None:
     dead = {"pid": 1, "at_us": 10, "state": "running", "shards": {"0": {"lag": 9}, "1": {"lag": 9}}}
     alive = {"pid": 2, "at_us": 20, "state": "running", "shards": {"1": {"lag": 0}, "2": {"lag": 3}}}
-    whole = together([alive, dead])
+    whole = merge_heartbeats([alive, dead])
     assert whole["pid"] == 2
     assert whole["shards"] == {"0": {"lag": 9}, "1": {"lag": 0}, "2": {"lag": 3}}
-    assert together([{"pid": 3, "at_us": 1}]) == {"pid": 3, "at_us": 1}
-    assert together([]) == {}
+    assert merge_heartbeats([{"pid": 3, "at_us": 1}]) == {"pid": 3, "at_us": 1}
+    assert merge_heartbeats([]) == {}
 
 
 def test_secrets_are_made_once_and_readable_by_the_owner_only(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_doctor_names_the_remedy(settings: Settings) -> None:
     assert little.level is Level.WARNING
     assert "--without airflow" in little.message
     assert doctor.memory(8 * 1024**3, with_airflow=True).level is Level.OK
-    services = stack.services(settings, stack.Wishes())
+    services = stack.services(settings, stack.UpOptions())
     findings = doctor.check(settings, services)
     assert not doctor.has_errors(findings), findings
 
@@ -122,7 +122,7 @@ def test_doctor_names_the_remedy(settings: Settings) -> None:
 def test_doctor_names_each_port_in_use(settings: Settings) -> None:
     import socket
 
-    services = stack.services(settings, stack.Wishes())
+    services = stack.services(settings, stack.UpOptions())
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", settings.api_port))
         holder.listen()
@@ -137,7 +137,7 @@ def test_a_folder_that_postgres_may_not_enter_is_named(tmp_path: Path) -> None:
     (closed / "data").mkdir(parents=True)
     closed.chmod(0o700)
     with pytest.raises(ServerFailed, match=r"may not enter \S+: `chmod o\+x"):
-        postgres.refuse_unreachable(closed / "data", "daemon")
+        postgres.check_reachable(closed / "data", "daemon")
 
 
 def test_programs_that_the_postgres_user_cannot_reach_are_copied_once(
@@ -183,18 +183,18 @@ def test_the_installed_jars_are_those_of_the_lock() -> None:
 
 def test_services_need_only_services_that_start_before_them(settings: Settings) -> None:
     started: set[str] = set()
-    for service in stack.services(settings, stack.Wishes()):
+    for service in stack.services(settings, stack.UpOptions()):
         assert set(service.needs) <= started, service.name
         started.add(service.name)
 
 
 def test_without_excludes_whole_groups(settings: Settings) -> None:
-    everything = {service.name for service in stack.services(settings, stack.Wishes())}
+    everything = {service.name for service in stack.services(settings, stack.UpOptions())}
     assert {"postgres", "kafka", "engine", "api", "airflow-scheduler", "nightly", "traders"} <= everything
-    lean = {s.name for s in stack.services(settings, stack.Wishes(without=("airflow", "traders")))}
+    lean = {s.name for s in stack.services(settings, stack.UpOptions(without=("airflow", "traders")))}
     assert lean == {n for n in everything if not n.startswith("airflow")} - {"nightly", "traders"}
     with pytest.raises(ValidationError, match="there is no such service"):
-        stack.services(settings, stack.Wishes(without=("postgresql",)))
+        stack.services(settings, stack.UpOptions(without=("postgresql",)))
 
 
 def test_a_server_with_an_external_url_is_not_started(settings: Settings, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_server_with_an_external_url_is_not_started(settings: Settings, tmp_pa
         },
         tmp_path,
     )
-    names = {service.name for service in stack.services(elsewhere, stack.Wishes())}
+    names = {service.name for service in stack.services(elsewhere, stack.UpOptions())}
     assert not {"postgres", "exchange", "traders"} & names
     assert airflow.database_url(elsewhere) == "postgresql+psycopg2://u:p@db/airflow"
 

@@ -15,7 +15,7 @@ from paceline.local.processes import leftovers
 from paceline.local.processes.ports import free_port
 from paceline.local.processes.process import is_alive
 from paceline.local.supervisor import probes, state
-from paceline.local.supervisor.runner import GOOD_RUN_S, Keeper, next_pause_s
+from paceline.local.supervisor.runner import GOOD_RUN_S, ServiceRunner, next_pause_s
 from paceline.local.supervisor.service import Service, State
 from paceline.local.supervisor.supervisor import Supervisor
 
@@ -48,12 +48,12 @@ class Run:
             cwd=folder,
             environment=dict(os.environ),
             longest_pause_s=30,
-            changed=lambda keeper: self.changes.append((keeper.service.name, keeper.state)),
+            changed=lambda runner: self.changes.append((runner.service.name, runner.state)),
             stopping=lambda: None,
         )
 
-    def keeper(self, name: str) -> Keeper:
-        return self.supervisor.keepers[name]
+    def runner(self, name: str) -> ServiceRunner:
+        return self.supervisor.runners[name]
 
     async def until(self, holds: Callable[[], bool], timeout_s: float = 20) -> None:
         deadline = time.monotonic() + timeout_s
@@ -81,12 +81,12 @@ def test_services_start_in_order_and_one_shots_finish_first(tmp_path: Path) -> N
     second = Service(name="second", command=(*SLEEPER,), needs=("first",))
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.keeper("second").state is State.UP)
+        await run.until(lambda: run.runner("second").state is State.UP)
         assert run.changes.index(("first", State.DONE)) < run.changes.index(("second", State.STARTING))
         found = state.read(run.folder)
         assert found is not None
         assert found["healthy"] is True
-        assert found["services"]["second"]["pid"] == run.keeper("second").pid
+        assert found["services"]["second"]["pid"] == run.runner("second").pid
 
     Run(tmp_path, [first, second]).play(scene)
     assert (tmp_path / "made").exists()
@@ -95,17 +95,17 @@ def test_services_start_in_order_and_one_shots_finish_first(tmp_path: Path) -> N
 
 def test_a_killed_service_is_restarted_with_the_reason(tmp_path: Path) -> None:
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.keeper("victim").state is State.UP)
-        victim = run.keeper("victim").pid
+        await run.until(lambda: run.runner("victim").state is State.UP)
+        victim = run.runner("victim").pid
         assert victim is not None
         os.kill(victim, signal.SIGKILL)
         # Sooner than the next health check.
-        await run.until(lambda: run.keeper("victim").state is State.RESTARTING, timeout_s=2.5)
-        assert "killed by SIGKILL" in run.keeper("victim").reason
-        assert "again in 1 s" in run.keeper("victim").reason
-        await run.until(lambda: run.keeper("victim").state is State.UP)
-        assert run.keeper("victim").restarts == 1
-        assert run.keeper("victim").pid != victim
+        await run.until(lambda: run.runner("victim").state is State.RESTARTING, timeout_s=2.5)
+        assert "killed by SIGKILL" in run.runner("victim").reason
+        assert "again in 1 s" in run.runner("victim").reason
+        await run.until(lambda: run.runner("victim").state is State.UP)
+        assert run.runner("victim").restarts == 1
+        assert run.runner("victim").pid != victim
 
     Run(tmp_path, [Service(name="victim", command=SLEEPER)]).play(scene)
 
@@ -114,9 +114,9 @@ def test_the_last_log_line_of_a_failing_service_is_its_reason(tmp_path: Path) ->
     failing = Service(name="failing", command=python("import sys; sys.exit('the oven is cold')"))
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.keeper("failing").state is State.RESTARTING)
-        assert "exit code 1" in run.keeper("failing").reason
-        assert "the oven is cold" in run.keeper("failing").reason
+        await run.until(lambda: run.runner("failing").state is State.RESTARTING)
+        assert "exit code 1" in run.runner("failing").reason
+        assert "the oven is cold" in run.runner("failing").reason
 
     Run(tmp_path, [failing]).play(scene)
 
@@ -128,9 +128,9 @@ def test_a_port_in_use_names_its_process_and_the_setting(tmp_path: Path) -> None
     late = Service(name="late", command=SLEEPER, needs=("holder",), ports={"api_port": port})
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.keeper("late").state is State.RESTARTING)
-        assert f"port {port} is taken by PID {run.keeper('holder').pid}" in run.keeper("late").reason
-        assert "PACELINE_API_PORT" in run.keeper("late").reason
+        await run.until(lambda: run.runner("late").state is State.RESTARTING)
+        assert f"port {port} is taken by PID {run.runner('holder').pid}" in run.runner("late").reason
+        assert "PACELINE_API_PORT" in run.runner("late").reason
 
     Run(tmp_path, [holder, late]).play(scene)
 
@@ -141,16 +141,16 @@ def test_an_unhealthy_service_is_shown_and_recovers(tmp_path: Path) -> None:
     flaky = Service(name="flaky", command=SLEEPER, probe=lambda _: None if flag.exists() else "feels bad")
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.keeper("flaky").state is State.UP)
+        await run.until(lambda: run.runner("flaky").state is State.UP)
         flag.unlink()
-        await run.until(lambda: run.keeper("flaky").state is State.UNHEALTHY)
-        assert run.keeper("flaky").reason == "feels bad"
+        await run.until(lambda: run.runner("flaky").state is State.UNHEALTHY)
+        assert run.runner("flaky").reason == "feels bad"
         found = state.read(run.folder)
         assert found is not None
         assert found["healthy"] is False
         flag.touch()
-        await run.until(lambda: run.keeper("flaky").state is State.UP)
-        assert run.keeper("flaky").restarts == 0
+        await run.until(lambda: run.runner("flaky").state is State.UP)
+        assert run.runner("flaky").restarts == 0
 
     Run(tmp_path, [flaky]).play(scene)
 
@@ -173,10 +173,10 @@ def test_orphaned_grandchildren_are_ended_too(tmp_path: Path) -> None:
         grandchildren.extend(
             psutil.Process(int(pid)) for pid in (tmp_path / "grandchildren").read_text().split()
         )
-        parent = run.keeper("parent").pid
+        parent = run.runner("parent").pid
         assert parent is not None
         os.kill(parent, signal.SIGKILL)
-        await run.until(lambda: run.keeper("parent").restarts == 1)
+        await run.until(lambda: run.runner("parent").restarts == 1)
         assert not is_alive(grandchildren[0])
 
     Run(tmp_path, [Service(name="parent", command=python(code))]).play(scene)
@@ -197,7 +197,7 @@ def test_a_service_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_second_stack_on_the_folder_is_refused(tmp_path: Path) -> None:
-    with state.only_one(tmp_path):
+    with state.lock_folder(tmp_path):
         script = (
             "from pathlib import Path; from paceline.local.supervisor import state\n"
             f"with state.only_one(Path({str(tmp_path)!r})): print('both')"

@@ -7,14 +7,14 @@ import pytest
 
 from paceline.core.errors import NotFoundError, TransientError, UnknownError, ValidationError
 from paceline.messages.inbound import HaltMarket
-from paceline.ports.operations import MarketControl
+from paceline.ports.operations import OperatorMarket
 from paceline.usecases.operations import operating
-from paceline.usecases.trading.instructions import Desk
-from tests.support.fakes.operations.control import FakeControl
+from paceline.usecases.trading.instructions import TradingGateway
+from tests.support.fakes.operations.control import FakeOperatorStore
 from tests.support.fakes.trading.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
 
 HALT = HaltMarket("operator-1", 9, "S")
-KNOWN = MarketControl(
+KNOWN = OperatorMarket(
     symbol="S",
     base="B",
     quantity_step="0.1",
@@ -33,15 +33,15 @@ class World:
     """A fake log and `Control`, with engines that process each message at once."""
 
     def __init__(self, *, engines_run: bool = True) -> None:
-        self.control = FakeControl(KNOWN)
+        self.control = FakeOperatorStore(KNOWN)
         self.log = FakeInstructionLog(self._take if engines_run else lambda _: None)
 
     def _take(self, message: Any) -> None:
         shard = self.log.appended[-1][1]
         self.control.taken.append((shard, message.id, getattr(message, "account", None)))
 
-    def desk(self) -> Desk:
-        return Desk(
+    def gateway(self) -> TradingGateway:
+        return TradingGateway(
             log=self.log,
             replies=FakeReplies(),
             answers=FakeAnswers(),
@@ -55,42 +55,44 @@ class World:
         )
 
 
-def instruct(world: World) -> operating.Outcome:
-    return operating.instruct(world.desk(), world.control, HALT)
+def instruct_all_shards(world: World) -> operating.Outcome:
+    return operating.instruct_all_shards(world.gateway(), world.control, HALT)
 
 
 def test_an_instruction_is_done_when_all_shards_have_processed_it() -> None:
     world = World()
-    assert instruct(world) == operating.Outcome(instruction="operator-1", status="done", shards=[0, 1, 2])
+    assert instruct_all_shards(world) == operating.Outcome(
+        instruction="operator-1", status="done", shards=[0, 1, 2]
+    )
     assert world.log.appended == [(HALT, shard) for shard in range(3)]
 
 
 def test_an_instruction_not_processed_in_time_is_pending() -> None:
-    assert instruct(World(engines_run=False)).status == "pending"
+    assert instruct_all_shards(World(engines_run=False)).status == "pending"
     blind = World()
     blind.control.available = False
-    assert instruct(blind).status == "pending"
+    assert instruct_all_shards(blind).status == "pending"
 
 
 def test_an_unavailable_log_raises_transient_error() -> None:
     world = World()
     world.log.available = False
     with pytest.raises(TransientError):
-        instruct(world)
+        instruct_all_shards(world)
 
 
 def test_an_instruction_sent_to_some_shards_only_raises_unknown_error() -> None:
     world = World()
     world.log.failing_shards.add(1)
     with pytest.raises(UnknownError, match="shards 1 to 2"):
-        instruct(world)
+        instruct_all_shards(world)
     assert 2 not in {shard for _, shard in world.log.appended}
 
 
 def test_an_unknown_market_is_not_found() -> None:
-    assert operating.known_market(FakeControl(KNOWN), "S") == "S"
+    assert operating.require_market(FakeOperatorStore(KNOWN), "S") == "S"
     with pytest.raises(NotFoundError):
-        operating.known_market(FakeControl(KNOWN), "T")
+        operating.require_market(FakeOperatorStore(KNOWN), "T")
 
 
 GIVEN: dict[str, Any] = dict.fromkeys(("base", "quantity_step", "min_notional", "max_leverage"))

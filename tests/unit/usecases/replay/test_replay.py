@@ -14,7 +14,7 @@ from paceline.engine import Engine
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import Undecodable
 from paceline.usecases.replay.recorded_frames import FrameError, price_of_frame
-from paceline.usecases.replay.replay import Counts, Replayed, merged, replay, timed_messages, told_format
+from paceline.usecases.replay.replay import Counts, Replayed, detect_format, merged, replay, timed_messages
 from tests.support.shared_data import shared_data
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures" / "engine"
@@ -67,7 +67,7 @@ def merged_files(*files: list[bytes]) -> list[Replayed]:
     ],
 )
 def test_the_format_is_detected_from_the_lines(lines: list[bytes], expected: str | None) -> None:
-    assert told_format(lines) == expected
+    assert detect_format(lines) == expected
 
 
 def test_a_spot_frame_has_the_time_of_receipt() -> None:

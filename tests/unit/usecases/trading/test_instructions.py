@@ -11,11 +11,11 @@ import pytest
 from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.ids import shard_of
 from paceline.core.times import DAY_US
-from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, User
+from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, UserInstruction
 from paceline.ports.market import Price
 from paceline.ports.trading import Answer
 from paceline.usecases.trading import instructions as trading
-from paceline.usecases.trading.instructions import Desk
+from paceline.usecases.trading.instructions import TradingGateway
 from tests.support.fakes.trading.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
 
 NOW_US = 1_757_143_198_000_000
@@ -27,7 +27,7 @@ SHARD = shard_of("a1", 4)
 class World:
     """Fake ports, and an engine function that answers each appended message."""
 
-    engine: Callable[[User], Answer | None]
+    engine: Callable[[UserInstruction], Answer | None]
     answers: FakeAnswers = field(default_factory=FakeAnswers)
     replies: FakeReplies = field(default_factory=FakeReplies)
     prices: FakePrices = field(default_factory=lambda: FakePrices(S=PRICE))
@@ -49,23 +49,23 @@ class World:
         return self
 
 
-def accepting(message: User) -> Answer:
+def accepting(message: UserInstruction) -> Answer:
     return Answer(
         id="0:1:0", time=message.time, instruction=message.id, account=message.account, status="accepted"
     )
 
 
-def not_known(message: User) -> Answer:
+def not_known(message: UserInstruction) -> Answer:
     refused = {"status": "rejected", "code": "ACCOUNT_NOT_FOUND"}
     return msgspec.structs.replace(accepting(message), **refused)
 
 
-def silent(message: User) -> None:
+def silent(message: UserInstruction) -> None:
     return None
 
 
-def desk_of(world: World) -> Desk:
-    return Desk(
+def desk_of(world: World) -> TradingGateway:
+    return TradingGateway(
         log=world.log,
         replies=world.replies,
         answers=world.answers,
@@ -93,21 +93,21 @@ def test_submit_sends_to_the_shard_and_returns_the_answer() -> None:
 
 def test_no_answer_in_time_is_pending_and_remembered() -> None:
     world = World(silent)
-    desk = desk_of(world)
-    assert trading.submit(desk, trade()) is None
-    assert trading.find(desk, "a1", "i1") is None
+    gateway = desk_of(world)
+    assert trading.submit(gateway, trade()) is None
+    assert trading.find(gateway, "a1", "i1") is None
     world.answers.stored.append((NOW_US, accepting(trade())))
-    assert trading.find(desk, "a1", "i1") == accepting(trade())
+    assert trading.find(gateway, "a1", "i1") == accepting(trade())
 
 
 def test_a_message_that_never_reached_the_log_raises_and_is_not_pending() -> None:
     world = World(accepting)
     world.log.failing_shards.add(SHARD)
-    desk = desk_of(world)
+    gateway = desk_of(world)
     with pytest.raises(TransientError):
-        trading.submit(desk, trade())
+        trading.submit(gateway, trade())
     with pytest.raises(NotFoundError):
-        trading.find(desk, "a1", "i1")
+        trading.find(gateway, "a1", "i1")
 
 
 def test_a_message_lost_before_the_log_is_pending() -> None:
@@ -138,7 +138,7 @@ def test_an_answer_older_than_a_day_is_ignored() -> None:
 def test_an_unknown_account_is_opened_and_the_instruction_repeated() -> None:
     opened: set[str] = set()
 
-    def engine(message: User) -> Answer:
+    def engine(message: UserInstruction) -> Answer:
         if isinstance(message, OpenAccount):
             opened.add(message.account)
             return accepting(message)
@@ -176,22 +176,22 @@ def test_an_account_that_stays_unknown_is_refused_after_one_retry() -> None:
 def test_a_market_order_gets_default_price_and_slippage(
     given: dict[str, object], expected: int, slippage: int
 ) -> None:
-    bounded = trading.bounded(desk_of(World(silent)), trade(**given))
-    assert (bounded.expected_price, bounded.max_slippage_bps) == (expected, slippage)
+    with_slippage_bound = trading.with_slippage_bound(desk_of(World(silent)), trade(**given))
+    assert (with_slippage_bound.expected_price, with_slippage_bound.max_slippage_bps) == (expected, slippage)
 
 
 def test_a_limit_order_needs_no_bound() -> None:
     order = PlaceOrder("i1", NOW_US, "a1", "S", "buy", "limit", 1, price=5)
-    assert trading.bounded(desk_of(World(silent).without_redis()), order) == order
+    assert trading.with_slippage_bound(desk_of(World(silent).without_redis()), order) == order
 
 
 def test_a_market_order_raises_when_prices_are_unavailable() -> None:
     with pytest.raises(TransientError):
-        trading.bounded(desk_of(World(silent).without_redis()), trade())
+        trading.with_slippage_bound(desk_of(World(silent).without_redis()), trade())
 
 
 def test_a_symbol_without_a_price_is_sent_unchanged() -> None:
-    assert trading.bounded(desk_of(World(silent, prices=FakePrices())), trade()) == trade()
+    assert trading.with_slippage_bound(desk_of(World(silent, prices=FakePrices())), trade()) == trade()
 
 
 def test_find_raises_when_pending_is_unknown() -> None:

@@ -7,9 +7,9 @@ import pytest
 from paceline.core.errors import ConflictError, TransientError
 from paceline.engine import Engine
 from paceline.messages.inbound import OpenAccount
-from paceline.ports.warehouse import Cut, Failure, ShardCut
+from paceline.ports.warehouse import Cut, FailedExpectation, ShardCut
 from paceline.usecases.warehouse.account_metrics import compute_account_metrics
-from paceline.usecases.warehouse.gates import GateFailed, check_dbt, check_expectations, check_parity
+from paceline.usecases.warehouse.gates import GateFailedError, check_dbt, check_expectations, check_parity
 from paceline.usecases.warehouse.publish import GATES, export_month, publish
 from tests.support.fakes.warehouse.warehouse import (
     FakeColdStore,
@@ -22,7 +22,7 @@ from tests.support.fakes.warehouse.warehouse import (
 
 DAY = date(2026, 3, 31)
 CUT = Cut(7, DAY, DAY, 1, False, [])
-FAILURE = Failure("it adds up", 2, [{"closed_order": "0:1:2"}])
+FAILURE = FailedExpectation("it adds up", 2, [{"closed_order": "0:1:2"}])
 
 
 def passed(*gates: str) -> FakeGates:
@@ -55,7 +55,7 @@ def test_models_of_another_cut_are_not_published() -> None:
 
 def test_a_failed_gate_names_the_rows_and_is_recorded() -> None:
     gates = FakeGates()
-    with pytest.raises(GateFailed, match="0:1:2"):
+    with pytest.raises(GateFailedError, match="0:1:2"):
         check_expectations(gates, FakeExpectations(9, [FAILURE]), "run", CUT)
     assert gates.alerts == ["it adds up: 2 rows"]
     assert check_expectations(gates, FakeExpectations(9), "run", CUT) == "all 9 expectations hold"
@@ -64,9 +64,9 @@ def test_a_failed_gate_names_the_rows_and_is_recorded() -> None:
 
 def test_a_failed_build_and_a_failed_test_fail_the_gate() -> None:
     gates = FakeGates()
-    with pytest.raises(GateFailed, match="every model builds"):
+    with pytest.raises(GateFailedError, match="every model builds"):
         check_dbt(gates, FakeModels(), "run", CUT, built=False)
-    with pytest.raises(GateFailed, match="it adds up"):
+    with pytest.raises(GateFailedError, match="it adds up"):
         check_dbt(gates, FakeModels(failures=[FAILURE]), "run", CUT, built=True)
     check_dbt(gates, FakeModels(), "run", CUT, built=True)
     assert gates.passed("run", 7) == {"dbt"}
@@ -83,9 +83,9 @@ def test_parity_detects_a_difference_of_one_unit() -> None:
     row |= {"balances": {}, "locked_balances": {}}  # type: ignore[dict-item]
     gates = FakeGates()
     assert "1 balances" in check_parity(gates, cuts, FakeModels(held={0: [row]}), "run", cut)
-    with pytest.raises(GateFailed, match="balances of shard 0"):
+    with pytest.raises(GateFailedError, match="balances of shard 0"):
         check_parity(gates, cuts, FakeModels(held={0: [row | {"cash": "0.00000006"}]}), "run", cut)
-    with pytest.raises(GateFailed, match="balances of shard 0"):
+    with pytest.raises(GateFailedError, match="balances of shard 0"):
         check_parity(gates, cuts, FakeModels(), "run", cut)
 
 

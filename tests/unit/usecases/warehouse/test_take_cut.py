@@ -7,7 +7,7 @@ import pytest
 
 from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.times import day_bounds_us
-from paceline.ports.warehouse import Cut, Published, ShardCut, Standing
+from paceline.ports.warehouse import Cut, Publication, ShardCut, WriterProgress
 from paceline.usecases.warehouse.nightly import day_of_run
 from paceline.usecases.warehouse.take_cut import take_cut
 from tests.support.fakes.warehouse.warehouse import FakeCuts, FakeLogEnds
@@ -20,14 +20,14 @@ def snapshot(shard: int, position: int = 100, log_time_us: int = END_US + 1) -> 
     return ShardCut(shard, position, position, log_time_us, "hash")
 
 
-PAST = {0: Standing(200, 9), 1: Standing(200, 9)}
+PAST = {0: WriterProgress(200, 9), 1: WriterProgress(200, 9)}
 BOTH = [snapshot(0), snapshot(1)]
 
 
 def cuts_of(
     snapshots: list[ShardCut],
-    *standings: dict[int, Standing],
-    newest: Published | None = None,
+    *standings: dict[int, WriterProgress],
+    newest: Publication | None = None,
     installed: int = 2,
     first_us: int | None = 0,
 ) -> FakeCuts:
@@ -48,19 +48,21 @@ def test_a_writer_past_the_snapshots_is_not_awaited() -> None:
 
 
 def test_the_writer_is_awaited() -> None:
-    behind = {0: Standing(99, 3), 1: Standing(200, 9)}
+    behind = {0: WriterProgress(99, 3), 1: WriterProgress(200, 9)}
     cuts = cuts_of(BOTH, behind, behind, PAST)
     assert take(cuts, ends=FakeLogEnds({0: 5, 1: 9})).cut_id == 1
     assert len(cuts.standings) == 1
 
 
 def test_an_idle_shard_counts_as_stored_when_its_log_is_read_to_the_end() -> None:
-    idle = {1: Standing(200, 9)}  # shard 0 never had an effect: no record on engine.out, no row of the writer
+    idle = {
+        1: WriterProgress(200, 9)
+    }  # shard 0 never had an effect: no record on engine.out, no row of the writer
     assert take(cuts_of(BOTH, idle), ends=FakeLogEnds({0: 0, 1: 9})).shards[0].shard == 0
 
 
 def test_waiting_for_the_writer_is_bounded() -> None:
-    cuts = cuts_of(BOTH, {0: Standing(10, 1), 1: Standing(200, 9)})
+    cuts = cuts_of(BOTH, {0: WriterProgress(10, 1), 1: WriterProgress(200, 9)})
     with pytest.raises(TransientError, match=r"shards \[0\].*Check that it runs"):
         take(cuts, ends=FakeLogEnds({0: 5, 1: 9}))
     assert cuts.discarded == [1]
@@ -99,7 +101,7 @@ def test_an_ended_day_is_final_even_if_a_running_day_is_allowed() -> None:
 
 
 def test_an_older_day_does_not_replace_a_newer_one() -> None:
-    newer = Published(6, date(2026, 3, 5), False)
+    newer = Publication(6, date(2026, 3, 5), False)
     late = [
         snapshot(0, log_time_us=day_bounds_us(newer.day)[1]),
         snapshot(1, log_time_us=day_bounds_us(newer.day)[1]),
