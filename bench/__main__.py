@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import core, feed, log, replay, stack
 from bench.figures import Figure, table
-from bench.host import StealTime
+from bench.steal_time import StealTime
 
 # The parts, with their arguments for `--quick`.
 _PARTS: Mapping[str, tuple[Callable[[Sequence[str]], list[Figure]], list[str]]] = {

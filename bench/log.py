@@ -24,8 +24,8 @@ from msgspec.structs import replace
 from bench import core_load as load
 from bench.core import with_trades
 from bench.figures import Figure, add_json_option, quantile, show
-from bench.host import least_disturbed
 from bench.servers import Servers, make_topic, priority_of, running_servers, use_append_timestamps, worker
+from bench.steal_time import least_disturbed
 from paceline.adapters.kafka.log_reader import LogReader, OffsetRange
 from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT

@@ -18,8 +18,8 @@ import msgspec
 import uvloop
 
 from bench.figures import Figure, quantile
-from bench.host import StealTime, Window, not_counted, windows
 from bench.servers import priority_of
+from bench.steal_time import StealTime, Window, not_counted, windows
 
 Sender = Mapping[str, str]
 """The headers that identify a member."""

@@ -22,7 +22,7 @@ from time import perf_counter
 
 from bench import core_load as load
 from bench.figures import Figure, add_json_option, show
-from bench.host import least_disturbed
+from bench.steal_time import least_disturbed
 from paceline.build import compiled
 from paceline.messages.json_form import encode_line, to_json
 

@@ -14,7 +14,7 @@ from api.admin.schemas import ConfigureMarket, Transfer
 from api.http.context import platform
 from api.http.endpoint import Spec, endpoint
 from api.http.envelope import success
-from api.http.keys import request_key, valid_key
+from api.http.idempotency import request_key, valid_key
 from api.http.paging import PageQuery, pagination
 from api.trade import examples
 from api.trade.routes import answered, stored

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, url_for
 from api.http.context import platform
 from api.http.endpoint import Spec, endpoint
 from api.http.envelope import success
-from api.http.keys import request_key, valid_key
+from api.http.idempotency import request_key, valid_key
 from api.http.paging import pagination
 from api.trade import examples
 from api.trade.schemas import (

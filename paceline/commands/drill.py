@@ -12,16 +12,14 @@ import typer
 from paceline.adapters.runtime import terminal
 from paceline.commands.options import AsJson
 
+_UNTIL = "Kills per service: engine=200,writer=50,kafka=20. Without it, run for `--seconds`."
+
 
 def drill(
     *,
     until: Annotated[
         str | None,
-        typer.Option(
-            metavar="SERVICE=N,…",
-            help="Kills per service: engine=200,writer=50,kafka=20. Without it, run for `--seconds`.",
-            show_default=False,
-        ),
+        typer.Option(metavar="SERVICE=N,…", help=_UNTIL, show_default=False),
     ] = None,
     seconds: Annotated[
         float | None,

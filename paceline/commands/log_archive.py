@@ -1,4 +1,4 @@
-"""`paceline log archive`: copies closed stretches of the log to files, and can delete them from Kafka."""
+"""`paceline log archive`: copies closed segments of the log to files, and can delete them from Kafka."""
 
 import asyncio
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sandbox.exchange.mischief import FaultRequest
+    from sandbox.exchange.faults import FaultRequest
 
 app = typer.Typer(no_args_is_help=True, help="Stand-ins for outside services, for the demo and for tests.")
 
@@ -116,7 +116,7 @@ def traders(
 ) -> None:
     """Run the demo's traders: they sign up by mailed link and trade through the public API."""
     from paceline.settings import settings
-    from sandbox.traders.crowd import run
+    from sandbox.traders.runner import run
 
     config = settings()
     number = config.demo_traders if count is None else count
@@ -144,7 +144,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _order(text: str) -> "FaultRequest":
-    from sandbox.exchange.mischief import parse_fault_request
+    from sandbox.exchange.faults import parse_fault_request
 
     what, _, count = text.partition(":")
     fields = {"what": what} | ({"seconds" if what == "stall" else "count": count} if count else {})

@@ -15,7 +15,7 @@ from paceline.core.errors import AppError
 from paceline.drill.orders import Book, DrawnInstruction, Quote, draw_instruction, forget, take_answer
 from paceline.settings import Settings
 from sandbox.traders.api import Away, Member, Refused
-from sandbox.traders.market import PriceHistory
+from sandbox.traders.prices import PriceHistory
 
 MEMBERS: Final = 24
 _TIMEOUT_S: Final = 12.0  # longer than the longest pause

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from paceline.engine.shelf import CopyOnWriteStore
+from paceline.engine.copy_on_write import CopyOnWriteStore
 from paceline.messages.outbound import OrderResponse
 
 _RETENTION_US: Final = 24 * 3600 * 1_000_000

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from paceline.core.errors import InvariantViolation
 from paceline.engine.answers import answer_key, is_fresh
+from paceline.engine.copy_on_write import SIZE
 from paceline.engine.ledger import Totals
 from paceline.engine.records import (
     NOTHING,
@@ -28,7 +29,6 @@ from paceline.engine.records import (
     Trade,
     TradeFields,
 )
-from paceline.engine.shelf import SIZE
 from paceline.engine.state import HouseLedger, MarketState, State
 from paceline.messages.inbound import ConfigureMarket
 from paceline.messages.outbound import OrderResponse

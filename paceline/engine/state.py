@@ -4,10 +4,10 @@ from typing import Final
 
 from paceline.engine.answers import AnswerHistory
 from paceline.engine.books import Books
+from paceline.engine.copy_on_write import CopyOnWriteStore
 from paceline.engine.levels import ORDER, IsLive, LevelEntry
 from paceline.engine.records import UNSET, Account, Order, Trade
 from paceline.engine.refusals import Refusal
-from paceline.engine.shelf import CopyOnWriteStore
 from paceline.messages.inbound import ConfigureMarket
 
 # Why a price update is dropped, in the order in which the reasons are checked.

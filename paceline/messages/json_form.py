@@ -7,6 +7,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 
 from paceline.core.money import format_decimal, parse_decimal
+from paceline.messages.decode_errors import DECODE_ERRORS
 from paceline.messages.inbound import (
     ADMIN_TYPES,
     KIND_BY_TYPE,
@@ -20,7 +21,6 @@ from paceline.messages.inbound import (
     PriceUpdate,
 )
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse, Outbound
-from paceline.messages.unreadable import DECODE_ERRORS
 
 _TYPE_OF_OUTPUT: Final[dict[type[Struct], str]] = {
     OrderResponse: "order_response",

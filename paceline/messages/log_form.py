@@ -6,9 +6,9 @@ from typing import final
 import msgspec
 from msgspec import Struct
 
+from paceline.messages.decode_errors import DECODE_ERRORS
 from paceline.messages.inbound import Inbound
 from paceline.messages.outbound import Effect
-from paceline.messages.unreadable import DECODE_ERRORS
 
 _encoder = msgspec.msgpack.Encoder()
 _batch_decoder = msgspec.msgpack.Decoder(list[Inbound])

@@ -9,7 +9,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Final
 
-from sandbox.exchange import recorded
+from sandbox.exchange import recordings as recorded
 from sandbox.exchange.protocol import Quote
 from sandbox.exchange.walk import Walk
 

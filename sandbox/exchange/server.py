@@ -16,10 +16,10 @@ import msgspec
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from sandbox.exchange import memory as memories
-from sandbox.exchange import recorded
+from sandbox.exchange import recordings as recorded
+from sandbox.exchange import state as memories
 from sandbox.exchange.clients import Client, framed
-from sandbox.exchange.mischief import FaultRequest, Faults, parse_fault_request
+from sandbox.exchange.faults import FaultRequest, Faults, parse_fault_request
 from sandbox.exchange.player import play_recording, play_walks
 from sandbox.exchange.protocol import ProtocolError, Quote, parse_command
 from sandbox.exchange.walk import MARKETS, Walk

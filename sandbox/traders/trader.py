@@ -10,7 +10,7 @@ import httpx
 import structlog
 
 from sandbox.traders.api import Away, Member, Refused
-from sandbox.traders.market import PriceHistory
+from sandbox.traders.prices import PriceHistory
 from sandbox.traders.styles import Style, plan
 
 log = structlog.get_logger("traders")

@@ -19,8 +19,8 @@ from paceline.engine import Engine
 from paceline.messages.inbound import Inbound
 from paceline.messages.log_form import Undecodable, decode_messages, encode_effects
 from paceline.messages.outbound import Effect
-from stream.engine.keeper import SnapshotWriter
 from stream.engine.recovery import recover
+from stream.engine.snapshot_writer import SnapshotWriter
 
 _log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from paceline.core.money import parse_decimal
+from paceline.messages.decode_errors import DECODE_ERRORS
 from paceline.messages.inbound import PriceUpdate
-from paceline.messages.unreadable import DECODE_ERRORS
 
 MAX_FRAME_BYTES: Final = 64 << 10
 MAX_SCALED: Final = 10**18  # 10¹⁰ units: fits every column and every 64-bit integer

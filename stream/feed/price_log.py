@@ -21,7 +21,7 @@ from paceline.adapters.kafka.producer import make_producer
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import encode_messages
 from stream.feed.buffer import PriceBuffer
-from stream.feed.link import pause_s
+from stream.feed.exchange import pause_s
 from stream.feed.stats import FeedStats
 
 log = structlog.get_logger("feed")

@@ -13,9 +13,9 @@ from paceline.messages.inbound import PriceUpdate
 from paceline.settings import Settings
 from stream.feed.buffer import PriceBuffer
 from stream.feed.decoding import Acknowledgement, Refusal, decode
-from stream.feed.keeping import FeedStore
+from stream.feed.exchange import ExchangeConnection
+from stream.feed.feed_store import FeedStore
 from stream.feed.last_prices import LastPrices
-from stream.feed.link import ExchangeConnection
 from stream.feed.price_log import PriceLog
 from stream.feed.stats import FeedStats
 

@@ -11,6 +11,8 @@ FORBIDDEN = {"nobody", "somebody", "everybody", "whoever", "anew", "told", "wish
 # Pathspecs of git, in which `*` also matches `/`. CHANGELOG.md is history and not covered.
 COVERED = ("*.py", "README.md", "ARCHITECTURE.md", "STYLE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md")
 EXCEPTIONS = {"tests/tidy/test_plain_words.py", "docs/glossary.md"}
+# The Unix user of that name, and nothing else.
+ALLOWED = {("paceline/local/servers/postgres.py", "nobody")}
 
 # Words of a text, and parts of names: `told_format`, `_of_nobody`, `NOBODY` and `UpWishes` contain one each.
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -41,6 +43,7 @@ def test_no_file_contains_a_forbidden_word() -> None:
         f"{name}:{number} {word}"
         for name in files
         for number, word in forbidden_in((ROOT / name).read_text(encoding="utf-8"))
+        if (name, word) not in ALLOWED
     ]
     assert not found, f"{len(found)} forbidden words:\n" + "\n".join(found)
 
@@ -50,7 +53,7 @@ def test_no_file_contains_a_forbidden_word() -> None:
     [
         ("It is opened anew, Whoever asks.", ["anew", "Whoever"]),
         ("def told_format(_of_nobody, NOBODY_1): ...", ["told", "nobody", "NOBODY"]),
-        ("class UpWishes(Told): ...", ["UpOptions", "Told"]),
+        ("class UpWishes(Told): ...", ["Wishes", "Told"]),
         ("self._obituary = somebody_else", ["obituary", "somebody"]),
         ("foretold, wish, renewal, body, TOLDO", []),
     ],

@@ -1,7 +1,7 @@
-"""A shard's log in files: stretches of compressed JSON lines, and a manifest that chains their hashes.
+"""A shard's log in files: segments of compressed JSON lines, and a manifest that chains their hashes.
 
-`manifest.json` lists the stretches in order. A stretch's `sha256` is that of its uncompressed lines; its
-`chain` is the SHA-256 of the previous chain and all that the manifest holds of the stretch. Any change,
+`manifest.json` lists the segments in order. A segment's `sha256` is that of its uncompressed lines; its
+`chain` is the SHA-256 of the previous chain and all that the manifest holds of the segment. Any change,
 omission or insertion therefore changes the last chain.
 """
 
@@ -36,7 +36,11 @@ class Segment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     chain: str = ""
 
 
-class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Manifest(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"segments": "stretches"}
+):
+    """The key `stretches` is that of archives that exist already."""
+
     shard: int
     version: int = _VERSION
     segments: list[Segment] = []
@@ -51,7 +55,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class SegmentWriter:
-    """Writes one stretch under a temporary name; `close` gives it its final name."""
+    """Writes one segment under a temporary name; `close` gives it its final name."""
 
     def __init__(self, folder: Path, position: int, offset: int) -> None:
         self._folder = folder
@@ -59,7 +63,7 @@ class SegmentWriter:
         self._next_position = position
         self._last_offset = offset
         self._hash = sha256()
-        self._part = folder / "stretch.part"
+        self._part = folder / "segment.part"
         self._raw: IO[bytes] = self._part.open("wb")
         # Without a time in the header, equal lines give equal files.
         self._out = gzip.GzipFile("", "wb", fileobj=self._raw, mtime=0)
@@ -127,7 +131,7 @@ class LogArchive:
         return SegmentWriter(self.folder, position, offset)
 
     def add(self, manifest: Manifest, segment: Segment) -> Manifest:
-        """Add a finished stretch to the manifest; the file is replaced in one step."""
+        """Add a finished segment to the manifest; the file is replaced in one step."""
         before = manifest.segments[-1].chain if manifest.segments else ""
         chained = replace(segment, chain=_chain(before, segment))
         longer = replace(manifest, segments=[*manifest.segments, chained])

@@ -31,8 +31,8 @@ class RedisPrices:
         self._prices = RefreshAheadCache(
             self._read,
             lambda price: price is not None,
-            fresh_s=_PRICE_FRESH_S,
-            longest_s=_PRICE_KEPT_S,
+            soft_ttl_s=_PRICE_FRESH_S,
+            hard_ttl_s=_PRICE_KEPT_S,
         )
 
     def last(self, symbol: str) -> Price | None:

@@ -15,29 +15,29 @@ V = TypeVar("V")
 
 
 class RefreshAheadCache(Generic[K, V]):
-    """Values that `read` returned, by key, at most `longest_s` old. Only those that are `worth` it are kept.
+    """Values that `read` returned, by key, at most `hard_ttl_s` old. `should_cache` decides which are kept.
 
-    A value older than `fresh_s` is read again in the background, once for all callers: they get the old
+    A value older than `soft_ttl_s` is read again in the background, once for all callers: they get the old
     value, or wait if it is too old. For a key that is not kept, each call reads.
     """
 
     def __init__(
         self,
         read: Callable[[K], V],
-        worth: Callable[[V], bool],
+        should_cache: Callable[[V], bool],
         *,
-        fresh_s: float,
-        longest_s: float,
-        most: int = 4096,
+        soft_ttl_s: float,
+        hard_ttl_s: float,
+        max_entries: int = 4096,
     ) -> None:
         self._read = read
-        self._worth = worth
-        self._fresh_s = fresh_s
-        self._longest_s = longest_s
-        self._most = most
+        self._should_cache = should_cache
+        self._soft_ttl_s = soft_ttl_s
+        self._hard_ttl_s = hard_ttl_s
+        self._max_entries = max_entries
         self._entries: dict[K, tuple[float, V]] = {}
         self._under_way: dict[K, asyncio.Task[V]] = {}
-        self._forgotten = 0
+        self._invalidations = 0
 
     def get(self, key: K) -> V:
         """The value of a key; raises what `read` raises."""
@@ -45,24 +45,24 @@ class RefreshAheadCache(Generic[K, V]):
             return self._read_now(key)
         began_s, value = entry
         age_s = monotonic() - began_s
-        if age_s < self._fresh_s:
+        if age_s < self._soft_ttl_s:
             return value
         renewal = wait_for(self._renewal(key))
-        return value if age_s < self._longest_s else wait_for(_result(renewal))
+        return value if age_s < self._hard_ttl_s else wait_for(_result(renewal))
 
-    def forget(self, key: K) -> None:
+    def invalidate(self, key: K) -> None:
         """Drop a value, so the next call reads it. A read under way may be older, so it is not kept."""
-        self._forgotten += 1
+        self._invalidations += 1
         self._entries.pop(key, None)
         self._under_way.pop(key, None)
 
     def _read_now(self, key: K) -> V:
-        began_s, forgotten = monotonic(), self._forgotten
+        began_s, invalidations = monotonic(), self._invalidations
         value = self._read(key)
-        if forgotten == self._forgotten:
+        if invalidations == self._invalidations:
             self._entries.pop(key, None)
-            if self._worth(value):
-                if len(self._entries) >= self._most:
+            if self._should_cache(value):
+                if len(self._entries) >= self._max_entries:
                     self._entries.clear()
                 self._entries[key] = began_s, value
         return value

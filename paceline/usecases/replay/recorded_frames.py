@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from paceline.core.money import parse_decimal
+from paceline.messages.decode_errors import DECODE_ERRORS
 from paceline.messages.inbound import PriceUpdate
-from paceline.messages.unreadable import DECODE_ERRORS
 
 Venue = Literal["binance", "backpack"]
 

@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from paceline.core.money import format_decimal
 from paceline.engine import Engine
+from paceline.messages.decode_errors import DECODE_ERRORS
 from paceline.messages.inbound import Inbound
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import Undecodable
 from paceline.messages.outbound import Outbound
-from paceline.messages.unreadable import DECODE_ERRORS
 from paceline.usecases.replay.explain import Explainer
 from paceline.usecases.replay.recorded_frames import FrameError, Venue, price_of_frame
 

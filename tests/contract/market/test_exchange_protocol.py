@@ -16,9 +16,9 @@ from aiohttp import ClientSession, ClientWebSocketResponse
 from paceline.messages.inbound import PriceUpdate
 from sandbox.exchange import clients, server
 from sandbox.exchange.server import Exchange, Options
-from stream.feed import link as links
+from stream.feed import exchange as links
 from stream.feed.decoding import Refusal, decode
-from stream.feed.link import ExchangeConnection
+from stream.feed.exchange import ExchangeConnection
 from stream.feed.stats import FeedStats
 from tests.support.waiting import until
 

@@ -20,7 +20,7 @@ from paceline.core.times import MINUTE_US, to_datetime
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import decode_messages
 from paceline.settings import Settings, load
-from sandbox.exchange.mischief import FaultRequest
+from sandbox.exchange.faults import FaultRequest
 from sandbox.exchange.server import Exchange, Options
 from stream.feed.service import FeedService
 from tests.support.waiting import until

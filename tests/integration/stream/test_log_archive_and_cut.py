@@ -87,7 +87,7 @@ def test_archive_and_cut_log_give_the_same_state(installation: ShardSetup, busy:
     asyncio.run(installation.run(200, 350))
     folder = installation.folder / "archive"
 
-    first = installation.paceline("log", "archive", folder, "--stretch", 70)
+    first = installation.paceline("log", "archive", folder, "--segment", 70)
     assert first.exit_code == 0, first.output
     assert "200 messages archived, 200 in all, up to offset 199" in first.output
     manifest = LogArchive(folder / "shard-0").manifest()

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from paceline.messages.inbound import PriceUpdate
-from sandbox.exchange import memory
+from sandbox.exchange import state as memory
 from sandbox.exchange.clients import framed
-from sandbox.exchange.mischief import GARBAGE_FRAMES, FaultRequest, Faults, parse_fault_request
+from sandbox.exchange.faults import GARBAGE_FRAMES, FaultRequest, Faults, parse_fault_request
 from sandbox.exchange.player import play_walks
 from sandbox.exchange.protocol import ProtocolError, Quote, Subscription, frame, parse_command
-from sandbox.exchange.recorded import market_of, read, symbols_in
+from sandbox.exchange.recordings import market_of, read, symbols_in
 from sandbox.exchange.server import Exchange, Options
 from sandbox.exchange.walk import MARKETS, Walk
 from stream.feed.decoding import Refusal, decode

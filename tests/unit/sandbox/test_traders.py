@@ -9,8 +9,8 @@ import pytest
 
 from paceline.core.money import parse_decimal
 from sandbox.traders.api import SavedSession
-from sandbox.traders.crowd import load_sessions, save_sessions
-from sandbox.traders.market import PriceHistory
+from sandbox.traders.prices import PriceHistory
+from sandbox.traders.runner import load_sessions, save_sessions
 from sandbox.traders.styles import STYLES, Style, Tick, display_name, plan, style_of
 from sandbox.traders.trader import _text
 

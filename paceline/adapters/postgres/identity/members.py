@@ -37,8 +37,8 @@ class PostgresMembers:
         self._sessions = RefreshAheadCache(
             self._read_session,
             lambda member: member is not None and member.role == "member",
-            fresh_s=_SESSION_FRESH_S,
-            longest_s=_SESSION_KEPT_S,
+            soft_ttl_s=_SESSION_FRESH_S,
+            hard_ttl_s=_SESSION_KEPT_S,
         )
 
     def add_link(self, token_hash: bytes, email: str, display_name: str | None, lifetime_s: int) -> None:
@@ -87,7 +87,7 @@ class PostgresMembers:
                 "update community.sessions set ended_at = now() where jti = %s and ended_at is null",
                 (session,),
             )
-        self._sessions.forget(session)
+        self._sessions.invalidate(session)
 
 
 def _find_or_add_member(

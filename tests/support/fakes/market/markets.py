@@ -9,5 +9,5 @@ class FakeMarkets(FakeStore):
         self.known = list(markets)
 
     def markets(self) -> list[Market]:
-        self._reach()
+        self._check_available()
         return sorted(self.known, key=lambda market: market.symbol)

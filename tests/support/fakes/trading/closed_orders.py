@@ -21,7 +21,7 @@ class FakeClosedOrders(FakeStore):
         offset: int,
         limit: int,
     ) -> Page[ClosedOrderRow]:
-        self._reach()
+        self._check_available()
         found = [
             row
             for row in reversed(self.closed.get(account, []))

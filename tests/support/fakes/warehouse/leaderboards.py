@@ -14,7 +14,7 @@ class FakeLeaderboards(FakeStore):
         self.provisional: bool | None = None
 
     def leaderboard(self, period: Period, *, offset: int, limit: int) -> Leaderboard | None:
-        self._reach()
+        self._check_available()
         if self.board is None:
             return None
         rows = sorted(self.board.get(period, []), key=lambda row: (row.rank is None, row.rank))

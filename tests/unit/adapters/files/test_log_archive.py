@@ -10,7 +10,7 @@ import pytest
 from paceline.adapters.files.log_archive import MANIFEST, LogArchive, Manifest
 from paceline.core.errors import InvariantViolation
 
-# Lines by record: two stretches of two records, the first with three messages, the second with two.
+# Lines by record: two segments of two records, the first with three messages, the second with two.
 STRETCHES = [[[b"a", b"b"], [b"c"]], [[b"d"], [b"e"]]]
 
 
@@ -54,7 +54,7 @@ def test_an_empty_folder_has_no_manifest(tmp_path: Path) -> None:
     assert LogArchive(tmp_path / "nowhere").manifest() is None
 
 
-def test_an_unfinished_stretch_is_not_part_of_the_archive(archive: LogArchive) -> None:
+def test_an_unfinished_segment_is_not_part_of_the_archive(archive: LogArchive) -> None:
     writer = archive.begin(5, 4)
     writer.add(4, [b"f"])
     assert read(archive) == [b"a", b"b", b"c", b"d", b"e"]

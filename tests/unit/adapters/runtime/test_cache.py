@@ -1,4 +1,4 @@
-"""The refresh-ahead cache: values expire, are read once at a time, and are read again after `forget`."""
+"""The refresh-ahead cache: values expire, are read once at a time, and are read again after `invalidate`."""
 
 import asyncio
 import time
@@ -50,8 +50,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return move
 
 
-def kept_of(source: Source, most: int = 10) -> RefreshAheadCache[str, int | None]:
-    return RefreshAheadCache(source, lambda value: value is not None, fresh_s=10, longest_s=20, most=most)
+def kept_of(source: Source, max_entries: int = 10) -> RefreshAheadCache[str, int | None]:
+    return RefreshAheadCache(
+        source, lambda value: value is not None, soft_ttl_s=10, hard_ttl_s=20, max_entries=max_entries
+    )
 
 
 async def ask(values: RefreshAheadCache[str, int | None], times: int = 1, key: str = "a") -> list[int | None]:
@@ -122,12 +124,12 @@ def test_a_forgotten_value_is_read_again_even_during_a_read(
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert source.readings == 1
-        values.forget("a")
+        values.invalidate("a")
         await first
         assert await ask(values) == [2]
         clock(11)
         assert await ask(values) == [2]  # the third read has begun
-        values.forget("a")
+        values.invalidate("a")
         assert await ask(values) == [4]
         await settle()
         assert await ask(values) == [4]
@@ -171,6 +173,6 @@ def test_a_failing_source_raises_only_after_the_value_expires(
 
 
 def test_the_cache_is_bounded(source: Source) -> None:
-    values = kept_of(source, most=2)
+    values = kept_of(source, max_entries=2)
     assert [values.get(key) for key in "abc"] == [1, 2, 3]
     assert [values.get(key) for key in "cab"] == [3, 4, 5]

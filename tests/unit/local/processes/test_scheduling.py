@@ -89,7 +89,7 @@ def test_the_order_path_has_priority_and_the_feed_has_not(settings: Settings) ->
 def test_doctor_reports_the_scheduling(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, allowed: bool, realtime: str, said: str
 ) -> None:
-    monkeypatch.setattr(doctor, "may_go_first", lambda: allowed)
+    monkeypatch.setattr(doctor, "real_time_allowed", lambda: allowed)
     finding = doctor.order_path(replace(settings, realtime=realtime))
     assert finding.level is Level.OK
     assert said in finding.message

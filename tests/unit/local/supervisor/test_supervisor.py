@@ -200,7 +200,7 @@ def test_a_second_stack_on_the_folder_is_refused(tmp_path: Path) -> None:
     with state.lock_folder(tmp_path):
         script = (
             "from pathlib import Path; from paceline.local.supervisor import state\n"
-            f"with state.only_one(Path({str(tmp_path)!r})): print('both')"
+            f"with state.lock_folder(Path({str(tmp_path)!r})): print('both')"
         )
 
         second = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

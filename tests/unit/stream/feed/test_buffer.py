@@ -4,8 +4,8 @@ import pytest
 
 from paceline.messages.inbound import PriceUpdate
 from stream.feed.buffer import PriceBuffer
-from stream.feed.link import LONGEST_PAUSE_S, pause_s
-from stream.feed.stats import LOG_PATIENCE_US, Stats
+from stream.feed.exchange import LONGEST_PAUSE_S, pause_s
+from stream.feed.stats import LOG_PATIENCE_US, FeedStats
 
 
 def price(symbol: str, update_id: int) -> PriceUpdate:
@@ -61,5 +61,5 @@ def test_pauses_double_with_jitter_and_are_bounded() -> None:
 def test_trouble_is_reported_with_a_reason(changes: dict[str, int], says: str) -> None:
     now_us = 10_000_000
     well = {"connected": True, "log_open": True, "last_price_us": now_us, "last_usable_us": now_us}
-    trouble = Stats(**{**well, **changes}).trouble(now_us, silence_us=5_000_000)  # type: ignore[arg-type]
+    trouble = FeedStats(**{**well, **changes}).trouble(now_us, silence_us=5_000_000)  # type: ignore[arg-type]
     assert (says in trouble) if says else trouble == ""

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from sandbox.traders.api import Member, SavedSession
-from sandbox.traders.market import PriceHistory
+from sandbox.traders.prices import PriceHistory
 from sandbox.traders.styles import display_name, style_of
 from sandbox.traders.trader import Trader
 

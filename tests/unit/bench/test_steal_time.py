@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from bench.figures import Figure
-from bench.host import StealTime, least_disturbed, windows
+from bench.steal_time import StealTime, least_disturbed, windows
 
 Times = namedtuple("Times", ["user", "idle", "steal"])
 Bare = namedtuple("Bare", ["user", "idle"])

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from sandbox.exchange.clients import framed
-from stream.feed import link as links
-from stream.feed.link import ExchangeConnection
+from stream.feed import exchange as links
+from stream.feed.exchange import ExchangeConnection
 from stream.feed.stats import FeedStats
 from tests.support.waiting import until
 
