@@ -115,7 +115,7 @@ def running_servers() -> Iterator[Servers]:
         folder.chmod(0o755)
         urls = []
         for one in (
-            LocalPostgres(folder / "postgres", free_port(), password="only-for-the-bench"),
+            LocalPostgres(folder / "postgres", free_port(), password="only-for-the-bench"),  # noqa: S106 - a test server
             LocalRedis(folder / "redis", free_port()),
             LocalKafka(folder / "kafka", free_port(), controller_port=free_port()),
         ):

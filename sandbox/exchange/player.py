@@ -58,7 +58,7 @@ async def _call_repeatedly(play: Callable[[], float]) -> None:
         nonlocal timer
         try:
             timer = loop.call_later(play(), turn)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the task that awaits gets it
             failed.set_exception(error)
 
     timer = loop.call_soon(turn)

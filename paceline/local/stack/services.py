@@ -169,7 +169,7 @@ def _stream(settings: Settings) -> list[Service]:
 
 
 def _front(settings: Settings) -> list[Service]:
-    host = "127.0.0.1" if settings.bind_host == "0.0.0.0" else settings.bind_host
+    host = "127.0.0.1" if settings.bind_host == "0.0.0.0" else settings.bind_host  # noqa: S104 - compared, not bound
     api, docs = f"http://{host}:{settings.api_port}", f"http://{host}:{settings.docs_port}"
     return [
         Service(

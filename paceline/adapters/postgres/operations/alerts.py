@@ -41,7 +41,7 @@ async def open_alert(
     """Open the alert of a cause, unless it is open; true if this opened it."""
     await connection.execute("select pg_advisory_xact_lock(72202, hashtext(%s))", (key,))
     known = await connection.execute(
-        "select id, recovered_at is null as is_open from ops.alerts where key = %s "
+        "select id, recovered_at is null as is_open from ops.alerts where key = %s "  # noqa: S608 - parts are constants of this module, values are bound
         f"and (recovered_at is null or recovered_at > now() - interval '{_SAME_WITHIN}') "
         "order by recovered_at desc nulls first limit 1",
         (key,),

@@ -50,7 +50,7 @@ _COLUMNS = "shard, position, next_offset, log_time_us, state_hash, schema_versio
 async def list_whole(connection: Connection, shard: int) -> list[StoredSnapshot]:
     """The complete snapshots of a shard, newest first."""
     cursor = await connection.execute(
-        f"select generation, {_COLUMNS} from engine.snapshots where shard = %s and complete "
+        f"select generation, {_COLUMNS} from engine.snapshots where shard = %s and complete "  # noqa: S608 - parts are constants of this module, values are bound
         "order by position desc, created_at desc",
         (shard,),
     )
@@ -96,7 +96,7 @@ async def store(
 
 async def _store_head(connection: Connection, head: SnapshotHead, generation: int, chunks: int) -> None:
     await connection.execute(
-        f"insert into engine.snapshots (generation, chunks, complete, {_COLUMNS}) "
+        f"insert into engine.snapshots (generation, chunks, complete, {_COLUMNS}) "  # noqa: S608 - parts are constants of this module, values are bound
         "values (%s, %s, true, %s, %s, %s, %s, %s, %s, %s) on conflict (shard, generation) do update set "
         "(chunks, complete, position, next_offset, log_time_us, state_hash, schema_version, code_version, "
         "created_at) = (excluded.chunks, true, excluded.position, excluded.next_offset, "

@@ -82,7 +82,7 @@ def _open_trade(row: Sequence[Any]) -> OpenTrade:
 async def trades_before(connection: Connection, trades: Iterable[str], position: int) -> dict[str, OpenTrade]:
     """The state of these trades, which were open then, from their changes before a position."""
     cursor = await connection.execute(
-        f"select distinct on (trade) {_TRADE} from ("
+        f"select distinct on (trade) {_TRADE} from ("  # noqa: S608 - parts are constants of this module, values are bound
         "select *, first_value(fee) over (partition by trade order by position, ordinal) as opening_fee "
         "from engine.trade_changes where trade = any(%s) and position < %s"
         ") as changes order by trade, position desc, ordinal desc",
@@ -93,7 +93,7 @@ async def trades_before(connection: Connection, trades: Iterable[str], position:
 
 async def open_trades(connection: Connection, shard: int) -> list[OpenTrade]:
     """The open trades of a shard, up to the writer's position."""
-    cursor = await connection.execute(f"select {_TRADE} from engine.open_trades where shard = %s", (shard,))
+    cursor = await connection.execute(f"select {_TRADE} from engine.open_trades where shard = %s", (shard,))  # noqa: S608 - parts are constants of this module, values are bound
     return [_open_trade(row) for row in await cursor.fetchall()]
 
 

@@ -56,7 +56,7 @@ open_trades as (
 """
 
 _UNMARKED = (
-    _STATE
+    _STATE  # noqa: S608 - parts are constants of this module, values are bound
     + """
 select symbol as name from open_trades where mark is null
 union select asset from holdings where mark is null and quantity > 0
@@ -65,7 +65,7 @@ order by name
 )
 
 _COMPUTE = (
-    _STATE
+    _STATE  # noqa: S608 - parts are constants of this module, values are bound
     + """,
 assets as (
     select account, sum(floor(quantity * mark * 1e8) / 1e8) as value from holdings where quantity > 0
