@@ -1,16 +1,21 @@
-"""The metric macros, run in Postgres and compared with empyrical and its published values."""
+"""The macros that compute the metrics, in Postgres.
+
+Expected values come from three sources: arithmetic by hand, the definitions in exact decimals, and the values
+that the library empyrical publishes in its own tests.
+"""
 
 import json
 import math
 import os
 import random
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from decimal import Decimal, localcontext
 from pathlib import Path
+from typing import Any
 
-import empyrical
-import numpy as np
 import psycopg
 import pytest
 
@@ -53,18 +58,38 @@ def statistics(connection: psycopg.Connection, sql: str, series: dict[str, list[
     return {row[0]: row[1:] for row in connection.execute(sql).fetchall()}
 
 
-def assert_agrees_with_empyrical(found: Statistics, series: dict[str, list[float | None]]) -> None:
+def by_definition(returns: Sequence[float]) -> tuple[float, float, float | None]:
+    """Compound return, max drawdown and Sharpe ratio over 365 days, in decimals of 50 digits.
+
+    The ratio is None where no day differs from another.
+    """
+    with localcontext(prec=50):
+        exact = [Decimal(value) for value in returns]
+        wealth = peak = Decimal(1)
+        drawdown = Decimal(0)
+        for value in exact:
+            wealth *= 1 + value
+            peak = max(peak, wealth)
+            drawdown = min(drawdown, wealth / peak - 1)
+        sharpe = None
+        if len(set(exact)) > 1:
+            mean = sum(exact) / len(exact)
+            variance = sum((value - mean) ** 2 for value in exact) / (len(exact) - 1)
+            sharpe = float(mean / variance.sqrt() * Decimal(365).sqrt())
+        return float(wealth - 1), float(drawdown), sharpe
+
+
+def agree(found: Statistics, series: dict[str, list[float | None]]) -> None:
+    assert found.keys() == series.keys()
     for name, returns in series.items():
-        known = np.array([value for value in returns if value is not None])
-        days, compound, drawdown, sharpe = found[name]
-        assert days == len(known)
-        assert compound == pytest.approx(empyrical.cum_returns_final(known), rel=1e-9, abs=1e-12), name
-        assert drawdown == pytest.approx(empyrical.max_drawdown(known), rel=1e-9, abs=1e-12), name
-        expected = empyrical.sharpe_ratio(known, annualization=365) if known.std() > 0 else math.nan
-        if sharpe is None:
-            assert not math.isfinite(expected), name
-        else:
-            assert sharpe == pytest.approx(expected, rel=1e-9), name
+        known = [value for value in returns if value is not None]
+        compound, drawdown, sharpe = by_definition(known)
+        assert found[name] == (
+            len(known),
+            pytest.approx(compound, rel=1e-9, abs=1e-12),
+            pytest.approx(drawdown, rel=1e-9, abs=1e-12),
+            sharpe if sharpe is None else pytest.approx(sharpe, rel=1e-9, abs=1e-12),
+        ), name
 
 
 def test_series_with_hand_computed_values(connection: psycopg.Connection, compiled: str) -> None:
@@ -75,8 +100,15 @@ def test_series_with_hand_computed_values(connection: psycopg.Connection, compil
         "flat": [0.01, 0.01, 0.01],
         "one day": [-0.05],
         "no return on the first day": [None, 0.02, -0.01],
+        "two falls": [0.25, -0.2, 0.5, -0.5, 0.6],
+        "never above the start": [-0.1, 0.05, -0.2],
+        "mean of zero": [0.03, -0.03],
     }
     found = statistics(connection, compiled, series)
+    agree(found, series)
+    assert found["two falls"][1:3] == pytest.approx((0.2, -0.5))
+    assert found["never above the start"][1:3] == pytest.approx((-0.244, -0.244))
+    assert found["mean of zero"][3] == pytest.approx(0)
     assert found["up and down"][1:3] == pytest.approx((0.1, -0.5))
     assert found["wiped out"][1:3] == pytest.approx((-1.0, -1.0))
     assert found["flat"][3] is None
@@ -85,7 +117,7 @@ def test_series_with_hand_computed_values(connection: psycopg.Connection, compil
     assert found["no return on the first day"][3] == pytest.approx(mean / deviation * math.sqrt(365))
 
 
-def test_random_series_agree_with_empyrical(connection: psycopg.Connection, compiled: str) -> None:
+def test_random_series_follow_the_definitions(connection: psycopg.Connection, compiled: str) -> None:
     rng = random.Random(20260301)
     series: dict[str, list[float | None]] = {
         f"random {number}": [rng.gauss(0.001, 0.03 * (1 + number % 5)) for _ in range(rng.randrange(2, 400))]
@@ -94,13 +126,36 @@ def test_random_series_agree_with_empyrical(connection: psycopg.Connection, comp
     assert_agrees_with_empyrical(statistics(connection, compiled, series), series)
 
 
-def test_published_series_agree_with_empyrical(connection: psycopg.Connection, compiled: str) -> None:
-    known = json.loads(Path(shared_data("metrics", "known_values.json")).read_text())["series"]
-    series = {name: one["returns"] for name, one in known.items() if one["returns"]}
+def published(known: dict[str, Any], test: str, rest: str) -> dict[str, float]:
+    """The numbers of one of empyrical's tests by name of the series; `rest` matches its arguments."""
+    return {
+        one["series"]: float(number[1])
+        for one in known["expected"]
+        if one["test"] == test and (number := re.fullmatch(rest, one["rest"]))
+    }
+
+
+def test_published_series_have_the_published_values(connection: psycopg.Connection, compiled: str) -> None:
+    known = json.loads(Path(shared_data("metrics", "known_values.json")).read_text())
+    series = {name: one["returns"] for name, one in known["series"].items() if one["returns"]}
     lines = Path(shared_data("metrics", "returns.csv")).read_text().split()
     series["returns.csv"] = [float(line.split(",")[1]) / 100 for line in lines]
     found = statistics(connection, compiled, series)
-    assert_agrees_with_empyrical(found, series)
-    assert found["mixed_returns"][1] == pytest.approx(0.03893, abs=1e-5)
-    assert found["negative_returns"][1] == pytest.approx(-0.36590, abs=1e-5)
-    assert found["mixed_returns"][2] == pytest.approx(-0.1)
+    agree(found, series)
+
+    number = r"(-?\d+\.\d+)"
+    compounds = published(known, "test_cum_returns_final", f"0, {number}")
+    drawdowns = published(known, "test_max_drawdown", number)
+    sharpes = published(known, "test_sharpe_ratio", rf"0\.0, {number}")
+    assert compounds.keys() == {"mixed_returns", "negative_returns"}
+    assert drawdowns.keys() == {"one_return", "simple_benchmark", "mixed_returns", "positive_returns"}
+    assert sharpes.keys() == {"mixed_returns", "positive_returns", "negative_returns"}
+    for name, compound in compounds.items():
+        assert found[name][1] == pytest.approx(compound, abs=1e-5), name
+    for name, drawdown in drawdowns.items():
+        assert found[name][2] == pytest.approx(drawdown, abs=1e-12), name
+    for name, sharpe in sharpes.items():
+        of_365_days = sharpe * math.sqrt(365 / 252)  # published for the 252 days of a year of stock markets
+        assert found[name][3] == pytest.approx(of_365_days, rel=1e-9), name
+    assert found["flat_line_1"][3] is None  # published as infinity
+    assert found["one_return"][3] is None  # published as not a number

@@ -86,8 +86,33 @@ def test_compose_has_no_default_secret_and_binds_ports_to_loopback() -> None:
 
 def test_make_help_lists_every_target() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for target in ("up", "test", "lint", "bench", "simulate", "clean"):
+    for target in ("up", "test", "lint", "bench", "simulate", "lock", "clean"):
         assert f"make {target} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "locks"),
+    [
+        ("up", ["requirements.txt"]),
+        ("bench", ["requirements.txt"]),
+        ("test", ["requirements.txt", "requirements-test.txt"]),
+        ("lint", ["requirements.txt", "requirements-test.txt"]),
+    ],
+)
+def test_only_tests_and_checks_install_what_only_they_need(
+    target: str, locks: list[str], tmp_path: Path
+) -> None:
+    """In a copy of what make looks at, without an environment."""
+    for name in ("Makefile", "pyproject.toml", "requirements.txt", "requirements-test.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in ("local/servers/kafka-jars.lock", "build/engine-compiler.lock"):
+        path = tmp_path / "paceline" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    done = subprocess.run(
+        ["make", "--dry-run", target], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert re.findall(r"uv\" pip install .* -r (\S+);", done.stdout) == locks
 
 
 def test_make_up_passes_its_arguments_and_the_terminal() -> None:
