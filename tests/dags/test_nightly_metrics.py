@@ -10,8 +10,7 @@ import psycopg
 import pytest
 
 from paceline.settings import settings
-from tests.support.warehouse import FIRST_DAY, LAST_DAY
-from tests.support.warehouse_rows import SimulatedPlatform
+from tests.support.seed_warehouse import LAST_DAY, seed_warehouse
 
 ROOT = Path(__file__).parents[2]
 EXPECTED = {"nightly_metrics"}
@@ -59,20 +58,18 @@ def test_every_dag_documents_what_why_schedule_and_rerun() -> None:
 
 
 @pytest.fixture
-def platform(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimulatedPlatform:
-    platform = SimulatedPlatform(postgres_url)
-    platform.trade(FIRST_DAY, days=3, step_minutes=60)
-    platform.store()
+def warehouse_url(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    seed_warehouse(postgres_url)
     monkeypatch.setenv("PACELINE_POSTGRES_URL", postgres_url)
     monkeypatch.setenv("PACELINE_VAR_DIR", str(tmp_path))
     monkeypatch.setenv("PACELINE_ENGINE_SHARDS", "2")
     settings.cache_clear()
-    return platform
+    return postgres_url
 
 
 @pytest.mark.filterwarnings("default")  # Airflow, cosmos and dbt raise warnings while tasks run
 def test_a_run_publishes_and_a_planted_error_stops_the_next_run(
-    platform: SimulatedPlatform, airflow_home: Path, tmp_path: Path
+    warehouse_url: str, airflow_home: Path, tmp_path: Path
 ) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
@@ -80,7 +77,7 @@ def test_a_run_publishes_and_a_planted_error_stops_the_next_run(
     run = dag.test(run_conf={"day": LAST_DAY.isoformat()})
     assert run.state == "success"
     assert len(list((tmp_path / "cold").glob("*/month=2026-03/data.parquet"))) == 4
-    with psycopg.connect(platform.url) as connection:
+    with psycopg.connect(warehouse_url) as connection:
         board = connection.execute("select * from marts.leaderboard order by period, account").fetchall()
         gates = connection.execute("select gate, passed from ops.gate_results order by gate").fetchall()
         assert gates == [("dbt", True), ("expectations", True), ("parity", True)]

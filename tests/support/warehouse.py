@@ -10,9 +10,6 @@ from paceline.settings import Settings, load
 from paceline.usecases.warehouse.nightly import Nightly
 from tests.support.warehouse_rows import SimulatedPlatform
 
-FIRST_DAY = date(2026, 3, 1)
-LAST_DAY = date(2026, 3, 3)
-
 
 def settings_of(url: str, folder: Path, shards: int = 2) -> Settings:
     environment = {

@@ -1,7 +1,6 @@
 """The rules of STYLE.md that can be checked mechanically."""
 
 import ast
-import re
 import subprocess
 import tomllib
 from dataclasses import fields
@@ -89,66 +88,6 @@ def test_readme_lists_every_setting_with_its_default() -> None:
         for item in fields(Settings)
     }
     assert rows == expected
-
-
-def wanted(path: Path) -> set[str]:
-    """Names in an `.in` file."""
-    lines = (line.strip() for line in path.read_text().splitlines())
-    return {re.split(r"[\[<>=~!; ]", line)[0].lower() for line in lines if line and not line.startswith("#")}
-
-
-def pins(path: Path) -> dict[str, set[str]]:
-    """Versions by name in a lock; more than one where they depend on the Python."""
-    found: dict[str, set[str]] = {}
-    for line in path.read_text().splitlines():
-        if pin := re.match(r"([A-Za-z0-9._-]+)==([^ ;]+)", line):
-            found.setdefault(pin[1].lower(), set()).add(pin[2])
-    return found
-
-
-LOCKS = sorted(path.stem for path in ROOT.glob("requirements*.in"))
-
-
-def test_every_lock_has_its_source() -> None:
-    assert sorted(path.stem for path in ROOT.glob("requirements*.txt")) == LOCKS
-    assert LOCKS == ["requirements", "requirements-test"]
-
-
-@pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_holds_what_its_source_names(lock: str) -> None:
-    assert wanted(ROOT / f"{lock}.in") - pins(ROOT / f"{lock}.txt").keys() == set()
-
-
-@pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_is_made_from_its_source_as_it_is(lock: str) -> None:
-    """A package that came with a name which has left the source must leave the lock, too."""
-    named = re.findall(r"-r (?:\S+)", (ROOT / f"{lock}.txt").read_text())
-    assert set(named) == {f"-r {lock}.in"}
-    assert len(named) == len(wanted(ROOT / f"{lock}.in"))
-
-
-def test_locks_agree_on_what_they_share() -> None:
-    platform, test = pins(ROOT / "requirements.txt"), pins(ROOT / "requirements-test.txt")
-    shared = platform.keys() & test.keys()
-    assert len(shared) > 20
-    assert {name: (platform[name], test[name]) for name in shared if not test[name] <= platform[name]} == {}
-
-
-def test_no_source_of_the_platform_imports_a_package_of_the_tests() -> None:
-    """`make up` does not install them."""
-    only = pins(ROOT / "requirements-test.txt").keys() - pins(ROOT / "requirements.txt").keys()
-    of_tests = {name.replace("-", "_") for name in only}
-    assert {"pytest", "hypothesis", "schemathesis", "nbclient"} <= of_tests
-    found = {f"{path.relative_to(ROOT)}: {name}" for path in sources() for name in imported(path) & of_tests}
-    assert found == set()
-
-
-def imported(path: Path) -> set[str]:
-    """Top-level packages that a module imports, inside functions too."""
-    nodes = list(ast.walk(ast.parse(path.read_text())))
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    of = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-    return {name.split(".")[0] for name in plain | of}
 
 
 def test_the_changelog_has_the_current_version() -> None:

@@ -15,6 +15,8 @@ from paceline.local.supervisor.service import LOW_PRIORITY, Service
 from paceline.settings import Settings
 
 USER = "admin"
+# For every bind host, because this release has known vulnerabilities (SECURITY.md).
+HOST = "127.0.0.1"
 
 
 def home(settings: Settings) -> Path:
@@ -22,7 +24,7 @@ def home(settings: Settings) -> Path:
 
 
 def url(settings: Settings) -> str:
-    return f"http://127.0.0.1:{settings.airflow_port}"
+    return f"http://{HOST}:{settings.airflow_port}"
 
 
 def password_file(settings: Settings) -> Path:
@@ -58,7 +60,7 @@ def environment(settings: Settings, root: Path) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url(settings)}/execution/",
         "AIRFLOW__API__BASE_URL": url(settings),
-        "AIRFLOW__API__HOST": settings.bind_host,
+        "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(settings.airflow_port),
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__SECRET_KEY": _derived(settings, "airflow-session"),

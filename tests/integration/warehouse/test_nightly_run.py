@@ -17,7 +17,8 @@ from paceline.ports.warehouse import Cut
 from paceline.settings import Settings
 from paceline.usecases.warehouse.gates import GateFailedError
 from paceline.usecases.warehouse.nightly import Nightly
-from tests.support.warehouse import FIRST_DAY, LAST_DAY, build, nightly_of, pass_gates, settings_of
+from tests.support.seed_warehouse import FIRST_DAY, LAST_DAY
+from tests.support.warehouse import build, nightly_of, pass_gates, settings_of
 from tests.support.warehouse_rows import SimulatedPlatform
 
 ROOT = Path(__file__).parents[3]

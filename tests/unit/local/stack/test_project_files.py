@@ -16,23 +16,53 @@ from paceline.local.stack import services as stack
 
 ROOT = Path(__file__).resolve().parents[4]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
+IMAGES = {"paceline": "platform", "paceline-airflow": "airflow"}
+DOCKERFILES = {name: (ROOT / "docker" / f"{name}.Dockerfile").read_text() for name in IMAGES.values()}
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OFFICIAL = {"postgres": "postgres:18", "redis": "redis:8", "kafka": "apache/kafka:4.1.0"}
 ONE_SHOTS = {"init", "airflow-migrate"}
 WITHOUT_ADDRESS = {"traders", "nightly"}
 
 
-def test_servers_use_official_images_and_services_our_image() -> None:
+def test_servers_use_official_images_and_services_our_images() -> None:
     images = {name: service["image"] for name, service in SERVICES.items()}
-    assert {name: image for name, image in images.items() if image != "paceline"} == OFFICIAL
-    assert "FROM apache/airflow:3.3.0" in DOCKERFILE
+    assert {name: image for name, image in images.items() if image not in IMAGES} == OFFICIAL
+    assert {image for image in images.values() if image in IMAGES} == IMAGES.keys()
 
 
-def test_the_image_has_the_compiled_engine_in_the_expected_folder() -> None:
-    """The packages of the image are in the `.local` folder of its user."""
-    folder = f"/home/airflow/.local/{compiled.builds().parent.relative_to(sys.prefix)}"
-    assert f"COPY --from=compiler --chown=airflow:root {folder} {folder}\n" in DOCKERFILE
+@pytest.mark.parametrize("name", SERVICES)
+def test_airflow_runs_in_an_image_without_the_platform(name: str) -> None:
+    service = SERVICES[name]
+    if service["image"] in IMAGES:
+        assert (service["command"][0] == "airflow") == (service["image"] == "paceline-airflow")
+        file = f"docker/{IMAGES[service['image']]}.Dockerfile"
+        assert service["build"] == {"context": ".", "dockerfile": file}
+
+
+def test_each_image_installs_its_lock_on_an_official_image() -> None:
+    bases = {name: re.findall(r"^FROM (\S+:\S+)", text, re.M) for name, text in DOCKERFILES.items()}
+    lock = (ROOT / "requirements-airflow.txt").read_text()
+    [airflow] = re.findall(r"^apache-airflow==(\S+)", lock, re.M)
+    assert bases == {"platform": ["python:3.12-slim"], "airflow": [f"apache/airflow:{airflow}-python3.12"]}
+    for name, text in DOCKERFILES.items():
+        assert re.findall(r"pip install .*-r (\S+)", text) == [f"requirements-{name}.txt"]
+
+
+def test_both_images_write_to_the_shared_folder_as_the_same_user() -> None:
+    """50000 is the user id of `airflow` in the official image."""
+    assert "useradd --uid 50000 --gid 0 " in DOCKERFILES["platform"]
+    for name, user in (("platform", "paceline"), ("airflow", "airflow")):
+        assert (
+            f"install --directory --owner={user} --group=root /opt/paceline /opt/paceline/var"
+            in DOCKERFILES[name]
+        )
+        assert re.findall(r"^USER (\S+)", DOCKERFILES[name], re.M)[-1] == user
+    assert all(s["volumes"] == ["var:/opt/paceline/var"] for s in SERVICES.values() if s["image"] in IMAGES)
+
+
+def test_the_platform_image_has_the_compiled_engine_in_the_expected_folder() -> None:
+    folder = f"/usr/local/{compiled.builds().parent.relative_to(sys.prefix)}"
+    assert f"COPY --from=compiler {folder} {folder}\n" in DOCKERFILES["platform"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -86,7 +116,7 @@ def test_compose_has_no_default_secret_and_binds_ports_to_loopback() -> None:
 
 def test_make_help_lists_every_target() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for target in ("up", "test", "lint", "bench", "simulate", "lock", "clean"):
+    for target in ("up", "test", "lint", "bench", "simulate", "airflow-test", "lock", "clean"):
         assert f"make {target} " in done.stdout
 
 

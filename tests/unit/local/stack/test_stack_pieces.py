@@ -211,6 +211,13 @@ def test_a_server_with_an_external_url_is_not_started(settings: Settings, tmp_pa
     assert airflow.database_url(elsewhere) == "postgresql+psycopg2://u:p@db/airflow"
 
 
+def test_airflow_listens_on_loopback_whatever_the_bind_host_is(tmp_path: Path) -> None:
+    open_host = load({"PACELINE_BIND_HOST": "0.0.0.0"}, tmp_path)
+    have = airflow.environment(open_host, Path("/checkout"))
+    assert have["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert have["AIRFLOW__API__BASE_URL"].startswith("http://127.0.0.1:")
+
+
 def test_airflow_gets_its_own_secrets(settings: Settings) -> None:
     have = airflow.environment(settings, Path("/checkout"))
     derived = {have["AIRFLOW__API_AUTH__JWT_SECRET"], have["AIRFLOW__API__SECRET_KEY"]}
