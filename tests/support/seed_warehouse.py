@@ -2,8 +2,8 @@
 
     python -m tests.support.seed_warehouse URL
 
-The writer needs Faust, which cannot be installed next to Airflow 3.3.2. So the DAG tests run this module with the
-Python that `PACELINE_TEST_PYTHON` names. The default is the Python that runs the tests.
+The writer needs Faust, which cannot be installed next to Airflow 3.3.2. So the DAG tests run this module with
+the Python that `PACELINE_TEST_PYTHON` names. The default is the Python that runs the tests.
 """
 
 import os
