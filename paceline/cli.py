@@ -20,7 +20,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "install",
         "Install what is not in wheels: Kafka, compiled engine, dbt manifest.",
     ),
-    "stream": ("stream", "stream", "Run stream services: engine, writer, router, feed, watchdog."),
+    "stream": ("stream", "stream", "Run stream services: engine, writer, router, bars, feed, watchdog."),
     "api": ("api", "api", "Serve the REST API."),
     "docs": ("docs", "docs", "Build and serve the warehouse's documentation."),
     "beat": ("beat", "beat", "Check a stream service's heartbeat (for containers)."),
@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "Kill and pause services of a separate stack, then check that nothing is lost.",
     ),
     "log": ("log", "app", "Export, archive and cut the log."),
+    "bars": ("bars", "app", "Rebuild the one-minute bars from the log."),
 }
 
 # The last line of a command's `--help`.

@@ -4,6 +4,8 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
@@ -24,7 +26,9 @@ from paceline.adapters.redis.operations import all_heartbeats, ping
 from paceline.adapters.redis.trading.account_state import RedisAccountState
 from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.adapters.runtime.awaiting import pause
+from paceline.domain.market.bars import PRICE_SHARD
 from paceline.ports.identity import MemberStore
+from paceline.ports.market import BarStore, InboundHistory
 from paceline.ports.notifications import Notifier
 from paceline.ports.operations import OperatorStore
 from paceline.ports.trading import ClosedOrders
@@ -135,6 +139,27 @@ def open_nightly(settings: Settings) -> Nightly:
         expectations=PostgresExpectations(url),
         cold=ParquetStore(url, settings.var_dir / "cold"),
         minimum_trades=settings.leaderboard_minimum_trades,
+    )
+
+
+def open_bars(settings: Settings) -> BarStore:
+    """The bars and the position of their reader."""
+    from paceline.adapters.postgres.market.bars import PostgresBars
+
+    return PostgresBars(settings.database_url)
+
+
+def open_price_history(settings: Settings, archive: Path | None) -> InboundHistory:
+    """The log that bars are made from; `archive` is the folder of `paceline log archive`, if it is needed."""
+    from paceline.adapters.files.log_archive import LogArchive
+    from paceline.adapters.kafka.inbound_history import KafkaInboundHistory
+    from paceline.adapters.postgres.operations.snapshots import places
+
+    return KafkaInboundHistory(
+        settings.brokers,
+        PRICE_SHARD,
+        partial(places, settings.database_url, PRICE_SHARD),
+        None if archive is None else LogArchive(archive / f"shard-{PRICE_SHARD}"),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 
-def beat(service: Annotated[str, typer.Argument(help="engine, writer, router or feed.")]) -> None:
+def beat(service: Annotated[str, typer.Argument(help="engine, writer, router, bars or feed.")]) -> None:
     """Exit code 0 if the service's last heartbeat in Redis reports no problem."""
     from paceline.local.supervisor import probes
     from paceline.settings import settings

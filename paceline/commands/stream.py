@@ -10,7 +10,7 @@ from paceline.settings import settings
 def stream(
     services: Annotated[
         str,
-        typer.Argument(help="engine, writer, router, feed or watchdog; several with commas."),
+        typer.Argument(help="engine, writer, router, bars, feed or watchdog; several with commas."),
     ],
 ) -> None:
     """Run stream services until SIGTERM or Ctrl-C."""

@@ -9,7 +9,7 @@ import structlog
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, Client
 from paceline.adapters.redis.market import price_command
-from paceline.domain.market.bars import is_usable
+from paceline.domain.market.prices import is_usable
 from paceline.messages.inbound import PriceUpdate
 
 log = structlog.get_logger("feed")

@@ -1,4 +1,4 @@
-"""The feed as a service of the Faust app: takes frames, writes prices to the log, Redis and bars."""
+"""The feed as a service of the Faust app: takes frames, writes prices to the log and Redis."""
 
 import asyncio
 import time
@@ -88,8 +88,7 @@ class FeedService(Service):  # type: ignore[misc]
         return False
 
     def _written(self, batch: list[PriceUpdate]) -> None:
-        """Use stamped prices of the log as last prices and for bars, if the engine accepts them."""
+        """Use stamped prices of the log as last prices, if the engine accepts them."""
         for update in batch:
             if self._last_prices.take(update):
                 self.stats.last_usable_us = update.time
-                self._keeper.bars.add(update)

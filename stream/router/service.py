@@ -15,13 +15,13 @@ from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.adapters.postgres.connections.session import UNAVAILABLE_ERRORS as POSTGRES_UNAVAILABLE_ERRORS
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import installation, readers
-from paceline.adapters.postgres.operations.readers import ReaderPosition
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, connect
 from paceline.adapters.redis.trading.router_store import Command, FenceBroken, RouterStore, mark_commands
 from paceline.adapters.runtime.retry import retrying
 from paceline.core.times import MINUTE_US
+from paceline.domain.operations.readers import ReaderPosition, check_reach
 from paceline.messages.outbound import Effect
 from stream.router.commands import (
     KEPT_US,
@@ -170,7 +170,7 @@ class RouterOpener:
             on=(*UNAVAILABLE_ERRORS, FenceBroken),
             what="Redis for the router",
         )
-        readers.check_reach("router", shard, ReaderPosition(0, opened.next_offset), bounds.begin, bounds.end)
+        check_reach("router", shard, ReaderPosition(0, opened.next_offset), bounds.begin, bounds.end)
         return opened
 
     async def _open(self, shard: int, bounds: OffsetRange) -> RouterShard:

@@ -19,6 +19,7 @@ from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.runtime.logs import set_up_logs
 from paceline.core.errors import AppError, ValidationError
+from paceline.domain.market.bars import PRICE_SHARD
 from paceline.settings import Settings
 from stream.engine.service import EngineOpener
 from stream.router.service import RouterOpener
@@ -29,9 +30,8 @@ from stream.writer.service import WriterOpener
 _log = structlog.get_logger()
 
 
-# No request waits for the writer: one transaction for all records of a short time costs less than many.
-_WRITER_MIN_BYTES: Final = 64 * 1024
-_WRITER_WAIT_MS: Final = 250
+# No request waits for writer or bars: one transaction for all records of a short time costs less than many.
+_LARGE_FETCHES: Final = {"min_bytes": 64 * 1024, "max_wait_ms": 250}
 
 
 def _log_service(
@@ -50,13 +50,20 @@ def _engine(settings: Settings) -> LogService:
 
 def _writer(settings: Settings) -> LogService:
     opener = WriterOpener(settings.database_url, settings.engine_shards)
-    fetching = {"min_bytes": _WRITER_MIN_BYTES, "max_wait_ms": _WRITER_WAIT_MS}
-    return _log_service("writer", ENGINE_OUT, opener, settings, **fetching)
+    return _log_service("writer", ENGINE_OUT, opener, settings, **_LARGE_FETCHES)
 
 
 def _router(settings: Settings) -> LogService:
     opener = RouterOpener(settings.database_url, settings.cache_url, settings.engine_shards)
     return _log_service("router", ENGINE_OUT, opener, settings)
+
+
+def _bars(settings: Settings) -> LogService:
+    from paceline.bootstrap import open_bars
+    from stream.bars.service import BarsOpener
+
+    opener = BarsOpener(open_bars(settings))
+    return _log_service("bars", ENGINE_IN, opener, settings, only_shard=PRICE_SHARD, **_LARGE_FETCHES)
 
 
 def _feed(settings: Settings) -> Service:
@@ -75,6 +82,7 @@ SERVICES: Final[Mapping[str, Callable[[Settings], Any]]] = {
     "engine": _engine,
     "writer": _writer,
     "router": _router,
+    "bars": _bars,
     "feed": _feed,
     "watchdog": _watchdog,
 }

@@ -16,19 +16,18 @@ from mode import Service
 from redis.exceptions import RedisError
 
 from paceline.adapters.kafka.log_ends import LogEndReader
-from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import alerts
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import connect
-from paceline.domain.operations.watch import READERS, Limits, Observation, Watch, WatchProblem
+from paceline.domain.operations.readers import READERS
+from paceline.domain.operations.watch import Limits, Observation, Watch, WatchProblem
 from paceline.settings import Settings
 
 _log = structlog.get_logger()
 
 EVERY_S: Final = 2.0
 SOURCE: Final = "watchdog"
-_TOPIC: Final = {"engine": ENGINE_IN, "writer": ENGINE_OUT, "router": ENGINE_OUT}
 _SNAPSHOT_AGES: Final = """
 select s.shard, extract(epoch from now() - max(x.created_at))::float8
 from generate_series(0, %s - 1) as s (shard)
@@ -130,7 +129,10 @@ class WatchdogService(Service):  # type: ignore[misc]
                 ends = await self._ends.ends()
         except (TimeoutError, KafkaError, OSError):
             return None
-        return {reader: ends[_TOPIC[reader]] for reader in READERS}
+        return {
+            reader: {shard: ends[reads.topic][shard] for shard in reads.shards(self._shards)}
+            for reader, reads in READERS.items()
+        }
 
     async def _price_ages_s(self, markets: set[str] | None) -> dict[str, float | None] | None:
         """Price ages of the markets that are configured, not halted, and subscribed to."""

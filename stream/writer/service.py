@@ -9,8 +9,9 @@ from typing import Any, Final
 from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.adapters.postgres.connections.session import Session
 from paceline.adapters.postgres.operations import installation, readers
-from paceline.adapters.postgres.operations.readers import Move, ReaderPosition
+from paceline.adapters.postgres.operations.readers import Move
 from paceline.adapters.postgres.trading import history
+from paceline.domain.operations.readers import ReaderPosition, check_reach
 from paceline.domain.trading.open_trade import OpenTrade
 from paceline.messages.outbound import Effect
 from stream.runtime.effect_batches import effect_batches
@@ -101,7 +102,7 @@ class WriterOpener:
 
     async def open(self, shard: int, bounds: OffsetRange) -> WriterShard:
         standing = await self._session.transaction(lambda c: readers.load(c, "writer", shard))
-        readers.check_reach("writer", shard, standing, bounds.begin, bounds.end)
+        check_reach("writer", shard, standing, bounds.begin, bounds.end)
         self._storage.begin(shard, standing)
         return WriterShard(shard, self._storage, self._reads, standing)
 

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import readers
-from paceline.adapters.postgres.operations.readers import Move, ReaderPosition
+from paceline.adapters.postgres.operations.readers import Move
 from paceline.adapters.postgres.trading import history
+from paceline.domain.operations.readers import ReaderPosition
 from stream.runtime.log_service import ReopenShard
 from stream.writer.rows import Rows
 

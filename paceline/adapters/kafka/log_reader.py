@@ -60,13 +60,17 @@ class LogReader:
         worker: str = "",
         min_bytes: int = 1,
         max_wait_ms: int = 200,
+        only_shard: int | None = None,
     ) -> None:
         """Kafka answers when it has `min_bytes`, or after `max_wait_ms` with what there is.
+
+        With `only_shard` no other shard is read, even if the group assigns it to this process.
 
         A `worker` keeps its shards for the session timeout after it stops, and gets them back at once if it
         restarts within it. Without a name the shards go to other workers when it stops.
         """
         self._topic = topic
+        self._only_shard = only_shard
         self._connection = Connection(_log, f"{topic}, {brokers}", reached=True)
         self._settings: dict[str, Any] = {
             **self._connection.settings(brokers, group),
@@ -191,7 +195,8 @@ class LogReader:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """The group has assigned these shards. They are not fetched before `seek`."""
         consumer.assign([])
-        self._assigned = sorted(one.partition for one in partitions)
+        assigned = sorted(one.partition for one in partitions)
+        self._assigned = [shard for shard in assigned if self._only_shard in (None, shard)]
         self._next_offsets = {
             shard: self._next_offsets[shard] for shard in self._assigned if shard in self._next_offsets
         }

@@ -1,16 +1,22 @@
 """One-minute bars of bid and ask. Pure; times are log times in microseconds.
 
-Bars are made in parts, so that a restart within a minute or a lost database loses no bar. A part covers the
-updates since the part before, and is merged into the stored bar (see `adapters/postgres/bars`).
+Bars are made in parts: a part covers the prices since the part before it. A store merges parts into its bars
+(`paceline/ports/market.py`).
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from paceline.core.times import MINUTE_US
-from paceline.messages.inbound import PriceUpdate
+from paceline.domain.market.prices import is_usable
+from paceline.messages.inbound import Inbound, PriceUpdate
+from paceline.messages.log_form import Undecodable
 
-MAX_PARTS: Final = 20_000  # days of four markets
+# Prices go to every shard: bars are made from one of them.
+PRICE_SHARD: Final = 0
+
+_MAX_STORED: Final = 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -42,24 +48,34 @@ class Bar:
     last_update_id: int
 
 
-def is_usable(update: PriceUpdate, last_update_id: int) -> bool:
-    """Whether the engine would accept this price of a known market. The engine drops the others."""
-    return update.update_id > last_update_id and 0 < update.bid < update.ask
+class BarMaker:
+    """Makes parts of bars from the messages of one shard, in the order of the log.
 
+    Markets that are not configured have bars too, by the rule for those that are. `last_update_ids`: by
+    symbol the last price that the stored bars hold. The length is the number of parts that wait: at most one
+    for each symbol and minute.
+    """
 
-class BarBook:
-    """The parts that are not stored yet: at most one per symbol and minute."""
-
-    def __init__(self) -> None:
+    def __init__(self, last_update_ids: Mapping[str, int]) -> None:
+        self._last_ids = dict(last_update_ids)
         self._parts: dict[tuple[str, int], Bar] = {}
 
     def __len__(self) -> int:
         return len(self._parts)
 
-    def add(self, update: PriceUpdate) -> None:
-        """Add a usable price to the minute of its `time`. Beyond `MAX_PARTS` parts the oldest is dropped."""
+    def add(self, messages: Iterable[Inbound | Undecodable]) -> None:
+        """Take the usable prices among the messages, each in the minute of its `time`."""
+        last_ids = self._last_ids
+        for message in messages:
+            if isinstance(message, PriceUpdate) and is_usable(message, last_ids.get(message.symbol, -1)):
+                self._add(message)
+
+    def _add(self, update: PriceUpdate) -> None:
         minute_us = update.time - update.time % MINUTE_US
         part = self._parts.get((update.symbol, minute_us))
+        if update.update_id > _MAX_STORED or (part is None and not _is_storable(update)):
+            return
+        self._last_ids[update.symbol] = update.update_id
         if part is None:
             self._parts[update.symbol, minute_us] = Bar(
                 update.symbol,
@@ -69,8 +85,6 @@ class BarBook:
                 1,
                 update.update_id,
             )
-            if len(self._parts) > MAX_PARTS:
-                del self._parts[next(iter(self._parts))]
             return
         part.bid.add(update.bid)
         part.ask.add(update.ask)
@@ -78,7 +92,12 @@ class BarBook:
         part.last_update_id = update.update_id
 
     def take(self) -> list[Bar]:
-        """Remove and return all parts, oldest minute first."""
+        """The parts that wait, oldest minute first. The next part of a bar counts only what comes after."""
         parts = sorted(self._parts.values(), key=lambda part: (part.minute_us, part.symbol))
         self._parts = {}
         return parts
+
+
+def _is_storable(update: PriceUpdate) -> bool:
+    """The log takes any text and any number. Our feed writes neither NUL nor times beyond 64 bits."""
+    return update.time <= _MAX_STORED and "\0" not in update.symbol

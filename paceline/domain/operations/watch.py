@@ -1,12 +1,13 @@
 """Finds problems in observations. Pure, except that it remembers when each reader last moved."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Literal
 
 from msgspec import Struct
 
+from paceline.domain.operations.readers import READERS
+
 Kind = Literal["position", "price", "snapshot"]
-READERS: Final = ("engine", "writer", "router")
 
 
 class WatchProblem(Struct, frozen=True):

@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "engine": ("stream", "engine"),
     "writer": ("stream", "writer"),
     "router": ("stream", "router,watchdog"),  # the watchdog is too small for a process of its own
+    "bars": ("stream", "bars"),
     "feed": ("stream", "feed"),
     "api": ("api",),
     "docs": ("docs",),
@@ -159,12 +160,12 @@ def _stream(settings: Settings) -> list[Service]:
     return [
         Service(
             name=name,
-            command=(*LOW_PRIORITY, *_paceline(name)) if name == "writer" else _paceline(name),
+            command=(*LOW_PRIORITY, *_paceline(name)) if name in ("writer", "bars") else _paceline(name),
             needs=needs.get(name, ("markets",)),
             probe=probes.beats(settings.cache_url, name),
             stop_phase=0 if name == "feed" else 1,
         )
-        for name in ("engine", "writer", "router", "feed")
+        for name in ("engine", "writer", "router", "bars", "feed")
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import redis
 
 from paceline.adapters.redis.operations import heartbeats, merge_heartbeats
+from paceline.domain.operations.readers import READERS
 from paceline.local.supervisor import state
 from paceline.settings import Settings
 
@@ -71,6 +72,6 @@ def _snapshot_age_s(beats: dict[str, dict[str, Any]]) -> float | None:
 def _lags(beats: dict[str, dict[str, Any]]) -> dict[str, int]:
     return {
         name: sum(int(shard.get("lag") or 0) for shard in beats[name].get("shards", {}).values())
-        for name in ("engine", "writer", "router")
+        for name in READERS
         if name in beats
     }

@@ -17,7 +17,7 @@ from tests.support.log_topics import fresh_topics
 SHARDS = 2
 RECORDS = 20
 
-Make = Callable[[], Awaitable[LogReader]]
+Make = Callable[..., Awaitable[LogReader]]
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ async def make(kafka_bootstrap: str) -> AsyncIterator[Make]:
                 await log.append(shard, [Deposit(f"{shard}-{number}", 1, "ada", 1)])
     group, made = f"test-{uuid4().hex}", []
 
-    async def started() -> LogReader:
-        reader = LogReader(kafka_bootstrap, ENGINE_IN, group)
+    async def started(only_shard: int | None = None) -> LogReader:
+        reader = LogReader(kafka_bootstrap, ENGINE_IN, group, only_shard=only_shard)
         made.append(reader)
         await reader.start()
         return reader
@@ -109,3 +109,17 @@ async def test_readers_of_a_group_share_the_shards(make: Make) -> None:
     assert {*first.assigned(), *second.assigned()} == {0, 1}
     await second.stop()
     await wait_for_assignment(first)
+
+
+async def test_a_reader_of_one_shard_reads_no_other_and_a_second_one_stands_by(make: Make) -> None:
+    first = await make(1)
+    await wait_for_assignment(first, shards=1)
+    assert first.assigned() == [1]
+    first.seek(1, 0)
+    assert set(await read(first, RECORDS)) == {1}
+    second = await make(1)
+    async with asyncio.timeout(30):
+        while not (first.assignment_changed() and second.assignment_changed()):
+            await first.read(100, 1)
+            await second.read(100, 1)
+    assert sorted([first.assigned(), second.assigned()]) == [[], [1]]

@@ -34,8 +34,8 @@ class WatchdogSetup:
         self.redis = redis
         self.dog = dog
 
-    async def publish_heartbeats(self, engine: int, price_age_s: float = 0) -> None:
-        for reader, offset in (("engine", engine), ("writer", 0), ("router", 0)):
+    async def publish_heartbeats(self, engine: int, price_age_s: float = 0, bars: int = 1) -> None:
+        for reader, offset in (("engine", engine), ("bars", bars), ("writer", 0), ("router", 0)):
             await health.publish(self.redis, reader, "one", {"shards": {"0": {"next_offset": offset}}})
         seen_us = int((time.time() - price_age_s) * 1e6)
         await self.redis.hset("price:BTC_USDC_PERP", "time_us", seen_us)
@@ -91,6 +91,17 @@ async def test_a_stuck_engine_opens_one_alert_that_is_closed_on_recovery(
     await watched_system.run_round()
     assert watched_system.alerts() == [("position:engine:0", 1, True)]
     assert watched_system.dog.health()["alerts"] == []
+
+
+async def test_stuck_bars_open_an_alert(watched_system: WatchdogSetup, kafka_bootstrap: str) -> None:
+    async with EngineInWriter(kafka_bootstrap) as log:
+        await log.append(0, [HaltMarket("h", 1, "S")])
+    for _ in range(2):
+        await watched_system.publish_heartbeats(engine=1, bars=0)
+        await watched_system.run_round()
+        await asyncio.sleep(1.1)
+    await watched_system.run_round()
+    assert watched_system.alerts() == [("position:bars:0", 1, False)]
 
 
 async def test_an_old_price_of_a_running_market_opens_an_alert(watched_system: WatchdogSetup) -> None:

@@ -1,4 +1,4 @@
-"""How far the readers of `engine.out` have come (`engine.readers`)."""
+"""How far the readers of the logs have come (`engine.readers`)."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -6,17 +6,9 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from paceline.adapters.postgres.connections.session import Connection
-from paceline.core.errors import PermanentError
+from paceline.domain.operations.readers import ReaderPosition
 
-Reader = Literal["writer", "router"]
-
-
-class ReaderPosition(Struct, frozen=True):
-    """Position of the next effect and Kafka offset of the next record that a reader needs."""
-
-    position: int
-    offset: int
-
+Reader = Literal["writer", "router", "bars"]
 
 START: Final = ReaderPosition(0, 0)
 
@@ -40,6 +32,25 @@ async def read(connection: Connection, reader: Reader, shard: int) -> ReaderPosi
     """How far a reader has come that was loaded before."""
     cursor = await connection.execute(
         "select next_position, next_offset from engine.readers where reader = %s and shard = %s",
+        (reader, shard),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return ReaderPosition(*row)
+
+
+async def offsets(connection: Connection, shard: int) -> dict[str, int]:
+    """By reader the offset of the next record that it needs; readers that never started are missing."""
+    cursor = await connection.execute(
+        "select reader, next_offset from engine.readers where shard = %s", (shard,)
+    )
+    return dict(await cursor.fetchall())
+
+
+async def lock(connection: Connection, reader: Reader, shard: int) -> ReaderPosition:
+    """How far a reader has come that was loaded before. It cannot move until the transaction ends."""
+    cursor = await connection.execute(
+        "select next_position, next_offset from engine.readers where reader = %s and shard = %s for update",
         (reader, shard),
     )
     row = await cursor.fetchone()
@@ -73,14 +84,4 @@ async def note(connection: Connection, reader: Reader, shard: int, now: ReaderPo
         "update engine.readers set next_position = %s, next_offset = %s, updated_at = now() "
         "where reader = %s and shard = %s and next_position < %s",
         (now.position, now.offset, reader, shard, now.position),
-    )
-
-
-def check_reach(reader: str, shard: int, standing: ReaderPosition, begin: int, end: int) -> None:
-    """`PermanentError` unless the log, with offsets `[begin, end)`, continues at the reader's offset."""
-    if begin <= standing.offset <= end:
-        return
-    raise PermanentError(
-        f"The {reader} is at offset {standing.offset} of engine.out, shard {shard}, but the log holds "
-        f"offsets {begin} to {end}: topic and database are of different installations, or the log was cut."
     )

@@ -7,9 +7,11 @@ snapshots: only chunks that do not exist yet are stored.
 import hashlib
 from collections.abc import Mapping, Sequence, Set
 
+import psycopg
 from msgspec import Struct
 
 from paceline.adapters.postgres.connections.session import Connection
+from paceline.domain.operations.readers import ReaderPosition
 
 
 class SnapshotHead(Struct, frozen=True):
@@ -55,6 +57,13 @@ async def list_whole(connection: Connection, shard: int) -> list[StoredSnapshot]
         (shard,),
     )
     return [StoredSnapshot(row[0], SnapshotHead(*row[1:])) for row in await cursor.fetchall()]
+
+
+async def places(url: str, shard: int) -> list[ReaderPosition]:
+    """Where the whole snapshots of a shard were taken, newest first."""
+    async with await psycopg.AsyncConnection.connect(url, connect_timeout=5) as connection:
+        heads = [stored.head for stored in await list_whole(connection, shard)]
+    return [ReaderPosition(head.position, head.next_offset) for head in heads]
 
 
 async def load_chunks(connection: Connection, shard: int, generation: int) -> list[bytes]:

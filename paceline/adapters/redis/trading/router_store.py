@@ -12,9 +12,9 @@ from uuid import uuid4
 import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
-from paceline.adapters.postgres.operations.readers import ReaderPosition
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import Client
+from paceline.domain.operations.readers import ReaderPosition
 
 # Text, not bytes: Redis' msgpack has no bytes.
 Command = tuple[str | int, ...]

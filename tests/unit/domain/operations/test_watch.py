@@ -4,7 +4,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from paceline.domain.operations.watch import READERS, Limits, Observation, Watch
+from paceline.domain.operations.readers import READERS
+from paceline.domain.operations.watch import Limits, Observation, Watch
 
 LIMITS = Limits(stuck_s=10, price_s=30, snapshot_s=60)
 ENDS = {reader: {0: 100} for reader in READERS}

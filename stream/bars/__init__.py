@@ -1,0 +1,1 @@
+"""Bars: from the prices of `engine.in` to one-minute bars."""
