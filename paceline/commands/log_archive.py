@@ -12,11 +12,12 @@ from paceline.adapters.files.log_archive import LogArchive, Manifest, SegmentWri
 from paceline.adapters.kafka.log_cut import cut_before
 from paceline.adapters.kafka.log_scan import Scan, scan
 from paceline.adapters.kafka.topics import ENGINE_IN
-from paceline.adapters.postgres.operations import snapshots
+from paceline.adapters.postgres.operations import readers, snapshots
 from paceline.adapters.postgres.operations.snapshots import StoredSnapshot
 from paceline.adapters.runtime import terminal
 from paceline.commands.options import AsJson
 from paceline.core.errors import InvariantViolation, PermanentError, ValidationError
+from paceline.domain.operations.readers import READERS
 from paceline.engine import Engine
 from paceline.settings import Settings, settings
 from paceline.usecases.replay.export_log import lines_of_record
@@ -42,7 +43,7 @@ def archive(
     """Write each shard's log, up to the older of its two snapshots, into compressed files with a manifest.
 
     The next run continues where this one ended. `paceline replay DIR/shard-N` reads and verifies the files.
-    Only messages that are archived and older than both snapshots are cut.
+    Only messages that are archived, older than both snapshots and read by every reader are cut.
     """
     config = settings()
     if shard is not None and shard >= config.engine_shards:
@@ -133,6 +134,18 @@ async def _stored(config: Settings, shard: int) -> Sequence[StoredSnapshot]:
         return await snapshots.list_whole(connection, shard)
 
 
+async def _read_before(config: Settings, shard: int) -> dict[str, int]:
+    """By reader of `engine.in` the offset of the next record that it needs of this shard, 0 before its first
+    start. The engine's is that of its snapshots."""
+    async with await psycopg.AsyncConnection.connect(config.database_url, connect_timeout=5) as connection:
+        offsets = await readers.offsets(connection, shard)
+    return {
+        name: offsets.get(name, 0)
+        for name, reads in READERS.items()
+        if name != "engine" and reads.topic == ENGINE_IN and shard in reads.shards(config.engine_shards)
+    }
+
+
 def _cut(config: Settings, shard: int, store: LogArchive, *, yes: bool) -> int | None:
     offset = asyncio.run(cuttable(config, shard, store))
     if offset is None:
@@ -150,7 +163,8 @@ def _cut(config: Settings, shard: int, store: LogArchive, *, yes: bool) -> int |
 async def cuttable(config: Settings, shard: int, store: LogArchive) -> int | None:
     """The offset before which the log may be cut; `None` if nothing may be cut.
 
-    Verifies the whole archive and both snapshots, because after the cut they are the only source.
+    Verifies the whole archive and both snapshots, because after the cut they are the only source. What a
+    reader has not read yet is not cut.
     """
     manifest = store.manifest()
     if manifest is None:
@@ -159,6 +173,13 @@ async def cuttable(config: Settings, shard: int, store: LogArchive) -> int | Non
     if len(stored) < 2:
         raise PermanentError(f"Shard {shard} must have two complete snapshots. Nothing is cut.")
     offset = min(manifest.next_offset, *(one.head.next_offset for one in stored))
+    for reader, read in (await _read_before(config, shard)).items():
+        if not read:
+            raise PermanentError(
+                f"The reader of {reader} must read shard {shard} before it is cut. "
+                f"Start `paceline stream {reader}`."
+            )
+        offset = min(offset, read)
     async with scan(config.brokers, ENGINE_IN, shard) as log:
         if (await log.bounds()).begin >= offset:
             return None

@@ -79,6 +79,9 @@ class CutStore(Protocol):
 
     def writer_progress(self) -> Mapping[int, WriterProgress]: ...
 
+    def bars_position(self) -> int:
+        """Position of the next message of shard 0 that the reader of bars wants; 0 before its first start."""
+
     def finish(self, cut: Cut) -> Cut:
         """Set each shard's `day_end_position`, store the cut, and delete old copies of snapshots."""
 

@@ -203,6 +203,11 @@ class SimulatedPlatform:
             asks = [f"{price + SCALE}e-8" for price in bar[:4]]
             rows.append((symbol, minute, *bids, *asks, *bar[4:]))
         with psycopg.connect(self.url) as connection:
+            connection.execute(
+                "insert into engine.readers (reader, shard, next_position) values ('bars', 0, %s) "
+                "on conflict (reader, shard) do update set next_position = excluded.next_position",
+                (self.engines[0].position,),
+            )
             connection.cursor().executemany(
                 "insert into market.bars (symbol, minute_us, bid_open, bid_high, bid_low, bid_close, "
                 "ask_open, ask_high, ask_low, ask_close, updates, last_update_id) "

@@ -1,4 +1,4 @@
-"""Taking a cut: a consistent state of all shards, from snapshots whose effects the writer has stored."""
+"""Taking a cut: a consistent state of all shards, from snapshots that writer and bars have passed."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from paceline.core.errors import NotFoundError, TransientError
 from paceline.core.times import day_bounds_us
+from paceline.domain.market.bars import PRICE_SHARD
 from paceline.ports.warehouse import Cut, CutStore, LogEnds, ShardCut
 
 _log = structlog.get_logger()
@@ -26,8 +27,8 @@ def take_cut(
     """Take the cut for a day. The day must be over on every shard, unless `allow_running`.
 
     A rerun of a day older than the published one refreshes that day; the marts still cover the newer day.
-    `TransientError` if the engine or the writer is behind, `NotFoundError` if there was no account by the end
-    of the day.
+    `TransientError` if the engine, the writer or the bars are behind, `NotFoundError` if there was no account
+    by the end of the day.
     """
     shards = cuts.shards()
     if not shards:
@@ -38,6 +39,7 @@ def take_cut(
     try:
         _check_copied(copied, shards, day, allow_running=allow_running)
         _await_writer(cuts, log_ends, copied, patience_s, sleep)
+        _await_bars(cuts, copied, patience_s, sleep)
         _check_accounts(cuts, day)
         return cuts.finish(_cut(cut_id, day, as_of_day, copied))
     except Exception:
@@ -106,6 +108,29 @@ def _await_writer(
                 retry_after_s=30,
             )
         _log.info("waiting for the writer", shards=[s.shard for s in late], waited_s=round(waited_s, 1))
+        sleep(pause_s)
+        waited_s += pause_s
+        pause_s = min(pause_s * 2, 5.0)
+
+
+def _await_bars(
+    cuts: CutStore, copied: list[ShardCut], patience_s: float, sleep: Callable[[float], None]
+) -> None:
+    """Wait until the bars hold every price before the snapshot of their shard.
+
+    Holdings are marked with bars. The snapshot lies at or after the end of a day that has ended.
+    """
+    needed = next(one.position for one in copied if one.shard == PRICE_SHARD)
+    pause_s = 0.25
+    waited_s = 0.0
+    while (position := cuts.bars_position()) < needed:
+        if waited_s >= patience_s:
+            raise TransientError(
+                f"The reader of bars is at position {position} of shard {PRICE_SHARD}, before the snapshot "
+                f"at {needed}, after {patience_s:.0f} s. Check that `paceline stream bars` runs.",
+                retry_after_s=30,
+            )
+        _log.info("waiting for the bars", position=position, needed=needed, waited_s=round(waited_s, 1))
         sleep(pause_s)
         waited_s += pause_s
         pause_s = min(pause_s * 2, 5.0)

@@ -22,6 +22,7 @@ from tests.support.warehouse_rows import ACCOUNTS, SimulatedPlatform
 DAY = date(2026, 3, 2)
 START_US, END_US = day_bounds_us(DAY)
 SHARDS = 2
+BARS_AT = 77
 
 
 @dataclass
@@ -61,6 +62,7 @@ def fake() -> Subject:
         cuts.effects[shard] = [(effect.position, effect.time) for effect in platform.effects[shard]]
         standings[shard] = WriterProgress(capture.position + 1, 1)
     cuts.standings = [standings]
+    cuts.bars = [BARS_AT]
     return Subject(cuts, platform, lambda published: setattr(cuts, "newest", published), day_ends)
 
 
@@ -78,6 +80,12 @@ def postgres(url: str) -> Subject:
     with psycopg.connect(url) as connection:
         connection.execute(
             "insert into engine.installation (shards) values (%s) on conflict do nothing", (SHARDS,)
+        )
+        connection.execute(
+            "insert into engine.readers (reader, shard, next_position, next_offset) "
+            "values ('bars', 0, %s, 5), ('bars', 1, 1, 1) on conflict (reader, shard) "
+            "do update set next_position = excluded.next_position",
+            (BARS_AT,),
         )
         # An incomplete snapshot does not count, even when it is the newest.
         connection.execute(
@@ -104,6 +112,7 @@ def test_a_new_installation_is_empty(kind: str, request: pytest.FixtureRequest) 
         cuts = PostgresCuts(request.getfixturevalue("fresh_database")())
     assert (cuts.shards(), cuts.first_opened_us(), cuts.published()) == (0, None, None)
     assert cuts.writer_progress() == {}
+    assert cuts.bars_position() == 0
     assert cuts.copy_snapshots(DAY)[1] == []
 
 
@@ -133,6 +142,10 @@ def test_the_writer_is_past_the_snapshots(subject: Subject) -> None:
     _, shards = subject.cuts.copy_snapshots(DAY)
     expected = {one.shard: WriterProgress(one.position + 1, 1) for one in shards}
     assert subject.cuts.writer_progress() == expected
+
+
+def test_the_position_of_the_bars_is_their_readers_on_shard_0(subject: Subject) -> None:
+    assert subject.cuts.bars_position() == BARS_AT
 
 
 def test_a_finished_cut_has_the_position_of_the_day_end(subject: Subject) -> None:
@@ -169,6 +182,7 @@ def test_an_unavailable_store_raises_transient_error(kind: str, unreachable_url:
         unavailable.first_opened_us,
         unavailable.published,
         unavailable.writer_progress,
+        unavailable.bars_position,
         lambda: unavailable.copy_snapshots(DAY),
         lambda: unavailable.finish(cut_from_plain(1, [ShardCut(0, 1, 1, 1, "hash")])),
         lambda: unavailable.discard(1),

@@ -14,10 +14,12 @@ from paceline.adapters.kafka.log_cut import cut_before
 from paceline.adapters.kafka.log_scan import scan
 from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.adapters.postgres.market.bars import PostgresBars
 from paceline.cli import app
 from paceline.core.errors import AppError, InvariantViolation, PermanentError
 from paceline.messages.log_form import Undecodable, encode_messages
 from paceline.settings import settings
+from stream.bars.service import BarsOpener
 from stream.engine.service import EngineOpener
 from tests.support.log_topics import fresh_topics
 from tests.support.scenario_log import Day, day, scenario_messages
@@ -61,6 +63,19 @@ class ShardSetup:
         finally:
             await engines.stop()
 
+    async def read_bars(self, end: int | None = None) -> None:
+        """The reader of bars up to this offset, or to the log's end."""
+        bars = BarsOpener(PostgresBars(self.database))
+        try:
+            async with scan(self.brokers, ENGINE_IN, 0) as log:
+                bounds = await log.bounds()
+                shard = await bars.open(0, bounds)
+                end = bounds.end if end is None else end
+                await shard.handle([record async for record in log.records(shard.next_offset, end)])
+                await shard.close()
+        finally:
+            await bars.stop()
+
     async def begin(self) -> int:
         async with scan(self.brokers, ENGINE_IN, 0) as log:
             return (await log.bounds()).begin
@@ -96,6 +111,7 @@ def test_archive_and_cut_log_give_the_same_state(installation: ShardSetup, busy:
     assert asyncio.run(installation.begin()) == 0
 
     asyncio.run(installation.run(500))
+    asyncio.run(installation.read_bars())
     refused = installation.paceline("log", "archive", folder, "--cut", answer="n\n")
     assert refused.exit_code == 1
     assert "150 messages archived, 350 in all" in refused.output
@@ -138,6 +154,7 @@ def test_a_cut_requires_two_snapshots_and_an_intact_archive(installation: ShardS
     assert isinstance(one.exception, PermanentError)
     assert "must have two complete snapshots" in str(one.exception)
     asyncio.run(installation.run(300))
+    asyncio.run(installation.read_bars())
     [file] = folder.glob("*/*.gz")
     whole = file.read_bytes()
     file.write_bytes(whole[:-20])
@@ -164,3 +181,21 @@ def test_a_log_that_does_not_reach_back_to_the_older_snapshot_is_refused(
     assert asyncio.run(cut_before(installation.brokers, 0, 201)) == 201
     with pytest.raises(PermanentError, match=r"position 200 continues at offset 200 .* begins at 201"):
         asyncio.run(installation.run(400))
+
+
+def test_what_a_reader_has_not_read_is_not_cut(installation: ShardSetup, busy: Day) -> None:
+    asyncio.run(installation.write(busy))
+    asyncio.run(installation.run(200, 350))
+    folder = installation.folder / "archive"
+
+    def cut() -> Any:
+        return installation.paceline("log", "archive", folder, "--cut", "--yes")
+
+    before = cut().exception
+    assert isinstance(before, PermanentError)
+    assert "The reader of bars must read shard 0 before it is cut." in str(before)
+    asyncio.run(installation.read_bars(end=130))
+    assert "begins at offset 130 now" in cut().output
+    assert "nothing to cut" in cut().output
+    asyncio.run(installation.read_bars(end=300))  # it continues where the log begins now
+    assert "begins at offset 200 now" in cut().output

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from paceline.adapters.postgres.connections.transaction import transaction
 from paceline.core.times import day_bounds_us
+from paceline.domain.market.bars import PRICE_SHARD
 from paceline.ports.warehouse import Cut, Publication, ShardCut, WriterProgress
 
 # A copy is as large as the engine's state, and only a run under way needs one.
@@ -81,6 +82,14 @@ class PostgresCuts:
                 "select shard, next_position, next_offset from engine.readers where reader = 'writer'"
             ).fetchall()
         return {row["shard"]: WriterProgress(row["next_position"], row["next_offset"]) for row in rows}
+
+    def bars_position(self) -> int:
+        with transaction(self._url) as connection:
+            row = connection.execute(
+                "select next_position from engine.readers where reader = 'bars' and shard = %s",
+                (PRICE_SHARD,),
+            ).fetchone()
+        return int(row["next_position"]) if row else 0
 
     def finish(self, cut: Cut) -> Cut:
         _, end_us = day_bounds_us(cut.day)

@@ -21,11 +21,12 @@ _COPIES_KEPT = 3
 @dataclass
 class FakeCuts(FakeStore):
     """`snapshots` are the newest complete ones, with their `snapshot_chunks` by shard. `effects` are the
-    `(position, log time)` pairs that the writer has stored. Each call of `writer_standings` consumes one item
-    of `standings`; the last one stays."""
+    `(position, log time)` pairs that the writer has stored. Each call of `writer_progress` consumes one item
+    of `standings`, each of `bars_position` one of `bars`; the last one stays."""
 
     snapshots: list[ShardCut] = field(default_factory=list)
     standings: list[dict[int, WriterProgress]] = field(default_factory=lambda: [{}])
+    bars: list[int] = field(default_factory=lambda: [0])
     newest: Publication | None = None
     installed: int = 0
     first_us: int | None = None
@@ -56,6 +57,10 @@ class FakeCuts(FakeStore):
     def writer_progress(self) -> Mapping[int, WriterProgress]:
         self._check_available()
         return self.standings.pop(0) if len(self.standings) > 1 else self.standings[0]
+
+    def bars_position(self) -> int:
+        self._check_available()
+        return self.bars.pop(0) if len(self.bars) > 1 else self.bars[0]
 
     def finish(self, cut: Cut) -> Cut:
         self._check_available()

@@ -30,8 +30,9 @@ def cuts_of(
     newest: Publication | None = None,
     installed: int = 2,
     first_us: int | None = 0,
+    bars: tuple[int, ...] = (200,),
 ) -> FakeCuts:
-    return FakeCuts(list(snapshots), list(standings), newest, installed, first_us)
+    return FakeCuts(list(snapshots), list(standings), list(bars), newest, installed, first_us)
 
 
 def never() -> dict[int, int]:
@@ -65,6 +66,19 @@ def test_waiting_for_the_writer_is_bounded() -> None:
     cuts = cuts_of(BOTH, {0: WriterProgress(10, 1), 1: WriterProgress(200, 9)})
     with pytest.raises(TransientError, match=r"shards \[0\].*Check that it runs"):
         take(cuts, ends=FakeLogEnds({0: 5, 1: 9}))
+    assert cuts.discarded == [1]
+
+
+def test_the_bars_are_awaited() -> None:
+    cuts = cuts_of(BOTH, PAST, bars=(0, 99, 100, 7))
+    assert take(cuts).cut_id == 1
+    assert cuts.bars == [7]
+
+
+def test_bars_that_do_not_come_are_not_awaited_for_ever() -> None:
+    cuts = cuts_of(BOTH, PAST, bars=(99,))
+    with pytest.raises(TransientError, match="99 of shard 0, before the snapshot at 100, after 2 s"):
+        take(cuts)
     assert cuts.discarded == [1]
 
 
