@@ -50,9 +50,9 @@ def drill(
 ) -> None:
     """Trade on a separate stack while services are killed and paused, then compare the result with the log.
 
-    Engine, writer, router, feed, API, Kafka, Redis and Postgres get SIGKILL, or SIGSTOP and SIGCONT, in an
-    order that the seed determines. Then answers, database, cache and state hashes are compared with a replay
-    of the exported log. Exit code 0 only if everything agrees.
+    Engine, writer, router, bars, feed, API, Kafka, Redis and Postgres get SIGKILL, or SIGSTOP and SIGCONT, in
+    an order that the seed determines. Then answers, database, bars, cache and state hashes are compared with
+    a replay of the exported log. Exit code 0 only if everything agrees.
     """
     from paceline.drill.report import as_json, show
     from paceline.drill.run import Plan, run

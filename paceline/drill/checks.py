@@ -213,6 +213,12 @@ def stored_answers_are(shards: Sequence[ShardEvidence], stored: Counter[tuple[An
     return _same("every answer once in Postgres", expected, stored)
 
 
+def stored_bars_are(expected: Mapping[str, Any], stored: Mapping[str, Any]) -> Check:
+    """Bars in Postgres, all symbols and minutes, are those computed from the exported log alone."""
+    problems = _differences(expected, stored)
+    return Check("every bar in Postgres = from the log", len(expected), problems)
+
+
 def hashes_agree(shards: Sequence[ShardEvidence]) -> Check:
     """Equal state hashes: the live engine's last snapshot, the oldest one plus the log after it, two replays
     from zero."""

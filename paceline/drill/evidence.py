@@ -16,7 +16,7 @@ from paceline.adapters.kafka.topics import ENGINE_OUT
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.engine import Engine
 from paceline.local.stack.throwaway import Stack
-from paceline.messages.inbound import USER_TYPES, UserInstruction
+from paceline.messages.inbound import USER_TYPES, PriceUpdate, UserInstruction
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import decode_effects
 from paceline.messages.outbound import Outbound
@@ -67,9 +67,14 @@ def apply(engine: Engine, message: Any) -> list[Outbound]:
     return engine.apply(message)
 
 
+def exported(folder: Path, shard: int) -> Path:
+    """The file that holds a shard's log."""
+    return folder / f"shard-{shard}.jsonl"
+
+
 async def collect(stack: Stack, shard: int, folder: Path) -> ShardEvidence:
     """Export the shard's log and replay it; read `engine.out` and the snapshots."""
-    file = folder / f"shard-{shard}.jsonl"
+    file = exported(folder, shard)
     stack.run("log", "export", "--shard", str(shard), str(file), timeout_s=600)
     engine = Engine(shard=shard)
     outputs: dict[str, Outbound] = {}
@@ -164,6 +169,40 @@ def stored_answers(stack: Stack) -> Counter[tuple[Any, ...]]:
         " where account is not null and response is not null",
     )
     return Counter((_output_id(row), *row[3:]) for row in found)
+
+
+def bars_of(folder: Path) -> dict[str, list[int]]:
+    """By symbol and minute what a bar must be by the exported log of shard 0: each side's open, high, low and
+    close, the number of updates and the last update id.
+
+    The computation shares no code with the reader: it groups the prices first.
+    """
+    last: dict[str, int] = {}
+    minutes: dict[str, list[PriceUpdate]] = {}
+    for message in messages_of(exported(folder, 0)):
+        if not isinstance(message, PriceUpdate):
+            continue
+        bid, ask = message.bid, message.ask
+        if message.update_id > last.get(message.symbol, -1) and bid > 0 and ask > bid:
+            last[message.symbol] = message.update_id
+            name = f"{message.symbol} {message.time // 60_000_000}"
+            minutes.setdefault(name, []).append(message)
+    return {name: _bar(updates) for name, updates in minutes.items()}
+
+
+def _bar(updates: list[PriceUpdate]) -> list[int]:
+    bids, asks = [one.bid for one in updates], [one.ask for one in updates]
+    sides = [edge for side in (bids, asks) for edge in (side[0], max(side), min(side), side[-1])]
+    return [*sides, len(updates), updates[-1].update_id]
+
+
+def stored_bars(stack: Stack) -> dict[str, list[int]]:
+    found = rows(
+        stack,
+        "select symbol, minute_us / 60000000, bid_open, bid_high, bid_low, bid_close,"
+        " ask_open, ask_high, ask_low, ask_close, updates, last_update_id from market.bars",
+    )
+    return {f"{row[0]} {row[1]}": [*map(from_numeric, row[2:10]), *row[10:]] for row in found}
 
 
 def _output_id(row: tuple[Any, ...]) -> str:

@@ -125,16 +125,30 @@ async def _works(stack: Stack, load: Load, service: str, since_us: int) -> bool:
         return load.newest_price_us() > since_us
     if service in ("writer", "postgres"):
         return await asyncio.to_thread(_has_written, stack, since_us)
+    if service == "bars":
+        return await asyncio.to_thread(_has_stored_bars, stack, since_us)
     return load.answered_after_us > since_us
 
 
 def _has_written(stack: Stack, since_us: int) -> bool:
     """Whether the writer has stored an instruction that was stamped after `since_us`."""
+    return _exists(stack, "select exists (select from engine.instructions where stamped_us > %s)", since_us)
+
+
+def _has_stored_bars(stack: Stack, since_us: int) -> bool:
+    """Whether the reader of bars has moved after `since_us`."""
+    return _exists(
+        stack,
+        "select exists (select from engine.readers where reader = 'bars' and next_offset > 0 "
+        "and updated_at > to_timestamp(%s / 1e6::float8))",
+        since_us,
+    )
+
+
+def _exists(stack: Stack, question: str, since_us: int) -> bool:
     try:
         with psycopg.connect(stack.settings.database_url, connect_timeout=2) as connection:
-            found = connection.execute(
-                "select exists (select from engine.instructions where stamped_us > %s)", (since_us,)
-            ).fetchone()
+            found = connection.execute(question.encode(), (since_us,)).fetchone()
     except psycopg.OperationalError:
         return False
     return found is not None and bool(found[0])

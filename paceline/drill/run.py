@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 
 from paceline.adapters.kafka.log_ends import LogEndReader
-from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
+from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.core.errors import AppError
+from paceline.domain.operations.readers import READERS
 from paceline.drill import checks, evidence
 from paceline.drill.hits import ActResult, NotRecovered, carry_out, silent_exchange
 from paceline.drill.load import MEMBERS, Load
@@ -215,6 +216,7 @@ class Drill:
             checks.stored_answers_are(shards, evidence.stored_answers(stack)),
             checks.stored_closed_orders_are(shards, evidence.stored_closed_orders(stack)),
             checks.stored_balances_are(shards, evidence.stored_balances(stack)),
+            checks.stored_bars_are(evidence.bars_of(self._folder), evidence.stored_bars(stack)),
             checks.ledger_sums_to_zero(shards),
             checks.hashes_agree(shards),
             checks.redis_matches_engine(shards, evidence.read_cache(stack)),
@@ -245,7 +247,7 @@ class Drill:
             await asyncio.sleep(_POLL_S)
 
     async def _at_rest(self) -> bool:
-        """Whether the engine's snapshots, the writer and the router have reached the ends of their logs."""
+        """Whether the engine's snapshots and all readers have reached the ends of their logs."""
         reader = LogEndReader(self._stack.settings.brokers, self._stack.settings.engine_shards)
         try:
             ends = await reader.ends()
@@ -256,9 +258,10 @@ class Drill:
         stored = dict(evidence.rows(self._stack, snapshots))
         offsets = {(reader, shard): offset for reader, shard, offset in evidence.rows(self._stack, readers)}
         return stored == ends[ENGINE_IN] and all(
-            offsets.get((reader, shard)) == end
-            for reader in ("writer", "router")
-            for shard, end in ends[ENGINE_OUT].items()
+            offsets.get((reader, shard)) == ends[reads.topic][shard]
+            for reader, reads in READERS.items()
+            if reader != "engine"
+            for shard in reads.shards(self._stack.settings.engine_shards)
         )
 
     def _write_records(self) -> None:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from paceline.core.errors import ValidationError
 
-SERVICES: Final = ("engine", "writer", "router", "feed", "api", "kafka", "redis", "postgres")
+SERVICES: Final = ("engine", "writer", "router", "bars", "feed", "api", "kafka", "redis", "postgres")
 _PAUSE_S: Final = (1.0, 8.0)
 _REST_S: Final = (0.2, 1.5)
 

@@ -1,18 +1,23 @@
 """The checks of a drill pass on the outputs of a real engine and detect each kind of error."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from paceline.drill import checks
+from paceline.adapters.postgres.numbers import to_numeric
+from paceline.core.times import MINUTE_US
+from paceline.domain.market.bars import BarMaker
+from paceline.drill import checks, evidence
 from paceline.drill.evidence import ShardEvidence, Snapshot
 from paceline.drill.load import Attempt, Sent
 from paceline.engine import Engine
-from paceline.messages.inbound import USER_TYPES
+from paceline.messages.inbound import USER_TYPES, PriceUpdate
 from paceline.messages.json_form import output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
+from paceline.usecases.replay.export_log import line_of
 from tests.support.scenario_log import day, scenario_messages
 
 NEVER_SENT_US = 1 << 62
@@ -166,3 +171,47 @@ def test_a_different_hash_is_detected(shard: ShardEvidence, name: str) -> None:
 def test_a_ledger_that_does_not_sum_to_zero_is_detected(shard: ShardEvidence) -> None:
     shard.ledger_sums["USD"] = 1
     assert checks.ledger_sums_to_zero([shard]).problems == ["shard 0: USD sums to 1"]
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """The log of shard 0 with prices of some minutes, dropped ones included."""
+    messages = scenario_messages(seed=4, length=600)
+    prices = [
+        PriceUpdate(
+            "p", 10**12 + n * MINUTE_US // 9, "DOGE", 50 + n * 7 % 11, 1, 70 + n * 5 % 13, 1, n * 3 % 50
+        )
+        for n in range(60)
+    ]
+    lines = [line_of(message) for message in [*messages, *prices]]
+    evidence.exported(tmp_path, 0).write_bytes(b"".join(line + b"\n" for line in lines))
+    return tmp_path
+
+
+def stored_bars_of(folder: Path) -> dict[str, list[int]]:
+    """What a reader of the log stores, through the columns' form and back."""
+    maker = BarMaker({})
+    maker.add(message for message in evidence.messages_of(evidence.exported(folder, 0)) if message)
+    found = {}
+    for part in maker.take():
+        edges = [
+            getattr(side, name) for side in (part.bid, part.ask) for name in ("open", "high", "low", "close")
+        ]
+        numbers = [evidence.from_numeric(to_numeric(edge)) for edge in edges]
+        found[f"{part.symbol} {part.minute_us // MINUTE_US}"] = [*numbers, part.updates, part.last_update_id]
+    return found
+
+
+def test_bars_are_held_against_the_exported_log(exported: Path) -> None:
+    expected, stored = evidence.bars_of(exported), stored_bars_of(exported)
+    check = checks.stored_bars_are(expected, stored)
+    assert check.passed, check.line()
+    assert check.compared > 8
+    name = next(iter(stored))
+    for place in range(10):
+        wrong = stored | {name: [*stored[name][:place], stored[name][place] + 1, *stored[name][place + 1 :]]}
+        assert len(checks.stored_bars_are(expected, wrong).problems) == 1
+    missing = {key: bar for key, bar in stored.items() if key != name}
+    assert checks.stored_bars_are(expected, missing).problems == [f"{name} is missing"]
+    extra = stored | {"NONE 1": stored[name]}
+    assert checks.stored_bars_are(expected, extra).problems == ["NONE 1 is unexpected"]
