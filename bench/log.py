@@ -1,4 +1,4 @@
-"""Benchmarks of the services on a real log: Kafka → engine → Kafka, the writer, a trigger, a recovery.
+"""Benchmarks of the services on a real log: Kafka → engine → Kafka, writer, bars, a trigger, a recovery.
 
     python -m bench.log [--quick] [--json]
 
@@ -30,6 +30,7 @@ from paceline.adapters.kafka.log_reader import LogReader, OffsetRange
 from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.market.bars import PostgresBars
 from paceline.adapters.postgres.operations import installation, snapshots
 from paceline.adapters.postgres.operations.snapshots import SnapshotHead
 from paceline.adapters.postgres.trading import history
@@ -38,6 +39,7 @@ from paceline.engine.snapshot import SCHEMA_VERSION
 from paceline.messages.inbound import Inbound, PriceUpdate
 from paceline.messages.log_form import Undecodable, decode_effects, decode_messages, encode_effects
 from paceline.messages.outbound import Effect
+from stream.bars.service import BarsOpener
 from stream.engine.recovery import recover
 from stream.engine.service import EngineOpener
 from stream.runtime.log_service import LogService, ShardOpener
@@ -238,6 +240,26 @@ class _RollBack(Exception):
     """Rolls a measured transaction back."""
 
 
+async def bars(servers: Servers, scale: int) -> list[Figure]:
+    """Prices of about a quarter of an hour, a thousand a second, into one-minute bars."""
+    count = 1_000_000 // scale
+    prices = [replace(price, time=price.time + n * 1_000) for n, price in enumerate(load.prices(0, count))]
+    values = load.encoded(prices)
+    await write(servers, ENGINE_IN, values)
+
+    async def decode() -> None:
+        for value in values:
+            decode_messages(value)
+
+    decoding = await timed(decode())
+    run = await serve("bars", ENGINE_IN, servers, BarsOpener(PostgresBars(servers.postgres)), len(values))
+    return [
+        Figure("bars: prices from Kafka into Postgres", count / run.wall_s, "prices/s", None, None,
+               count / decoding.wall_s, "decoding them alone"),
+        Figure("bars: prices, CPU of its process", count / run.cpu_s, "prices/s"),
+    ]  # fmt: skip
+
+
 async def trigger(servers: Servers, scale: int) -> list[Figure]:
     """Time from sending a price until Kafka has appended the closing of the trade that it stops."""
     ticks = 1_000 // scale
@@ -336,6 +358,7 @@ Part = Callable[[Servers, int], Coroutine[Any, Any, list[Figure]]]
 _PARTS: Mapping[str, Part] = {
     "engine": kafka_engine_kafka,
     "writer": writer,
+    "bars": bars,
     "trigger": trigger,
     "recovery": recovery,
 }
