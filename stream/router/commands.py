@@ -19,6 +19,9 @@ from paceline.messages.outbound import BalanceUpdate, ClosedOrder, Effect, Order
 
 KEPT_US: Final = DAY_US
 _KEPT_S: Final = KEPT_US // SECOND_US
+# Entries of an account's stream. One takes about 350 bytes, a full stream 0.35 MB: Redis' 512 MB hold the
+# streams of 1,000 accounts that all fill them, and without this limit one account could fill Redis in a day.
+MAX_EVENTS: Final = 1_000
 
 _TRADE_DECIMALS: Final = frozenset(
     {"entry", "quantity", "margin", "fee", "stop_loss", "take_profit", "trailing_stop", "liquidation"}
@@ -77,19 +80,17 @@ def event_id(position: int, ordinal: int) -> str:
     return f"{position}-{ordinal if position else ordinal + 1}"
 
 
-def event_commands(effect: Effect, first_kept: int) -> list[Command]:
+def event_commands(effect: Effect) -> list[Command]:
     """Appends the outputs to their users' streams, then publishes the answer.
 
-    Redis may delete entries of positions below `first_kept`.
+    Redis may delete all but the newest `MAX_EVENTS` entries of a stream.
     """
     found: list[Command] = []
     reply: list[Command] = []
     for ordinal, output in enumerate(effect.outputs):
         text = _text(output_to_json(output))
         entry = event_id(effect.position, ordinal)
-        found.append(
-            ("XADD", keys.events(output.account), "MINID", "~", f"{first_kept}-0", entry, "json", text)
-        )
+        found.append(("XADD", keys.events(output.account), "MAXLEN", "~", MAX_EVENTS, entry, "json", text))
         if ordinal == 0 and type(output) is OrderResponse:
             reply = [reply_command(text)]
     return found + reply
@@ -100,10 +101,19 @@ def reply_command(text: str) -> Command:
     return ("PUBLISH", keys.REPLIES, text)
 
 
-def events_kept_commands(effects: list[Effect]) -> list[Command]:
-    """Sets the expiry of the streams that these effects appended to, so their entries are kept 24 h."""
+def events_kept_commands(effects: list[Effect], first_kept: int) -> list[Command]:
+    """Bounds the age of the streams that these effects appended to: 24 h.
+
+    Redis may delete their entries of positions below `first_kept`, and a stream that nothing is appended to.
+    XADD can trim by length or by age, not by both, so the age has a command of its own.
+    """
     accounts = dict.fromkeys(output.account for effect in effects for output in effect.outputs)
-    return [("EXPIRE", keys.events(account), _KEPT_S) for account in accounts]
+    found: list[Command] = []
+    for account in accounts:
+        if first_kept:
+            found.append(("XTRIM", keys.events(account), "MINID", "~", f"{first_kept}-0"))
+        found.append(("EXPIRE", keys.events(account), _KEPT_S))
+    return found
 
 
 def trades_wanted(effects: list[Effect]) -> set[tuple[str, str]]:

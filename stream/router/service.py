@@ -5,6 +5,7 @@ and events are repeated from the router's own position.
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from typing import Any, Final
@@ -42,6 +43,9 @@ _log = structlog.get_logger()
 # Effects and outputs of one batch: those of about 500 orders.
 _BATCH: Final = 2_000
 _STORE_POSITION_EVERY_S: Final = 1.0
+# The router waits for Redis without an end. While Redis is full or unavailable a restart would not help, and
+# the watchdog opens an alert. The pauses are bounded.
+_PATIENCE_S: Final = math.inf
 
 
 class RouterShard:
@@ -81,7 +85,10 @@ class RouterShard:
     async def _route(self, effects: list[Effect], now: ReaderPosition) -> None:
         try:
             await retrying(
-                lambda: self._apply(effects, now), on=UNAVAILABLE_ERRORS, what="Redis for the router"
+                lambda: self._apply(effects, now),
+                on=UNAVAILABLE_ERRORS,
+                what="Redis for the router",
+                patience_s=_PATIENCE_S,
             )
         except FenceBroken as error:
             raise ReopenShard(str(error)) from error
@@ -96,8 +103,8 @@ class RouterShard:
             for effect in effects:
                 if effect.position >= self._state_from:
                     commands.extend(state_commands(effect, trades))
-                commands.extend(event_commands(effect, first_kept))
-            commands.extend(events_kept_commands(effects))
+                commands.extend(event_commands(effect))
+            commands.extend(events_kept_commands(effects, first_kept))
         except KeyError as missing:
             await self._store.forget(self._shard)
             raise FenceBroken(f"trade {missing} is not in Redis") from missing
@@ -120,6 +127,7 @@ class RouterShard:
                 lambda: self._store.mark_ready(self._shard),
                 on=UNAVAILABLE_ERRORS,
                 what="Redis for the router",
+                patience_s=_PATIENCE_S,
             )
             self._ready_at_offset = None
         if self._storing_position is None and time.monotonic() - self._stored_at >= _STORE_POSITION_EVERY_S:
@@ -169,6 +177,7 @@ class RouterOpener:
             lambda: self._open(shard, bounds),
             on=(*UNAVAILABLE_ERRORS, FenceBroken),
             what="Redis for the router",
+            patience_s=_PATIENCE_S,
         )
         check_reach("router", shard, ReaderPosition(0, opened.next_offset), bounds.begin, bounds.end)
         return opened

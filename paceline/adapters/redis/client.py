@@ -9,13 +9,13 @@ from typing import Any, Final, cast
 import redis
 from hiredis import pack_command
 from redis.asyncio import Redis
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
+from redis.exceptions import BusyLoadingError, ConnectionError, OutOfMemoryError, TimeoutError
 
 from paceline.adapters.runtime.awaiting import wait_for
 from paceline.core.errors import TransientError
 
-# The server is unavailable, starts up, or does not answer.
-UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
+# The server is unavailable, starts up, does not answer, or has reached `maxmemory` and refuses writes.
+UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, BusyLoadingError, OutOfMemoryError, OSError)
 
 
 # A server that disappears without closing the connection is noticed within 15 s.

@@ -5,7 +5,7 @@
 | `price:{symbol}` | hash | last usable price: `bid`, `ask`, `time_us`, `update_id` |
 | `balance:{account}` | string | newest balance as JSON, with its position and ordinal |
 | `trades:{account}`, `orders:{account}` | hash | open trades and resting orders by id, as JSON |
-| `events:{account}` | stream | outputs that concern the account, 24 h |
+| `events:{account}` | stream | outputs that concern the account: the newest 1,000 or so, 24 h |
 | `pending:{account}:{instruction}` | string | an instruction without an answer yet, 24 h |
 | `router:…` | | how far the router has come |
 | `health:{service}:{instance}` | string | heartbeat, 10 s |

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
 
 from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, Client, connect
@@ -85,6 +85,18 @@ async def test_a_hanging_redis_raises_an_unavailable_error(client: Client, serve
     assert isinstance(caught.value, UNAVAILABLE_ERRORS)
     server.client_unpause()
     assert await client.ask(("ECHO", "own")) == [b"own"]
+
+
+async def test_a_full_redis_raises_an_unavailable_error(client: Client, server: Any) -> None:
+    usual = server.config_get("maxmemory")["maxmemory"]
+    server.config_set("maxmemory", "100kb")
+    try:
+        with pytest.raises(OutOfMemoryError) as caught:
+            await client.ask(("SET", KEY, "text"))
+    finally:
+        server.config_set("maxmemory", usual)
+    assert isinstance(caught.value, UNAVAILABLE_ERRORS)
+    assert await client.ask(("SET", KEY, "text")) == [b"OK"]
 
 
 async def test_a_cancelled_command_leaves_no_unread_answer(client: Client, server: Any) -> None:

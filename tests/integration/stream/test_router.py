@@ -10,8 +10,9 @@ import redis
 
 from paceline.adapters.redis.keys import REPLIES
 from paceline.core.money import parse_decimal
-from paceline.messages.inbound import OpenAccount
+from paceline.messages.inbound import CloseTrade, OpenAccount
 from paceline.messages.outbound import OrderResponse
+from stream.router.commands import MAX_EVENTS
 from stream.router.service import RouterOpener
 from stream.runtime.log_service import ReopenShard
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
@@ -237,6 +238,57 @@ async def test_events_older_than_a_day_are_trimmed(router: RouterOpener, cache: 
     # Redis trims whole blocks of about a hundred entries, so a few older ones stay.
     assert kept[-1] == 199
     assert 0 < kept[0] <= 199 - 24
+
+
+async def test_a_stream_keeps_the_newest_events_only(router: RouterOpener, cache: Any) -> None:
+    """All events are of one minute: only the length bounds them."""
+    refused = [CloseTrade(f"c{number}", 2, "a", "0:0:0") for number in range(3 * MAX_EVENTS)]
+    await route(router, day([OpenAccount("o", 1, "a", 1), *refused]).records(100))
+    last = cache.xrevrange("events:a", count=1)[0][0]
+    assert last == f"{3 * MAX_EVENTS}-0"
+    # Redis trims whole blocks of about a hundred entries.
+    assert MAX_EVENTS <= cache.xlen("events:a") <= MAX_EVENTS + 100
+    assert cache.memory_usage("events:a", samples=0) < 500 * MAX_EVENTS
+
+
+async def test_the_router_waits_while_redis_is_full(
+    router: RouterOpener, cache: Any, busy: Day, records: list[LogRecord], replies: Replies
+) -> None:
+    shard = await router.open(0, bounds_of(records))
+    await shard.handle(records[:4])
+    before = account_keys(cache)
+    replies()
+    usual = cache.config_get("maxmemory")["maxmemory"]
+    cache.config_set("maxmemory", "100kb")
+    try:
+        handling = asyncio.create_task(shard.handle(records[4:8]))
+        await asyncio.sleep(0.5)
+        assert not handling.done()
+        assert account_keys(cache) == before
+        assert replies() == []
+    finally:
+        cache.config_set("maxmemory", usual)
+    await handling
+    await shard.close()
+    await route(router, records)
+    check_against_engine(cache, busy)
+
+
+async def test_the_router_opens_a_shard_once_redis_takes_writes(
+    router: RouterOpener, database: str, cache: Any, busy: Day, records: list[LogRecord]
+) -> None:
+    await write(database, records, 30)
+    usual = cache.config_get("maxmemory")["maxmemory"]
+    cache.config_set("maxmemory", "100kb")
+    try:
+        opening = asyncio.create_task(router.open(0, bounds_of(records)))
+        await asyncio.sleep(0.5)
+        assert not opening.done()
+    finally:
+        cache.config_set("maxmemory", usual)
+    await (await opening).close()
+    await route(router, records)
+    check_against_engine(cache, busy)
 
 
 async def test_the_router_waits_for_a_briefly_unavailable_redis(

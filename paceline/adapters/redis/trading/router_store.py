@@ -23,10 +23,13 @@ _PIPELINE: Final = 5_000
 
 # ARGV: position before and after, then the commands as msgpack, which C code writes and reads. A refused
 # stream id means that the entry exists already; any other error leaves the position unchanged.
+# The first SET changes nothing. If Redis has reached `maxmemory`, it fails here, before anything is written;
+# Redis refuses only the first write of a script for this reason.
 _APPLY: Final = """
 local found = redis.call('GET', KEYS[1])
 if found == ARGV[2] and ARGV[1] ~= ARGV[2] then return 'done before' end
 if found ~= ARGV[1] then return redis.error_reply('FENCE ' .. tostring(found)) end
+redis.call('SET', KEYS[1], ARGV[1])
 for _, command in ipairs(cmsgpack.unpack(ARGV[3])) do
     local answer = redis.pcall(unpack(command))
     if type(answer) == 'table' and answer.err and not answer.err:find('equal or smaller', 1, true) then
