@@ -38,7 +38,7 @@ from paceline.core.ids import shard_of
 from paceline.local.processes.ports import free_port
 from paceline.local.processes.process import spawn
 from paceline.messages.inbound import PlaceOrder
-from paceline.messages.json_form import encode_line, output_to_json
+from paceline.messages.json_form import output_to_json
 from paceline.messages.log_form import decode_effects, decode_messages, encode_effects
 from paceline.messages.outbound import Effect, OrderResponse
 from paceline.settings import settings
@@ -59,7 +59,7 @@ def application() -> WsgiBridge:
         now_us = time.time_ns() // 1000
         account = f"account-{next(number) % _ACCOUNTS}"
         message = PlaceOrder(uuid4().hex, now_us, account, load.SYMBOL, "buy", "market", 1)
-        with replies.expect(account, message.id) as wait:
+        with replies.expect(account, message.id, now_us) as wait:
             log.append(message, shard_of(account, shards))
             found = wait(2_000)
         start("200 OK" if found else "202 Accepted", [("Content-Type", "text/plain")])
@@ -96,7 +96,7 @@ async def route_answers(brokers: str, cache_url: str, shards: int) -> None:
         for effect in decode_effects(record.value):
             for output in effect.outputs:
                 assert isinstance(output, OrderResponse)
-                commands.append(reply_command(encode_line(output_to_json(output)).decode()))
+                commands.append(reply_command(output_to_json(output), effect.message.time))
         await client.ask(*commands)
 
 

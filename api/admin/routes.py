@@ -31,6 +31,8 @@ from paceline.usecases.trading import instructions as trading
 blueprint = Blueprint("admin", __name__)
 _log = structlog.get_logger()
 
+# The prefix, an account, and a key.
+_ID_FORM: Final = re.compile(r"[\x21-\x7e]{1,96}", re.ASCII)
 _NAME_FORM: Final = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 
 
@@ -43,7 +45,7 @@ def _read_endpoint(
 
 def _instruction(summary: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """The common spec of instructions to the engines of all shards."""
-    errors = (*more.pop("errors", ()), 400, 401, 403, 404, 503, 504)
+    errors = (*more.pop("errors", ()), 400, 401, 403, 404, 409, 503, 504)
     spec: dict[str, Any] = {"data": Outcome, "example": schemas.DONE_EXAMPLE} | more
     return endpoint(
         Spec(summary=summary, operator=True, keyed=True, pending=True, errors=tuple(sorted(errors)), **spec)
@@ -62,10 +64,10 @@ def markets(member: Member) -> schemas.Markets:
     description="All fields take effect at once. The base of an existing market cannot change.",
     body=ConfigureMarket,
     body_example=schemas.CONFIGURE_EXAMPLE,
-    errors=(409, 413, 415),
+    errors=(413, 415),
 )
 def configure(member: Member, body: ConfigureMarket) -> Response:
-    message = body.message(_new_id(), platform().gateway.now_us())
+    message = body.message(_new_id(member), platform().gateway.now_us())
     _log_operator_act(member, message)
     outcome = operating.configure_market(platform().gateway, platform().control, message)
     return _outcome(outcome, url_for("admin.markets"))
@@ -140,11 +142,9 @@ def withdraw(member: Member, account: str, body: Transfer) -> Response:
     may_miss=True,
 )
 def instruction(member: Member, account: str, instruction: str) -> Response:
-    key = valid_key(instruction.removeprefix(OPERATOR_ID_PREFIX))
-    found = trading.find(platform().gateway, _name_in_url(account), OPERATOR_ID_PREFIX + key)
-    if found is None:
-        return _pending(account, OPERATOR_ID_PREFIX + key)
-    return success(stored(found))
+    name = _instruction_id(member, instruction)
+    found = trading.find(platform().gateway, _name_in_url(account), name)
+    return _pending(account, name) if found is None else success(stored(found))
 
 
 def _market(
@@ -152,7 +152,7 @@ def _market(
 ) -> Response:
     control = platform().control
     message = kind(
-        _new_id(), platform().gateway.now_us(), operating.require_market(control, _name_in_url(symbol))
+        _new_id(member), platform().gateway.now_us(), operating.require_market(control, _name_in_url(symbol))
     )
     _log_operator_act(member, message)
     return _outcome(
@@ -165,7 +165,7 @@ def _account(
 ) -> Response:
     control = platform().control
     known = operating.require_account(control, _name_in_url(account)).account
-    message = kind(_new_id(), platform().gateway.now_us(), known)
+    message = kind(_new_id(member), platform().gateway.now_us(), known)
     _log_operator_act(member, message)
     outcome = operating.instruct_all_shards(platform().gateway, control, message)
     return _outcome(outcome, url_for("admin.account", account=known))
@@ -174,7 +174,7 @@ def _account(
 def _transfer(
     member: Member, kind: type[inbound.Deposit] | type[inbound.Withdraw], account: str, body: Transfer
 ) -> Response:
-    message = kind(_new_id(), platform().gateway.now_us(), _name_in_url(account), body.scaled)
+    message = kind(_new_id(member), platform().gateway.now_us(), _name_in_url(account), body.scaled)
     _log_operator_act(member, message)
     answer = operating.transfer(platform().gateway, platform().control, message)
     return _pending(account, message.id) if answer is None else answered(answer, message.id)
@@ -193,8 +193,17 @@ def _pending(account: str, instruction: str) -> Response:
     return success(Pending(instruction=instruction), 202, {"Location": location})
 
 
-def _new_id() -> str:
-    return OPERATOR_ID_PREFIX + request_key()
+def _new_id(operator: Member) -> str:
+    return operating.operator_id(request_key(), operator.account)
+
+
+def _instruction_id(operator: Member, text: str) -> str:
+    """The id in a URL: that of any operator's instruction as a whole, or a key of this operator's."""
+    if not text.startswith(OPERATOR_ID_PREFIX):
+        return operating.operator_id(valid_key(text), operator.account)
+    if _ID_FORM.fullmatch(text) is None:
+        raise NotFoundError("The account has no such instruction.")
+    return text
 
 
 def _name_in_url(text: str) -> str:

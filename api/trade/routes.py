@@ -39,11 +39,9 @@ blueprint = Blueprint("trade", __name__)
 
 def _submit(member: Member, body: Body) -> Response:
     gateway = platform().gateway
-    message: inbound.UserInstruction = body.message(request_key(), gateway.now_us(), member.account)
-    if isinstance(message, inbound.CreateTrade | inbound.PlaceOrder):
-        message = trading.with_slippage_bound(gateway, message)
-    answer = trading.submit(gateway, message)
-    return _pending(message.id) if answer is None else answered(answer, message.id)
+    asked: inbound.UserInstruction = body.message(request_key(), gateway.now_us(), member.account)
+    answer = trading.execute(gateway, asked)
+    return _pending(asked.id) if answer is None else answered(answer, asked.id)
 
 
 def _instruction(
@@ -59,7 +57,7 @@ def _instruction(
         example=example,
         keyed=True,
         pending=True,
-        errors=(400, 401, 403, 413, 415, 422, 503),
+        errors=(400, 401, 403, 409, 413, 415, 422, 503),
     )
     blueprint.add_url_rule(f"/{name}", name, endpoint(spec)(_submit), methods=["POST"])
 

@@ -14,7 +14,7 @@ from paceline.core.errors import TradingError
 from paceline.core.money import parse_decimal
 from paceline.ports.trading import Answer
 from paceline.settings import settings
-from paceline.usecases.operations.operating import OPERATOR_ID_PREFIX, Outcome
+from paceline.usecases.operations.operating import Outcome, operator_id
 from paceline.usecases.trading.refusals import refusal_sentence
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -32,7 +32,7 @@ def platform() -> Iterator[Platform]:
 
 
 def instruction_id() -> str:
-    return f"{OPERATOR_ID_PREFIX}{uuid4().hex}"
+    return operator_id(uuid4().hex)
 
 
 def ask(question: str, *, yes: bool) -> None:

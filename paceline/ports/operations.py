@@ -1,11 +1,15 @@
 """Markets and accounts for operators, up to the last effect that the writer has stored."""
 
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from paceline.core.pages import Page
+from paceline.messages.inbound import AdminInstruction, UserInstruction
 from paceline.ports.market import Market
+
+Instruction = AdminInstruction | UserInstruction
 
 
 class OperatorMarket(Market, frozen=True, kw_only=True):
@@ -61,8 +65,11 @@ class OperatorStore(Protocol):
         """Newest first."""
         ...
 
-    def shards_with(self, instruction: str, account: str | None) -> set[int]:
-        """The shards whose engine has applied the instruction; `account` is the one it names, if any."""
+    def applied(self, instruction: str, account: str | None) -> Mapping[int, Instruction]:
+        """The first instruction with this id that each shard's engine has read, by shard.
+
+        `account` is the one that the instruction names, if any.
+        """
         ...
 
     def set_role(self, email: str, role: str) -> bool:

@@ -108,8 +108,11 @@ Wait = Callable[[int], Answer | None]
 class Replies(Protocol):
     """The fast, volatile path of answers. All its data may be lost at any time; then `TransientError`."""
 
-    def expect(self, account: str, instruction: str) -> AbstractContextManager[Wait]:
-        """Listen for an answer. Call it before the instruction is sent. Raises nothing."""
+    def expect(self, account: str, instruction: str, stamped_us: int) -> AbstractContextManager[Wait]:
+        """Listen for the answer to the instruction with this id and `time`. Raises nothing.
+
+        Call it before the instruction is sent. Several instructions may have one id: each has its own answer.
+        """
         ...
 
     def remember_pending(self, account: str, instruction: str) -> None:
@@ -119,11 +122,18 @@ class Replies(Protocol):
     def is_pending(self, account: str, instruction: str) -> bool: ...
 
 
+class AnsweredInstruction(Struct, frozen=True):
+    """An instruction as it is on the log, with the engine's answer."""
+
+    message: UserInstruction
+    answer: Answer
+
+
 class AnswerStore(Protocol):
     """The durable store of answers. `TransientError` if the store is unavailable."""
 
-    def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:
-        """The newest answer that is no duplicate, to an instruction whose `time` is at least `since_us`."""
+    def find(self, account: str, instruction: str, since_us: int = 0) -> AnsweredInstruction | None:
+        """The newest instruction whose answer is no duplicate, and whose `time` is at least `since_us`."""
         ...
 
 

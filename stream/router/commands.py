@@ -88,17 +88,20 @@ def event_commands(effect: Effect) -> list[Command]:
     found: list[Command] = []
     reply: list[Command] = []
     for ordinal, output in enumerate(effect.outputs):
-        text = _text(output_to_json(output))
-        entry = event_id(effect.position, ordinal)
+        data = output_to_json(output)
+        entry, text = event_id(effect.position, ordinal), _text(data)
         found.append(("XADD", keys.events(output.account), "MAXLEN", "~", MAX_EVENTS, entry, "json", text))
         if ordinal == 0 and type(output) is OrderResponse:
-            reply = [reply_command(text)]
+            reply = [reply_command(data, effect.message.time)]
     return found + reply
 
 
-def reply_command(text: str) -> Command:
-    """Publishes an answer, given as JSON text, to all subscribers."""
-    return ("PUBLISH", keys.REPLIES, text)
+def reply_command(answer: dict[str, Any], stamped_us: int) -> Command:
+    """Publishes an answer, given in its JSON form, to all subscribers.
+
+    `stamped_us` is the `time` of its instruction. Several instructions may have one id, each with its answer.
+    """
+    return ("PUBLISH", keys.REPLIES, _text(answer | {"stamped": stamped_us}))
 
 
 def events_kept_commands(effects: list[Effect], first_kept: int) -> list[Command]:

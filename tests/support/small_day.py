@@ -17,7 +17,7 @@ from paceline.messages.inbound import (
 )
 from paceline.messages.json_form import output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
-from paceline.ports.trading import Answer, Balance, ClosedOrderRow
+from paceline.ports.trading import Answer, AnsweredInstruction, Balance, ClosedOrderRow
 from tests.support.scenario_log import Day, day
 
 BTC, ETH = "BTC_USDC_PERP", "ETH_USDC_PERP"
@@ -74,10 +74,10 @@ def small_day() -> Day:
     return day(messages)
 
 
-def answers_of(one: Day) -> list[tuple[int, Answer]]:
-    """`(time stamp of the instruction in µs, answer)` of each answer."""
+def answers_of(one: Day) -> list[AnsweredInstruction]:
+    """Each answer with its instruction, in the order of the log."""
     return [
-        (effect.message.time, msgspec.convert(output_to_json(output), Answer))
+        AnsweredInstruction(effect.message, msgspec.convert(output_to_json(output), Answer))  # type: ignore[arg-type]
         for effect in one.effects
         for output in effect.outputs
         if isinstance(output, OrderResponse)

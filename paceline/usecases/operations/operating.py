@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from paceline.core.errors import ConflictError, NotFoundError, TransientError, UnknownError, ValidationError
 from paceline.core.money import SCALE, parse_decimal
+from paceline.domain.trading.idempotency import is_same_request
 from paceline.messages.inbound import AdminInstruction, ConfigureMarket, Deposit, Withdraw
-from paceline.ports.operations import OperatorAccount, OperatorMarket, OperatorStore
+from paceline.ports.operations import Instruction, OperatorAccount, OperatorMarket, OperatorStore
 from paceline.ports.trading import Answer
 from paceline.usecases.trading import instructions as trading
 from paceline.usecases.trading.instructions import TradingGateway
@@ -23,6 +24,12 @@ _SYMBOL = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _ASSET = re.compile(r"[A-Z0-9]{1,16}", re.ASCII)
 _POLL_S = 0.05
 _PARTLY_SENT = "The shards {shards} may not have the instruction. Send it again: a repetition is safe."
+_COMMAND_LINE = "cli"  # an account has 20 hex characters
+
+
+def operator_id(key: str, operator: str = _COMMAND_LINE) -> str:
+    """The id of an operator's instruction. Each operator's account, and the command line, has its own ids."""
+    return f"{OPERATOR_ID_PREFIX}{operator}-{key}"
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -84,18 +91,29 @@ def require_account(control: OperatorStore, account: str) -> OperatorAccount:
 def instruct_all_shards(
     gateway: TradingGateway, control: OperatorStore, message: AdminInstruction
 ) -> Outcome:
-    """Send to the log of every shard and wait, up to the reply timeout, until all shards have applied it.
+    """Send to the log of every shard that lacks it. Wait, up to the reply timeout, until all have applied it.
 
-    `TransientError`: no shard has it. `UnknownError`: some may have it; sending it again is safe.
+    The engine applies such an instruction each time it reads it: a late repetition of a halt would halt a
+    market that has been resumed since. `ConflictError`: the id belongs to another request. `TransientError`:
+    no shard has it. `UnknownError`: some may have it; sending it again is safe.
     """
-    for shard in range(gateway.shards):
+    applied = control.applied(message.id, getattr(message, "account", None))
+    _refuse_reuse(message, applied.values())
+    lacking = [shard for shard in range(gateway.shards) if shard not in applied]
+    for sent, shard in enumerate(lacking):
         try:
             gateway.log.append(message, shard)
         except TransientError as error:
-            if shard == 0:
+            if not sent and not applied:
                 raise
-            raise UnknownError(_PARTLY_SENT.format(shards=f"{shard} to {gateway.shards - 1}")) from error
+            unsent = ", ".join(map(str, lacking[sent:]))
+            raise UnknownError(_PARTLY_SENT.format(shards=unsent)) from error
     return _outcome(gateway, control, message)
+
+
+def _refuse_reuse(message: Instruction, earlier: Iterable[Instruction]) -> None:
+    if not all(is_same_request(message, one) for one in earlier):
+        raise trading.key_reused()
 
 
 def _outcome(gateway: TradingGateway, control: OperatorStore, message: AdminInstruction) -> Outcome:
@@ -104,7 +122,7 @@ def _outcome(gateway: TradingGateway, control: OperatorStore, message: AdminInst
     applied: set[int] = set()
     while True:
         with suppress(TransientError):  # the message is sent already; the next round asks again
-            applied = control.shards_with(message.id, account)
+            applied = set(control.applied(message.id, account))
         done = len(applied) == gateway.shards
         if done or time.monotonic() >= deadline:
             status: Literal["done", "pending"] = "done" if done else "pending"
@@ -113,9 +131,13 @@ def _outcome(gateway: TradingGateway, control: OperatorStore, message: AdminInst
 
 
 def transfer(gateway: TradingGateway, control: OperatorStore, message: Deposit | Withdraw) -> Answer | None:
-    """Deposit into an account or withdraw from it; `None` if no answer comes in time."""
+    """Deposit into an account or withdraw from it; `None` if no answer comes in time.
+
+    `ConflictError` if the id belongs to another request about this account.
+    """
     require_account(control, message.account)
-    return trading.send(gateway, message)
+    _refuse_reuse(message, control.applied(message.id, message.account).values())
+    return trading.own_answer(gateway, message, trading.send(gateway, message))
 
 
 def set_role(control: OperatorStore, email: str, role: Literal["member", "operator"]) -> None:

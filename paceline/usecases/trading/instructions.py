@@ -7,15 +7,25 @@ from dataclasses import dataclass
 
 import msgspec
 
-from paceline.core.errors import NotFoundError, TransientError
+from paceline.core.errors import ConflictError, NotFoundError, TransientError
 from paceline.core.ids import shard_of
-from paceline.core.times import DAY_US
+from paceline.core.times import DAY_US, HOUR_US
+from paceline.domain.trading.idempotency import is_same_request
 from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, UserInstruction
 from paceline.ports.market import Prices
-from paceline.ports.trading import Answer, AnswerStore, InstructionLog, Replies, Wait
+from paceline.ports.trading import (
+    Answer,
+    AnsweredInstruction,
+    AnswerStore,
+    InstructionLog,
+    Replies,
+    Wait,
+)
 
 OPENING_ID_PREFIX = "open-"
 _POLL_S = 0.05
+# The engine compares log times, this module the times in messages, which may be of another clock.
+_CLOCKS_DIFFER_US = HOUR_US
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,58 @@ class TradingGateway:
     reply_timeout_ms: int
     default_slippage_bps: int
     initial_balance: int
+
+
+def execute(gateway: TradingGateway, asked: UserInstruction) -> Answer | None:
+    """The answer to what a client asks for; `None` if it does not come in time (read it later with `find`).
+
+    A market order gets the default slippage bound. `ConflictError` if the id belongs to another request.
+    `TransientError` means that nothing is on the log.
+    """
+    message = with_slippage_bound(gateway, asked) if isinstance(asked, CreateTrade | PlaceOrder) else asked
+    return own_answer(gateway, asked, submit(gateway, message))
+
+
+def own_answer(gateway: TradingGateway, asked: UserInstruction, answer: Answer | None) -> Answer | None:
+    """The engine's answer, if it belongs to what was asked for.
+
+    The engine answers a repeated id with its first answer, whatever the message says. A duplicate is
+    therefore compared with the stored instruction: `ConflictError` if that asks for something else, `None`
+    if it is not stored within the reply timeout.
+    """
+    if answer is None or not answer.duplicate:
+        return answer
+    deadline = time.monotonic() + gateway.reply_timeout_ms / 1000
+    while (first := _first_instruction(gateway, asked, answer)) is None:
+        if time.monotonic() >= deadline:
+            _remember_pending(gateway, asked)
+            return None
+        gateway.pause(_POLL_S)
+    if not is_same_request(asked, first):
+        raise key_reused()
+    return answer
+
+
+def key_reused() -> ConflictError:
+    """The error for an id that belongs to another request."""
+    return ConflictError(
+        "This Idempotency-Key belongs to another request. Use a new key for each new request.",
+        code="IDEMPOTENCY_KEY_REUSED",
+    )
+
+
+def _first_instruction(
+    gateway: TradingGateway, asked: UserInstruction, answer: Answer
+) -> UserInstruction | None:
+    """The stored instruction that this duplicate repeats the answer of; `None` if it is not stored yet."""
+    try:
+        found = gateway.answers.find(asked.account, asked.id, asked.time - DAY_US - _CLOCKS_DIFFER_US)
+    except TransientError:
+        return None
+    if found is None:
+        return None
+    repeated = msgspec.structs.replace(found.answer, id=answer.id, time=answer.time, duplicate=True)
+    return found.message if repeated == answer else None
 
 
 def submit(gateway: TradingGateway, message: UserInstruction) -> Answer | None:
@@ -85,21 +147,25 @@ def with_slippage_bound(
 
 def find(gateway: TradingGateway, account: str, instruction: str) -> Answer | None:
     """The answer to an earlier instruction; `None` while it is pending; `NotFoundError` if it is unknown."""
-    answer = gateway.answers.find(account, instruction)
-    if answer is None and not gateway.replies.is_pending(account, instruction):
+    found = gateway.answers.find(account, instruction)
+    if found is None and not gateway.replies.is_pending(account, instruction):
         raise NotFoundError("The account has no such instruction.")
-    return answer
+    return None if found is None else found.answer
 
 
 def send(gateway: TradingGateway, message: UserInstruction) -> Answer | None:
     """Send a message to its account's shard and wait for the answer; `None` if it does not come in time."""
-    with gateway.replies.expect(message.account, message.id) as wait:
+    with gateway.replies.expect(message.account, message.id, message.time) as wait:
         gateway.log.append(message, shard_of(message.account, gateway.shards))
         answer = _answer_in_time(gateway, message, wait)
     if answer is None:
-        with suppress(TransientError):  # then `find` does not know it until the engine has answered
-            gateway.replies.remember_pending(message.account, message.id)
+        _remember_pending(gateway, message)
     return answer
+
+
+def _remember_pending(gateway: TradingGateway, message: UserInstruction) -> None:
+    with suppress(TransientError):  # then `find` does not know it until the writer has stored the answer
+        gateway.replies.remember_pending(message.account, message.id)
 
 
 def _answer_in_time(gateway: TradingGateway, message: UserInstruction, wait: Wait) -> Answer | None:
@@ -118,6 +184,16 @@ def _answer_in_time(gateway: TradingGateway, message: UserInstruction, wait: Wai
 def _stored(gateway: TradingGateway, message: UserInstruction) -> Answer | None:
     # The engine stores ids for a day: an older answer does not belong to this message.
     try:
-        return gateway.answers.find(message.account, message.id, message.time - DAY_US)
+        found = gateway.answers.find(message.account, message.id, message.time - DAY_US)
     except TransientError:
         return None
+    return None if found is None else _answer_for(message, found)
+
+
+def _answer_for(message: UserInstruction, found: AnsweredInstruction) -> Answer | None:
+    """The stored answer as the engine gives it to `message`: a duplicate if it is that of an earlier one."""
+    if found.message.time == message.time:
+        return found.answer
+    if found.answer.code == "ACCOUNT_NOT_FOUND":
+        return None  # the engine does not store ids of accounts that it does not know
+    return msgspec.structs.replace(found.answer, duplicate=True)

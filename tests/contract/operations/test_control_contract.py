@@ -17,6 +17,7 @@ from paceline.messages.inbound import (
     HaltAccount,
     HaltMarket,
     OpenAccount,
+    PriceUpdate,
     ResumeAccount,
     ResumeMarket,
 )
@@ -57,6 +58,8 @@ SECOND = [
     HaltAccount("halt-bob", 5, "bob"),
     ResumeAccount("resume-bob", 6, "bob"),
     HaltMarket("halt-nothing", 7, ETH),
+    HaltMarket("twice", 8, ETH),
+    ResumeMarket("twice", 9, ETH),
 ]
 ADA = OperatorAccount(
     account="ada", shard=0, opened=3, halted=True, cash=balances_of(day(FIRST))["ada"].cash, margin="100",
@@ -91,7 +94,7 @@ def fake() -> FakeOperatorStore:
     control.held = [replace(ADA, email=None, display_name=None, role=None), BOB]
     control.members = {member.email: member for member in (MEMBER, WITHOUT_ACCOUNT)}
     for shard, messages in enumerate((FIRST, SECOND)):
-        control.taken += [(shard, one.id, getattr(one, "account", None)) for one in messages]
+        control.taken += [(shard, one) for one in messages if not isinstance(one, PriceUpdate)]
     control.alerts = [ALERTS[3], ALERTS[2], ALERTS[0], ALERTS[1]]
     return control
 
@@ -149,13 +152,17 @@ def test_account_of_ignores_the_case_of_the_email(control: OperatorStore) -> Non
     assert control.account_of("unknown@example.com") is None
 
 
-def test_shards_with_returns_the_shards_that_have_the_instruction(control: OperatorStore) -> None:
-    assert control.shards_with(market(BTC).id, None) == {0, 1}
-    assert control.shards_with("halt-nothing", None) == {1}
-    assert control.shards_with("halt-bob", "bob") == {1}
-    assert control.shards_with("halt-bob", "ada") == set()
-    assert control.shards_with("halt-bob", None) == set()
-    assert control.shards_with("never", None) == set()
+def test_applied_returns_the_instruction_of_each_shard_that_has_it(control: OperatorStore) -> None:
+    assert control.applied(market(BTC).id, None) == {0: market(BTC), 1: market(BTC)}
+    assert control.applied("halt-nothing", None) == {1: HaltMarket("halt-nothing", 7, ETH)}
+    assert control.applied("halt-bob", "bob") == {1: HaltAccount("halt-bob", 5, "bob")}
+    assert control.applied("halt-bob", "ada") == {}
+    assert control.applied("halt-bob", None) == {}
+    assert control.applied("never", None) == {}
+
+
+def test_applied_returns_the_first_of_two_instructions_with_one_id(control: OperatorStore) -> None:
+    assert control.applied("twice", None) == {1: HaltMarket("twice", 8, ETH)}
 
 
 def test_set_role_changes_a_member_and_reports_an_unknown_email(control: OperatorStore) -> None:
@@ -185,7 +192,7 @@ def test_an_unavailable_store_raises_transient_error(kind: str, request: pytest.
         lambda: unavailable.account("a"),
         lambda: unavailable.account_of("a@example.com"),
         lambda: unavailable.accounts(offset=0, limit=1),
-        lambda: unavailable.shards_with("i", None),
+        lambda: unavailable.applied("i", None),
         lambda: unavailable.set_role("a@example.com", "member"),
         lambda: unavailable.open_alerts(1),
     ):

@@ -1,13 +1,15 @@
 """Markets, accounts and roles for operators."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, cast
 
 import msgspec
 
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.trading.account_state import texts
 from paceline.core.pages import Page
-from paceline.ports.operations import Alert, OperatorAccount, OperatorMarket
+from paceline.messages.json_form import from_json
+from paceline.ports.operations import Alert, Instruction, OperatorAccount, OperatorMarket
 
 # The configuration comes from the first shard; `shards` lists all shards that have it.
 _MARKETS: Final = """
@@ -62,14 +64,15 @@ class PostgresOperatorStore:
         items = [msgspec.convert(texts(row), OperatorAccount) for row in rows]
         return Page(items, counted["total"] if counted else 0)
 
-    def shards_with(self, instruction: str, account: str | None) -> set[int]:
+    def applied(self, instruction: str, account: str | None) -> Mapping[int, Instruction]:
         # Both forms use the index on (account, instruction, position).
         named = "account = %(account)s" if account is not None else "account is null"
         rows = self._pool.rows(
-            f"select distinct shard from engine.instructions where {named} and instruction = %(instruction)s",  # noqa: S608 - parts are constants of this module, values are bound
+            "select distinct on (shard) shard, message from engine.instructions "  # noqa: S608 - parts are constants of this module, values are bound
+            f"where {named} and instruction = %(instruction)s order by shard, position",
             {"account": account, "instruction": instruction},
         )
-        return {int(row["shard"]) for row in rows}
+        return {int(row["shard"]): cast(Instruction, from_json(row["message"])) for row in rows}
 
     def set_role(self, email: str, role: str) -> bool:
         with self._pool.transaction() as connection:

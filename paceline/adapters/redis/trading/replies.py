@@ -20,7 +20,19 @@ from paceline.ports.trading import Answer, Wait
 
 PENDING_S: Final = 24 * 3600
 _log = logging.getLogger("paceline.replies")
-_answer = msgspec.json.Decoder(Answer)
+
+
+class _Published(Answer, frozen=True, kw_only=True):
+    """As the router publishes it; `stamped` is the `time` of the instruction, µs."""
+
+    stamped: int
+
+
+_published = msgspec.json.Decoder(_Published)
+# Account, id and `time` of an instruction.
+_Name = tuple[str, str, int]
+
+_ANSWER_FIELDS: Final = Answer.__struct_fields__
 
 # None if the connection was lost before the answer came.
 _Reply = asyncio.Future[Answer | None]
@@ -31,18 +43,19 @@ class RedisReplies:
 
     def __init__(self, client: SyncRedis) -> None:
         self._client = client
-        self._expected: dict[tuple[str, str], list[_Reply]] = {}
+        self._expected: dict[_Name, list[_Reply]] = {}
         self._listening: asyncio.Task[None] | None = None
         self._subscribed: asyncio.Future[None] | None = None  # also done when that failed
 
     @contextmanager
-    def expect(self, account: str, instruction: str) -> Iterator[Wait]:
-        reply = wait_for(self._expect(account, instruction))
+    def expect(self, account: str, instruction: str, stamped_us: int) -> Iterator[Wait]:
+        name = (account, instruction, stamped_us)
+        reply = wait_for(self._expect(name))
         try:
             yield lambda timeout_ms: wait_for(_await_answer(reply, timeout_ms / 1000))
         finally:
             if not reply.done():
-                wait_for(self._forget(account, instruction, reply))
+                wait_for(self._forget(name, reply))
 
     def remember_pending(self, account: str, instruction: str) -> None:
         self._client.ask("SET", keys.pending(account, instruction), b"1", "EX", PENDING_S)
@@ -53,23 +66,23 @@ class RedisReplies:
     def close(self) -> None:
         wait_for(self._close())
 
-    async def _expect(self, account: str, instruction: str) -> _Reply:
+    async def _expect(self, name: _Name) -> _Reply:
         loop = asyncio.get_running_loop()
         if self._listening is None or self._listening.done():
             self._subscribed = loop.create_future()
             self._listening = loop.create_task(self._listen(self._subscribed))
         reply: _Reply = loop.create_future()
-        self._expected.setdefault((account, instruction), []).append(reply)
+        self._expected.setdefault(name, []).append(reply)
         if self._subscribed is not None and not self._subscribed.done():
             await asyncio.wait((self._subscribed,))
         return reply
 
-    async def _forget(self, account: str, instruction: str, reply: _Reply) -> None:
-        waiting = self._expected.get((account, instruction), [])
+    async def _forget(self, name: _Name, reply: _Reply) -> None:
+        waiting = self._expected.get(name, [])
         if reply in waiting:
             waiting.remove(reply)
         if not waiting:
-            self._expected.pop((account, instruction), None)
+            self._expected.pop(name, None)
 
     async def _listen(self, subscribed: asyncio.Future[None]) -> None:
         try:
@@ -89,11 +102,14 @@ class RedisReplies:
 
     def _deliver(self, text: bytes) -> None:
         try:
-            answer = _answer.decode(text)
+            published = _published.decode(text)
         except msgspec.DecodeError:
             _log.warning("message is not an answer: %r", text[:200])
             return
-        _resolve(self._expected.pop((answer.account, answer.instruction), []), answer)
+        name = (published.account, published.instruction, published.stamped)
+        waiting = self._expected.pop(name, [])
+        if waiting:
+            _resolve(waiting, Answer(**{field: getattr(published, field) for field in _ANSWER_FIELDS}))
 
     async def _close(self) -> None:
         if self._listening is not None:

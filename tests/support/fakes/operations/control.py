@@ -4,20 +4,20 @@ from msgspec.structs import replace
 
 from paceline.core.pages import Page
 from paceline.ports.identity import Member
-from paceline.ports.operations import Alert, OperatorAccount, OperatorMarket
+from paceline.ports.operations import Alert, Instruction, OperatorAccount, OperatorMarket
 from tests.support.fakes.store import FakeStore
 
 _WORST_FIRST = ("critical", "warning", "info")
 
 
 class FakeOperatorStore(FakeStore):
-    """`taken` lists the instructions that the engines have processed: `(shard, instruction, account)`."""
+    """`taken` lists what the engines have processed, in their order: `(shard, instruction)`."""
 
     def __init__(self, *markets: OperatorMarket) -> None:
         self.known = list(markets)
         self.held: list[OperatorAccount] = []
         self.members: dict[str, Member] = {}
-        self.taken: list[tuple[int, str, str | None]] = []
+        self.taken: list[tuple[int, Instruction]] = []
         self.alerts: list[Alert] = []
 
     def markets(self) -> list[OperatorMarket]:
@@ -38,9 +38,13 @@ class FakeOperatorStore(FakeStore):
         newest = sorted(self.held, key=lambda one: (-one.opened, one.account))
         return Page([self._with_holder(one) for one in newest[offset : offset + limit]], len(newest))
 
-    def shards_with(self, instruction: str, account: str | None) -> set[int]:
+    def applied(self, instruction: str, account: str | None) -> dict[int, Instruction]:
         self._check_available()
-        return {shard for shard, name, whose in self.taken if (name, whose) == (instruction, account)}
+        found: dict[int, Instruction] = {}
+        for shard, one in self.taken:
+            if (one.id, getattr(one, "account", None)) == (instruction, account):
+                found.setdefault(shard, one)
+        return found
 
     def set_role(self, email: str, role: str) -> bool:
         self._check_available()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from paceline.core.errors import TransientError
 from paceline.messages.inbound import AdminInstruction, UserInstruction
 from paceline.ports.market import Price
-from paceline.ports.trading import Answer, Wait
+from paceline.ports.trading import Answer, AnsweredInstruction, Wait
 from tests.support.fakes.store import FakeStore
 
 
@@ -23,7 +23,7 @@ class FakeInstructionLog(FakeStore):
         self.appended: list[tuple[UserInstruction | AdminInstruction, int]] = []
         self.failing_shards: set[int] = set()
         self.silent_shards: set[int] = set()
-        self._on_append = on_append
+        self.on_append = on_append
 
     def append(self, message: UserInstruction | AdminInstruction, shard: int) -> None:
         self._check_available()
@@ -31,7 +31,7 @@ class FakeInstructionLog(FakeStore):
             raise TransientError("this shard accepts nothing")
         if shard not in self.silent_shards:
             self.appended.append((message, shard))
-            self._on_append(message)
+            self.on_append(message)
 
     def ping(self) -> None:
         self._check_available()
@@ -42,14 +42,15 @@ class FakeReplies(FakeStore):
         self.pending: set[tuple[str, str]] = set()
         self._expected: list[_FakeReply] = []
 
-    def deliver(self, answer: Answer) -> None:
+    def deliver(self, answer: Answer, stamped_us: int) -> None:
+        """Deliver the answer to the instruction with this `time`."""
         for reply in self._expected:
-            if (answer.account, answer.instruction) == reply.asked:
+            if (answer.account, answer.instruction, stamped_us) == reply.asked:
                 reply.receive(answer)
 
     @contextmanager
-    def expect(self, account: str, instruction: str) -> Iterator[Wait]:
-        reply = _FakeReply((account, instruction), self._check_available)
+    def expect(self, account: str, instruction: str, stamped_us: int) -> Iterator[Wait]:
+        reply = _FakeReply((account, instruction, stamped_us), self._check_available)
         self._expected.append(reply)
         try:
             yield reply.wait
@@ -68,7 +69,7 @@ class FakeReplies(FakeStore):
 class _FakeReply:
     """Keeps the first answer. `check_available` raises while the store is unavailable."""
 
-    def __init__(self, asked: tuple[str, str], check_available: Callable[[], None]) -> None:
+    def __init__(self, asked: tuple[str, str, int], check_available: Callable[[], None]) -> None:
         self.asked = asked
         self._check_available = check_available
         self._there = threading.Event()
@@ -85,17 +86,17 @@ class _FakeReply:
 
 
 class FakeAnswers(FakeStore):
-    """`stored` holds `(time stamp of the instruction in µs, answer)` in the order of the log."""
+    """`stored` holds the instructions with their answers in the order of the log."""
 
-    def __init__(self, *stored: tuple[int, Answer]) -> None:
+    def __init__(self, *stored: AnsweredInstruction) -> None:
         self.stored = list(stored)
 
-    def find(self, account: str, instruction: str, since_us: int = 0) -> Answer | None:
+    def find(self, account: str, instruction: str, since_us: int = 0) -> AnsweredInstruction | None:
         self._check_available()
-        for stamped_us, answer in reversed(self.stored):
-            asked = (answer.account, answer.instruction) == (account, instruction)
-            if asked and stamped_us >= since_us and not answer.duplicate:
-                return answer
+        for one in reversed(self.stored):
+            asked = (one.message.account, one.message.id) == (account, instruction)
+            if asked and one.message.time >= since_us and not one.answer.duplicate:
+                return one
         return None
 
 

@@ -5,15 +5,20 @@ from typing import Any
 
 import pytest
 
-from paceline.core.errors import NotFoundError, TransientError, UnknownError, ValidationError
-from paceline.messages.inbound import HaltMarket
-from paceline.ports.operations import OperatorMarket
+from paceline.core.errors import ConflictError, NotFoundError, TransientError, UnknownError, ValidationError
+from paceline.messages.inbound import Deposit, HaltMarket, ResumeMarket, Withdraw
+from paceline.ports.operations import OperatorAccount, OperatorMarket
 from paceline.usecases.operations import operating
 from paceline.usecases.trading.instructions import TradingGateway
 from tests.support.fakes.operations.control import FakeOperatorStore
+from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
 
 HALT = HaltMarket("operator-1", 9, "S")
+ACCOUNT = OperatorAccount(
+    account="a", shard=0, opened=1, halted=False, cash="9", margin="0", locked="0", open_trades=0,
+    email=None, display_name=None, role=None,
+)  # fmt: skip
 KNOWN = OperatorMarket(
     symbol="S",
     base="B",
@@ -37,8 +42,7 @@ class World:
         self.log = FakeInstructionLog(self._take if engines_run else lambda _: None)
 
     def _take(self, message: Any) -> None:
-        shard = self.log.appended[-1][1]
-        self.control.taken.append((shard, message.id, getattr(message, "account", None)))
+        self.control.taken.append((self.log.appended[-1][1], message))
 
     def gateway(self) -> TradingGateway:
         return TradingGateway(
@@ -70,8 +74,70 @@ def test_an_instruction_is_done_when_all_shards_have_processed_it() -> None:
 def test_an_instruction_not_processed_in_time_is_pending() -> None:
     assert instruct_all_shards(World(engines_run=False)).status == "pending"
     blind = World()
-    blind.control.available = False
+    blind.log.on_append = lambda _: make_unavailable(blind.control)
     assert instruct_all_shards(blind).status == "pending"
+
+
+def test_nothing_is_sent_while_it_is_unknown_which_shards_have_the_instruction() -> None:
+    world = World()
+    world.control.available = False
+    with pytest.raises(TransientError):
+        instruct_all_shards(world)
+    assert world.log.appended == []
+
+
+def test_a_late_repetition_is_sent_to_no_shard() -> None:
+    """The engine applies a halt each time it reads it, and the market has been resumed since."""
+    world = World()
+    first = instruct_all_shards(world)
+    resumed = ResumeMarket("operator-2", 10, "S")
+    operating.instruct_all_shards(world.gateway(), world.control, resumed)
+    assert instruct_all_shards(world) == first
+    assert [message for message, _ in world.log.appended] == [HALT] * 3 + [resumed] * 3
+
+
+def test_a_repetition_is_sent_to_the_shards_that_lack_the_instruction() -> None:
+    world = World()
+    world.control.taken.append((1, HALT))
+    assert instruct_all_shards(world).shards == [0, 1, 2]
+    assert world.log.appended == [(HALT, 0), (HALT, 2)]
+
+
+def test_a_repetition_that_is_not_sent_raises_unknown_error_if_a_shard_has_it() -> None:
+    world = World()
+    world.control.taken.append((1, HALT))
+    world.log.available = False
+    with pytest.raises(UnknownError, match="shards 0, 2 may"):
+        instruct_all_shards(world)
+
+
+@pytest.mark.parametrize(
+    "other", [HaltMarket(HALT.id, 9, "T"), ResumeMarket(HALT.id, 9, "S")], ids=lambda one: type(one).__name__
+)
+def test_another_instruction_with_the_same_id_is_a_conflict(other: HaltMarket | ResumeMarket) -> None:
+    world = World()
+    instruct_all_shards(world)
+    with pytest.raises(ConflictError) as caught:
+        operating.instruct_all_shards(world.gateway(), world.control, other)
+    assert caught.value.code == "IDEMPOTENCY_KEY_REUSED"
+    assert len(world.log.appended) == 3
+
+
+@pytest.mark.parametrize("message", [Deposit("k", 9, "a", 5), Withdraw("k", 9, "a", 4)])
+def test_a_transfer_with_the_id_of_another_instruction_is_a_conflict(message: Deposit | Withdraw) -> None:
+    world = World()
+    world.control.held.append(ACCOUNT)
+    world.control.taken.append((0, Deposit("k", 1, "a", 4)))
+    with pytest.raises(ConflictError):
+        operating.transfer(world.gateway(), world.control, message)
+    assert world.log.appended == []
+
+
+def test_operators_have_ids_of_their_own() -> None:
+    ids = {operating.operator_id("key", account) for account in ("0" * 20, "1" * 20)}
+    ids.add(operating.operator_id("key"))
+    assert len(ids) == 3
+    assert all(name.startswith(operating.OPERATOR_ID_PREFIX) for name in ids)
 
 
 def test_an_unavailable_log_raises_transient_error() -> None:
@@ -84,7 +150,7 @@ def test_an_unavailable_log_raises_transient_error() -> None:
 def test_an_instruction_sent_to_some_shards_only_raises_unknown_error() -> None:
     world = World()
     world.log.failing_shards.add(1)
-    with pytest.raises(UnknownError, match="shards 1 to 2"):
+    with pytest.raises(UnknownError, match="shards 1, 2 may"):
         instruct_all_shards(world)
     assert 2 not in {shard for _, shard in world.log.appended}
 

@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 import pytest
 
-from paceline.core.errors import NotFoundError, TransientError
+from paceline.core.errors import ConflictError, NotFoundError, TransientError
 from paceline.core.ids import shard_of
 from paceline.core.times import DAY_US
 from paceline.messages.inbound import CreateTrade, OpenAccount, PlaceOrder, UserInstruction
 from paceline.ports.market import Price
-from paceline.ports.trading import Answer
+from paceline.ports.trading import Answer, AnsweredInstruction
 from paceline.usecases.trading import instructions as trading
 from paceline.usecases.trading.instructions import TradingGateway
 from tests.support.fakes.trading.instructions import FakeAnswers, FakeInstructionLog, FakePrices, FakeReplies
@@ -38,7 +38,7 @@ class World:
     def _answer(self, message: Any) -> None:
         answer = self.engine(message)
         if answer is not None:
-            self.replies.deliver(answer)
+            self.replies.deliver(answer, message.time)
 
     def without_redis(self) -> "World":
         self.replies.available = self.prices.available = False
@@ -96,7 +96,7 @@ def test_no_answer_in_time_is_pending_and_remembered() -> None:
     gateway = desk_of(world)
     assert trading.submit(gateway, trade()) is None
     assert trading.find(gateway, "a1", "i1") is None
-    world.answers.stored.append((NOW_US, accepting(trade())))
+    world.answers.stored.append(AnsweredInstruction(trade(), accepting(trade())))
     assert trading.find(gateway, "a1", "i1") == accepting(trade())
 
 
@@ -117,7 +117,7 @@ def test_a_message_lost_before_the_log_is_pending() -> None:
 
 
 def test_without_redis_the_answer_is_found_in_postgres() -> None:
-    world = World(silent, FakeAnswers((NOW_US, accepting(trade())))).without_redis()
+    world = World(silent, FakeAnswers(AnsweredInstruction(trade(), accepting(trade())))).without_redis()
     assert trading.submit(desk_of(world), trade()) == accepting(trade())
 
 
@@ -131,7 +131,8 @@ def test_a_message_on_the_log_is_pending_when_both_stores_are_unavailable() -> N
 
 def test_an_answer_older_than_a_day_is_ignored() -> None:
     """After a day the engine has forgotten the id and executes the instruction again."""
-    world = World(silent, FakeAnswers((NOW_US - DAY_US - 1, accepting(trade()))))
+    old = trade(time=NOW_US - DAY_US - 1)
+    world = World(silent, FakeAnswers(AnsweredInstruction(old, accepting(old))))
     assert trading.submit(desk_of(world), trade()) is None
 
 
@@ -197,3 +198,78 @@ def test_a_symbol_without_a_price_is_sent_unchanged() -> None:
 def test_find_raises_when_pending_is_unknown() -> None:
     with pytest.raises(TransientError):
         trading.find(desk_of(World(silent).without_redis()), "a1", "i1")
+
+
+FIRST = trade(time=NOW_US - 1, expected_price=102, max_slippage_bps=50)
+
+
+def repeating(message: UserInstruction) -> Answer:
+    """The engine's answer to a repeated id: the first one, under an id and time of its own."""
+    first = msgspec.structs.replace(accepting(message), trade="0:1:0")
+    return msgspec.structs.replace(first, id="0:9:0", time=NOW_US, duplicate=True)
+
+
+def first_stored() -> FakeAnswers:
+    answer = msgspec.structs.replace(accepting(FIRST), trade="0:1:0")
+    return FakeAnswers(AnsweredInstruction(FIRST, answer))
+
+
+def test_a_repeated_request_gets_the_first_answer() -> None:
+    """The price that was filled in for the first request is not what the client asked for."""
+    world = World(repeating, first_stored(), prices=FakePrices(S=Price(300, 301, NOW_US)))
+    assert trading.execute(desk_of(world), trade()) == repeating(trade())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        trade(margin=2),
+        trade(side="short"),
+        trade(expected_price=101),
+        PlaceOrder("i1", NOW_US, "a1", "S", "buy", "market", 1),
+    ],
+)
+def test_another_request_with_the_same_id_is_a_conflict(other: CreateTrade | PlaceOrder) -> None:
+    with pytest.raises(ConflictError) as caught:
+        trading.execute(desk_of(World(repeating, first_stored())), other)
+    assert caught.value.code == "IDEMPOTENCY_KEY_REUSED"
+
+
+def test_a_repetition_is_pending_until_the_first_request_is_stored() -> None:
+    world = World(repeating)
+    gateway = desk_of(world)
+    assert trading.execute(gateway, trade()) is None
+    assert trading.find(gateway, "a1", "i1") is None  # pending, and not unknown
+    world.answers.available = False
+    assert trading.execute(gateway, trade()) is None
+
+
+def test_a_repetition_waits_for_the_writer() -> None:
+    world = World(repeating)
+    gateway = replace(desk_of(world), pause=lambda _: world.answers.stored.extend(first_stored().stored))
+    assert trading.execute(gateway, trade()) == repeating(trade())
+
+
+def test_a_repetition_is_compared_with_the_instruction_that_has_this_answer() -> None:
+    """The same id was used a day ago for something else; the newer instruction is not stored yet."""
+    recent = trade(time=NOW_US - DAY_US, margin=7)
+    older = msgspec.structs.replace(accepting(recent), trade="0:0:0")
+    world = World(repeating, FakeAnswers(AnsweredInstruction(recent, older)))
+    assert trading.execute(desk_of(world), trade()) is None
+
+
+def test_without_redis_another_request_with_the_same_id_is_a_conflict() -> None:
+    bound = {"expected_price": 102, "max_slippage_bps": 50}
+    gateway = desk_of(World(silent, first_stored()).without_redis())
+    found = trading.execute(gateway, trade(**bound))
+    assert found is not None
+    assert (found.duplicate, found.trade) == (True, "0:1:0")
+    with pytest.raises(ConflictError):
+        trading.execute(gateway, trade(**bound, margin=2))
+
+
+def test_without_redis_an_earlier_refusal_of_an_unknown_account_is_no_answer() -> None:
+    """The engine does not store ids of accounts that it does not know: the new message is executed."""
+    earlier = trade(time=NOW_US - 1)
+    stored = FakeAnswers(AnsweredInstruction(earlier, not_known(earlier)))
+    assert trading.submit(desk_of(World(silent, stored).without_redis()), trade()) is None
