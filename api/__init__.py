@@ -8,7 +8,7 @@ from api.account.routes import blueprint as account
 from api.admin.routes import blueprint as admin
 from api.auth.routes import blueprint as auth
 from api.health.routes import blueprint as health
-from api.http import errors, limits, openapi, session
+from api.http import concurrency, errors, limits, openapi, order_limits, session
 from api.http.concurrency import ConcurrencyLimiter
 from api.http.context import platform as platform_of_app
 from api.http.middleware import RequestMiddleware
@@ -34,6 +34,8 @@ def create_app(settings: Settings | None = None, platform: Platform | None = Non
     errors.install(app)
     session.install(app, settings)
     limits.install(app, settings)
+    order_limits.install(app, settings)
+    concurrency.install(app, settings.api_requests)
     app.register_blueprint(pages)
     app.register_blueprint(health)
     app.register_blueprint(auth, url_prefix=f"{BASE}/auth")

@@ -85,6 +85,10 @@ def measure(load: Load, shards: int, seconds: float, warm_up_s: float) -> list[F
         "PACELINE_EXCHANGE_RATE_HZ": str(load.ticks_hz),
         "PACELINE_SIGN_IN_RATE_PER_MINUTE": "600",
         "PACELINE_ENGINE_SHARDS": str(shards),
+        # A few members send the orders of many.
+        "PACELINE_ORDERS_PER_SECOND": "10000",
+        "PACELINE_ORDERS_BURST": "10000",
+        "PACELINE_ORDERS_PER_DAY": "10000000",
     }
     with throwaway_stack(environment=environment) as stack:
         members = asyncio.run(signed_in(stack))

@@ -7,8 +7,10 @@ from typing import Any, Final
 from flask import Response
 from msgspec import Struct
 
+from api.http.concurrency import member_slots
 from api.http.envelope import success
 from api.http.fields import read_body, read_query
+from api.http.order_limits import spend_order
 from api.http.session import authenticate
 from paceline.core.errors import AuthorizationError
 
@@ -19,7 +21,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     """The specification of a route, as in the OpenAPI document. `data` is the type of the envelope's data.
 
     `operator` routes need that role, `keyed` routes accept an Idempotency-Key, `form` routes also accept form
-    fields, `pending` routes may answer 202.
+    fields, `pending` routes may answer 202, `limited` routes count against the account's limits of orders.
     """
 
     summary: str
@@ -35,6 +37,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     form: bool = False
     errors: tuple[int, ...] = ()
     pending: bool = False
+    limited: bool = False
 
 
 def endpoint(spec: Spec) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
@@ -43,18 +46,26 @@ def endpoint(spec: Spec) -> Callable[[Callable[..., Any]], Callable[..., Respons
     def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
         @wraps(view)
         def handle(**arguments: Any) -> Response:
-            if spec.signed_in:
-                arguments["member"] = authenticate()
-            if spec.operator and arguments["member"].role != "operator":
+            if not spec.signed_in:
+                return _answer(spec, view, arguments)
+            member = authenticate()
+            if spec.operator and member.role != "operator":
                 raise AuthorizationError("This route is for operators only.")
-            if spec.body is not None:
-                arguments["body"] = read_body(spec.body, form=spec.form)
-            if spec.query is not None:
-                arguments["query"] = read_query(spec.query)
-            answer = view(**arguments)
-            return answer if isinstance(answer, Response) else success(answer)
+            with member_slots().hold(member.account):
+                if spec.limited:
+                    spend_order(member.account)
+                return _answer(spec, view, {"member": member, **arguments})
 
         setattr(handle, SPEC, spec)
         return handle
 
     return decorate
+
+
+def _answer(spec: Spec, view: Callable[..., Any], arguments: dict[str, Any]) -> Response:
+    if spec.body is not None:
+        arguments["body"] = read_body(spec.body, form=spec.form)
+    if spec.query is not None:
+        arguments["query"] = read_query(spec.query)
+    answer = view(**arguments)
+    return answer if isinstance(answer, Response) else success(answer)

@@ -7,7 +7,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from api.http.envelope import ErrorDetails, failure
-from paceline.core.errors import AppError, TransientError
+from paceline.core.errors import AppError, RateLimitError, TransientError
 
 _log = structlog.get_logger()
 
@@ -31,7 +31,8 @@ def install(app: Flask) -> None:
 def _handle_app_error(error: AppError) -> Response:
     if error.status == 500:
         return _handle_unexpected(error)
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TransientError) else {}
+    may_retry = isinstance(error, TransientError | RateLimitError)
+    headers = {"Retry-After": str(error.retry_after_s)} if may_retry else {}
     return failure(ErrorDetails(error.code, error.message, error.details), error.status, headers)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Keys in the WSGI environment, for the application.
 REQUEST_ID: Final = "paceline.request_id"
 ACCOUNT: Final = "paceline.account"
+RESPONSE_HEADERS: Final = "paceline.response_headers"
 
 _HEADER: Final = "X-Request-ID"
 _REQUEST_ID_FORM: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -52,6 +53,7 @@ class RequestMiddleware:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status, headers, body = _response(self._app, environ)
+        headers.extend(environ.get(RESPONSE_HEADERS, ()))
         headers.extend(_SECURITY_HEADERS)
         headers.append((_HEADER, request_id))
         if not any(name == _NO_STORE[0] for name, _ in headers):

@@ -18,7 +18,7 @@ _DESCRIPTIONS: Final = {
     401: "You are not signed in, or the session has ended.",
     403: "The CSRF header or the role is missing.",
     404: "The object does not exist or is not yours.",
-    409: "The current state does not allow this.",
+    409: "The current state does not allow this, or the Idempotency-Key belongs to another request.",
     413: "The body is larger than 16 KiB.",
     415: "The body is not JSON.",
     422: "The engine refuses the instruction. `code` is the engine's code, `message` the reason.",
@@ -33,7 +33,7 @@ _EXAMPLE_CODES: Final = {
     401: "UNAUTHENTICATED",
     403: "CSRF_FAILED",
     404: "NOT_FOUND",
-    409: "BASE_IS_FIXED",
+    409: "IDEMPOTENCY_KEY_REUSED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
     422: "INSUFFICIENT_BALANCE",
@@ -42,6 +42,18 @@ _EXAMPLE_CODES: Final = {
     503: "UNAVAILABLE",
     504: "OUTCOME_UNKNOWN",
 }
+_RATE_LIMIT_HEADERS: Final = {
+    "RateLimit-Policy": {
+        "description": "The limits of orders per account: quota `q` in a window of `w` seconds.",
+        "schema": {"type": "string"},
+        "example": '"orders";q=20;w=1, "orders-day";q=50000;w=86400',
+    },
+    "RateLimit": {
+        "description": "What is left: `r` orders, and `t` seconds until the whole quota is available again.",
+        "schema": {"type": "string"},
+        "example": '"orders";r=19;t=1, "orders-day";r=49999;t=2',
+    },
+}
 _META_EXAMPLE: Final = {
     "timestamp": "2025-09-06T07:13:18.738Z",
     "requestId": "0f8fad5bd9cb469fa16570867728950e",
@@ -49,7 +61,8 @@ _META_EXAMPLE: Final = {
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Id of the instruction, generated if absent. A repeat within a day is not executed again.",
+    "description": "Id of the instruction, generated if absent. A repeat within a day is not executed again. "
+    "A key that belongs to another request is refused (409).",
     "schema": {"type": "string", "minLength": 1, "maxLength": 64},
 }
 
@@ -150,6 +163,9 @@ def _responses(spec: Spec) -> dict[str, Any]:
         problem = {"code": _EXAMPLE_CODES[status], "message": _DESCRIPTIONS[status], "details": {}}
         failed = {"success": False, "error": problem, "meta": _META_EXAMPLE}
         answers[str(status)] = _response(_DESCRIPTIONS[status], _ref(Failure), failed)
+    if spec.limited:
+        for status in answers.keys() - {"401", "403"}:  # a request without a valid session is not counted
+            answers[status]["headers"] = answers[status].get("headers", {}) | _RATE_LIMIT_HEADERS
     return answers
 
 

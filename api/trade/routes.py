@@ -57,7 +57,8 @@ def _instruction(
         example=example,
         keyed=True,
         pending=True,
-        errors=(400, 401, 403, 409, 413, 415, 422, 503),
+        limited=True,
+        errors=(400, 401, 403, 409, 413, 415, 422, 429, 503),
     )
     blueprint.add_url_rule(f"/{name}", name, endpoint(spec)(_submit), methods=["POST"])
 

@@ -7,6 +7,7 @@ AppError
 ├── NotFoundError        404  the thing does not exist
 ├── ConflictError        409  the current state does not allow it
 ├── TradingError         422  the engine refused; `code` is the engine's
+├── RateLimitError       429  too many requests; allowed again after `retry_after_s`
 ├── UpstreamError        502  a service that we depend on failed
 │   ├── TransientError   503  not done; a retry after `retry_after_s` may succeed
 │   ├── PermanentError   502  not done; a retry fails too
@@ -61,6 +62,17 @@ class ConflictError(AppError):
 class TradingError(AppError):
     status = 422
     default_code = "REJECTED"
+
+
+class RateLimitError(AppError):
+    """Not done, because there were too many requests; allowed again after `retry_after_s` seconds."""
+
+    status = 429
+    default_code = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class UpstreamError(AppError):

@@ -173,7 +173,16 @@ class Settings:
         "60", _between(1, 10_000), "Sign-in links that one network address may request per minute"
     )
     api_requests: int = _setting(
-        "128", _between(1, 512), "Requests that the API handles at once; further requests get 503"
+        "128",
+        _between(1, 512),
+        "Requests that the API handles at once, a quarter of them of one member; further requests get 503",
+    )
+    orders_per_second: int = _setting(
+        "20", _between(1, 10_000), "Orders per second that an account may send; further orders get 429"
+    )
+    orders_burst: int = _setting("40", _between(1, 100_000), "Orders that an account may send at once")
+    orders_per_day: int = _setting(
+        "50000", _between(1, 100_000_000), "Orders that an account may send in a day; further orders get 429"
     )
 
     resend_url: str = _setting(

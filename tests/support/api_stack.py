@@ -161,7 +161,9 @@ def running_stack(folder: Path, database_url: str) -> Iterator[Stack]:
         "PACELINE_ENGINE_SHARDS": str(SHARDS),
         "PACELINE_JWT_SECRET": "only-for-tests-" + "x" * 32,
         "PACELINE_API_PORT": str(free_port()),
-        "PACELINE_API_REQUESTS": "8",
+        "PACELINE_API_REQUESTS": "32",
+        "PACELINE_ORDERS_PER_SECOND": "1000",
+        "PACELINE_ORDERS_BURST": "1000",
         "PACELINE_SIGN_IN_RATE_PER_MINUTE": "1000",
     }
     stack = Stack(load(environ, folder), environ, cache, kafka)

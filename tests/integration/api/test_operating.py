@@ -178,11 +178,63 @@ def test_deposits_and_withdrawals_are_executed_once(operator: Member, stored_mem
     assert stored_member.get("/account/balance").json["data"]["cash"] == "5200"
     refused = operator.post(f"/admin/accounts/{account}/withdraw", {"amount": "5200.1"}, key="all")
     assert (refused.status_code, refused.json["error"]["code"]) == (422, "INSUFFICIENT_BALANCE")
-    place = f"/admin/accounts/{account}/instructions/operator-all"
-    answer = eventually(lambda: (got := operator.get(place)).status_code == 200 and got)
-    assert answer.json["data"]["code"] == "INSUFFICIENT_BALANCE"
+    for name in ("all", f"operator-{operator.account}-all"):
+        place = f"/admin/accounts/{account}/instructions/{name}"
+        answer = eventually(lambda place=place: (got := operator.get(place)).status_code == 200 and got)
+        assert answer.json["data"]["code"] == "INSUFFICIENT_BALANCE"
+        assert answer.json["data"]["instruction"] == f"operator-{operator.account}-all"
     for amount in ("0", "-1", "1e3", "10000000000"):
         assert operator.post(f"/admin/accounts/{account}/deposit", {"amount": amount}).status_code == 400
+
+
+def test_a_late_repetition_of_a_halt_does_not_halt_again(operator: Member, stored_member: Member) -> None:
+    symbol = "LATE_USDC_PERP"
+    assert_done(operator.post("/admin/markets", MARKET | {"symbol": symbol, "base": "LATE"}))
+    first = assert_done(operator.post(f"/admin/markets/{symbol}/halt", None, key="halt"))
+    assert_done(operator.post(f"/admin/markets/{symbol}/resume", None))
+    assert assert_done(operator.post(f"/admin/markets/{symbol}/halt", None, key="halt")) == first
+    assert_done(operator.post("/admin/markets", MARKET | {"symbol": symbol, "base": "LATE"}))
+    [market] = [m for m in operator.get("/admin/markets").json["data"]["markets"] if m["symbol"] == symbol]
+    assert not market["halted"]
+
+
+def test_a_key_of_another_instruction_is_refused(operator: Member, stored_member: Member) -> None:
+    account = stored_member.account
+    account_view(operator, account)
+    symbol = "REUSED_USDC_PERP"
+    assert_done(operator.post("/admin/markets", MARKET | {"symbol": symbol, "base": "REUSED"}, key="reused"))
+    refused = [
+        operator.post(f"/admin/markets/{symbol}/halt", None, key="reused"),
+        operator.post(
+            "/admin/markets", MARKET | {"symbol": symbol, "base": "REUSED", "max_leverage": 3}, key="reused"
+        ),
+    ]
+    assert operator.post(f"/admin/accounts/{account}/deposit", {"amount": "5"}, key="pay").status_code == 200
+    eventually(lambda: operator.get(f"/admin/accounts/{account}/instructions/pay").status_code == 200)
+    refused += [
+        operator.post(f"/admin/accounts/{account}/deposit", {"amount": "6"}, key="pay"),
+        operator.post(f"/admin/accounts/{account}/withdraw", {"amount": "5"}, key="pay"),
+        operator.post(f"/admin/accounts/{account}/halt", None, key="pay"),
+    ]
+    for answer in refused:
+        assert (answer.status_code, answer.json["error"]["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert stored_member.get("/account/balance").json["data"]["cash"] == "5005"
+    assert not account_view(operator, account)["halted"]
+
+
+def test_two_operators_may_use_the_same_key(
+    app: Flask, stack: Stack, operator: Member, stored_member: Member
+) -> None:
+    second = sign_in(app, stack)
+    with app.app_context():
+        assert platform().control.set_role(second.email, "operator")
+    eventually(lambda: second.get("/admin/markets").status_code == 200)
+    account = stored_member.account
+    account_view(operator, account)
+    for amount, who in (("10", operator), ("7", second)):
+        paid = who.post(f"/admin/accounts/{account}/deposit", {"amount": amount}, key="monday")
+        assert (paid.status_code, paid.json["data"]["duplicate"]) == (200, False)
+    assert stored_member.get("/account/balance").json["data"]["cash"] == "5017"
 
 
 def test_members_cannot_use_operator_instruction_ids(operator: Member, stored_member: Member) -> None:

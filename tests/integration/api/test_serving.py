@@ -7,7 +7,9 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -17,7 +19,7 @@ from paceline.local.processes.ports import free_port
 from tests.support.api_stack import BTC, Stack, eventually, start_command, stop
 from tests.support.frozen import freeze, unfreeze
 
-_MAX_REQUESTS = 3
+_MAX_REQUESTS = 3  # of which a member may have one
 
 
 @pytest.fixture
@@ -97,21 +99,14 @@ def test_requests_beyond_the_limit_get_503_at_once(
 ) -> None:
     """With a frozen engine, requests take until the timeout. Further requests must not wait for them."""
     _, url, _ = served
-    email = "many@example.com"
     trade = {"symbol": BTC, "side": "long", "margin": "1", "leverage": 10}
     bound = {"expected_price": "69000", "max_slippage_bps": 100}
-    with httpx.Client(base_url=f"{url}/api/v1", headers={"Accept": "application/json"}) as client:
-        assert client.post("/auth", json={"email": email}).status_code == 200
-        [link] = [word for word in stack.mail_to(email)[0]["text"].split() if word.startswith("http")]
-        client.headers["X-CSRF-TOKEN"] = client.get(link).json()["data"]["csrf_token"]
-        assert client.post("/trade/close", json={"trade": "0:0:0"}).status_code == 422
+    with ExitStack() as opened:
+        clients = [opened.enter_context(signed_in(url, stack)) for _ in range(2 * _MAX_REQUESTS)]
         freeze(stack.workers[0].pid)
         try:
             with ThreadPoolExecutor(2 * _MAX_REQUESTS) as pool:
-                asked = [
-                    pool.submit(client.post, "/trade/create", json=trade | bound)
-                    for _ in range(2 * _MAX_REQUESTS)
-                ]
+                asked = [pool.submit(one.post, "/trade/create", json=trade | bound) for one in clients]
                 answers = [future.result(10) for future in asked]
         finally:
             unfreeze(stack.workers[0].pid)
@@ -120,6 +115,18 @@ def test_requests_beyond_the_limit_get_503_at_once(
         if answer.status_code == 503:
             assert (answer.json()["error"]["code"], answer.headers["Retry-After"]) == ("BUSY", "1")
             assert answer.elapsed.total_seconds() < stack.settings.reply_timeout_ms / 1000
+
+
+@contextmanager
+def signed_in(url: str, stack: Stack) -> Iterator[httpx.Client]:
+    """A new member whose account is open."""
+    email = f"{uuid4().hex[:12]}@example.com"
+    with httpx.Client(base_url=f"{url}/api/v1", headers={"Accept": "application/json"}) as client:
+        assert client.post("/auth", json={"email": email}).status_code == 200
+        [link] = [word for word in stack.mail_to(email)[0]["text"].split() if word.startswith("http")]
+        client.headers["X-CSRF-TOKEN"] = client.get(link).json()["data"]["csrf_token"]
+        assert client.post("/trade/close", json={"trade": "0:0:0"}).status_code == 422
+        yield client
 
 
 def test_a_killed_server_has_no_child_processes_and_frees_the_port(

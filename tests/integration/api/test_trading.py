@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask
 
+from tests.integration.api.test_losses import on_instance
 from tests.support.api_stack import BTC, Member, Stack, eventually
 
 LONG = {"symbol": BTC, "side": "long", "margin": "100", "leverage": 10}
@@ -136,6 +137,62 @@ def test_a_repeated_key_returns_the_first_answer_and_is_not_executed(member: Mem
     assert again.json["data"]["duplicate"] is True
     assert again.json["data"]["trade"] == first.json["data"]["trade"]
     assert len(member.get("/trade/positions").json["data"]["positions"]) == 1
+
+
+def test_a_key_of_another_request_is_refused(member: Member) -> None:
+    """Before, an order with the key of an earlier close got its TRADE_NOT_FOUND."""
+    assert member.post("/trade/close", {"trade": "0:0:0"}, key="shared").status_code == 422
+    order = {"symbol": BTC, "side": "buy", "quantity": "0.001"}
+    refused = member.post("/trade/order", order, key="shared")
+    assert (refused.status_code, refused.json["error"]["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert refused.json["error"]["message"].startswith("This Idempotency-Key belongs to another request.")
+    assert member.get("/account/balance").json["data"]["balances"] == {}
+    again = member.post("/trade/close", {"trade": "0:0:0"}, key="shared")
+    assert (again.status_code, again.json["error"]["code"]) == (422, "TRADE_NOT_FOUND")
+    assert again.json["error"]["details"] == {"instruction": "shared", "duplicate": True}
+
+
+def test_a_key_of_another_body_is_refused(member: Member, stack: Stack) -> None:
+    first = opened(member, margin="50")
+    assert (
+        member.post("/trade/close", {"trade": first["trade"], "quantity": "0.001"}, key="k").status_code
+        == 200
+    )
+    for other in ({"trade": first["trade"]}, {"trade": first["trade"], "quantity": "0.002"}):
+        assert member.post("/trade/close", other, key="k").status_code == 409
+    same = {"trade": first["trade"], "quantity": "0.00100"}
+    assert member.post("/trade/close", same, key="k").json["data"]["duplicate"]
+
+
+def test_a_repeated_market_order_gets_its_answer_after_the_price_has_moved(
+    member: Member, stack: Stack
+) -> None:
+    """The expected price that the API filled in is another one, but the client asks for the same."""
+    first = member.post("/trade/create", LONG, key="moved").json["data"]
+    stack.price("68990", "68990.1")
+    try:
+        again = member.post("/trade/create", LONG, key="moved")
+    finally:
+        stack.price("68983", "68983.1")
+    assert (again.status_code, again.json["data"]["trade"]) == (200, first["trade"])
+    named = member.post("/trade/create", LONG | {"expected_price": "1"}, key="moved")
+    assert named.status_code == 409
+
+
+def test_two_requests_with_one_key_at_once_do_not_share_an_answer(app: Flask, member: Member) -> None:
+    bodies = [LONG | {"margin": margin} for margin in ("20", "30")]
+
+    def send(body: dict[str, object]) -> tuple[int, dict[str, object]]:
+        with on_instance(app, member) as same:
+            answer = same.post("/trade/create", body, key="race")
+            return answer.status_code, body
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(send, bodies))
+    assert sorted(status for status, _ in found) == [200, 409]
+    [position] = member.get("/trade/positions").json["data"]["positions"]
+    [executed] = [body for status, body in found if status == 200]
+    assert position["margin"] == executed["margin"]
 
 
 def test_concurrent_requests_with_one_key_open_one_trade(app: Flask, member: Member) -> None:

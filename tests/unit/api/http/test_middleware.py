@@ -8,8 +8,9 @@ import pytest
 import structlog
 from werkzeug.test import Client, TestResponse
 
-from api.http.concurrency import ConcurrencyLimiter
+from api.http.concurrency import ConcurrencyLimiter, MemberSlots
 from api.http.middleware import ACCOUNT, RequestMiddleware
+from paceline.core.errors import TransientError
 
 
 def plain_app(environ: Any, start_response: Any) -> list[bytes]:
@@ -124,6 +125,27 @@ def test_requests_beyond_the_limit_get_503_at_once(held: Held) -> None:
         thread.join(10)
     assert [answer.status_code for answer in found] == [200, 200]
     assert client.get("/slow").status_code == 200
+
+
+def test_an_account_has_a_quarter_of_the_requests() -> None:
+    slots = MemberSlots(8)
+    with slots.hold("a"), slots.hold("a"), slots.hold("b"):
+        with pytest.raises(TransientError, match="has 2 requests in progress") as caught, slots.hold("a"):
+            pass
+        assert (caught.value.code, caught.value.retry_after_s) == ("BUSY", 1)
+    with slots.hold("a"):
+        assert len(slots) == 1
+    assert len(slots) == 0
+
+
+def test_an_account_always_has_one_request_and_a_failed_one_frees_it() -> None:
+    slots = MemberSlots(1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), slots.hold("a"):
+            raise ZeroDivisionError
+    with slots.hold("a"), pytest.raises(TransientError), slots.hold("a"):
+        pass
+    assert len(slots) == 0
 
 
 def test_a_failed_request_frees_its_slot(held: Held) -> None:
