@@ -31,8 +31,9 @@ def install(app: Flask) -> None:
 def _handle_app_error(error: AppError) -> Response:
     if error.status == 500:
         return _handle_unexpected(error)
-    may_retry = isinstance(error, TransientError | RateLimitError)
-    headers = {"Retry-After": str(error.retry_after_s)} if may_retry else {}
+    headers = {}
+    if isinstance(error, TransientError | RateLimitError):
+        headers["Retry-After"] = str(error.retry_after_s)
     return failure(ErrorDetails(error.code, error.message, error.details), error.status, headers)
 
 

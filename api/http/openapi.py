@@ -164,8 +164,9 @@ def _responses(spec: Spec) -> dict[str, Any]:
         failed = {"success": False, "error": problem, "meta": _META_EXAMPLE}
         answers[str(status)] = _response(_DESCRIPTIONS[status], _ref(Failure), failed)
     if spec.limited:
-        for status in answers.keys() - {"401", "403"}:  # a request without a valid session is not counted
-            answers[status]["headers"] = answers[status].get("headers", {}) | _RATE_LIMIT_HEADERS
+        for status, answer in answers.items():
+            if status not in ("401", "403"):  # a request without a valid session is not counted
+                answer["headers"] = answer.get("headers", {}) | _RATE_LIMIT_HEADERS
     return answers
 
 

@@ -135,3 +135,14 @@ def test_an_internal_error_shows_no_details(settings: Settings, capfd: pytest.Ca
 def test_templates_hold_no_inline_scripts() -> None:
     for template in (Path(__file__).parents[4] / "api" / "templates").glob("*.html"):
         assert "<script>" not in template.read_text()
+
+
+def test_routes_of_orders_document_conflicts_and_limits(made: dict[str, Any]) -> None:
+    for path in ("create", "close", "amend", "order", "cancel"):
+        responses = made["paths"][f"/api/v1/trade/{path}"]["post"]["responses"]
+        assert {"409", "429"} <= responses.keys()
+        for status in ("200", "202", "409", "422", "429"):
+            assert {"RateLimit-Policy", "RateLimit"} <= responses[status]["headers"].keys(), (path, status)
+        assert "Location" in responses["202"]["headers"]
+        assert "headers" not in responses["401"]
+    assert "409" in made["paths"]["/api/v1/admin/markets/{symbol}/halt"]["post"]["responses"]
