@@ -120,7 +120,7 @@ ACCOUNTS_EXAMPLE: Final = {
     "pagination": {"page": 1, "per_page": 20, "total": 1, "total_pages": 1},
 }
 DONE_EXAMPLE: Final[dict[str, Any]] = {
-    "instruction": "operator-5b7a9c",
+    "instruction": "operator-3f1c0a9be2d4477c8a10-5b7a9c",
     "status": "done",
     "shards": [0, 1, 2, 3],
 }

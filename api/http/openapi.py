@@ -164,8 +164,8 @@ def _responses(spec: Spec) -> dict[str, Any]:
         failed = {"success": False, "error": problem, "meta": _META_EXAMPLE}
         answers[str(status)] = _response(_DESCRIPTIONS[status], _ref(Failure), failed)
     if spec.limited:
-        for status, answer in answers.items():
-            if status not in ("401", "403"):  # a request without a valid session is not counted
+        for name, answer in answers.items():
+            if name not in ("401", "403"):  # a request without a valid session is not counted
                 answer["headers"] = answer.get("headers", {}) | _RATE_LIMIT_HEADERS
     return answers
 
