@@ -15,10 +15,8 @@ from api.http.context import platform
 from api.http.endpoint import Spec, endpoint
 from api.http.envelope import success
 from api.http.idempotency import request_key, valid_key
+from api.http.instruction_replies import OPENED, REFUSED, Pending, StoredAnswer, answered, stored
 from api.http.paging import PageQuery, pagination
-from api.trade import examples
-from api.trade.routes import answered, stored
-from api.trade.schemas import Pending, StoredAnswer
 from paceline.core.errors import NotFoundError
 from paceline.messages import inbound
 from paceline.ports.identity import Member
@@ -116,7 +114,7 @@ _TRANSFER: Final[dict[str, Any]] = {
     "body": Transfer,
     "body_example": schemas.TRANSFER_EXAMPLE,
     "data": Answer,
-    "example": examples.OPENED | dict.fromkeys(("trade", "price", "quantity", "fee", "liquidation")),
+    "example": OPENED | dict.fromkeys(("trade", "price", "quantity", "fee", "liquidation")),
     "errors": (413, 415, 422),
 }
 
@@ -137,7 +135,7 @@ def withdraw(member: Member, account: str, body: Transfer) -> Response:
 @_read_endpoint(
     "The answer to an earlier deposit or withdrawal, also a refusal",
     StoredAnswer,
-    examples.REFUSED,
+    REFUSED,
     pending=True,
     may_miss=True,
 )

@@ -4,9 +4,8 @@ from typing import Annotated, Any, Final
 
 from msgspec import Struct
 
-from api.http.fields import Bps, Decimal, Symbol, describe_field
+from api.http.fields import Bps, Decimal, Leverage, Symbol, describe_field
 from api.http.paging import Pagination
-from api.trade.schemas import Leverage
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound
 from paceline.ports.operations import OperatorAccount, OperatorMarket

@@ -47,6 +47,15 @@ OutputId = Annotated[
         pattern=r"^[0-9]{1,10}:[0-9]{1,20}:[0-9]{1,10}$",
     ),
 ]
+Leverage = Annotated[
+    int,
+    describe_field(
+        "Whole number; each market has its own maximum.",
+        "be a whole number between 1 and 1000",
+        ge=1,
+        le=1_000,
+    ),
+]
 TimeUs = Annotated[
     int,
     describe_field(

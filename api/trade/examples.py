@@ -1,6 +1,8 @@
 """Examples for the documentation. A test checks them against the schemas."""
 
-from typing import Any, Final
+from typing import Final
+
+from api.http.instruction_replies import OPENED
 
 CREATE: Final = {
     "symbol": "BTC_USDC_PERP",
@@ -15,21 +17,6 @@ AMEND: Final = {"trade": "0:3:0", "stop_loss": "68500", "take_profit": None}
 ORDER: Final = {"symbol": "BTC_USDC_PERP", "side": "buy", "order_type": "market", "quantity": "0.001"}
 CANCEL: Final = {"order": "0:6:0"}
 
-OPENED: Final[dict[str, Any]] = {
-    "id": "0:3:0",
-    "time": 1757143198737843,
-    "instruction": "5b7a9c",
-    "account": "3f1c0a9be2d4477c8a10",
-    "status": "accepted",
-    "code": None,
-    "trade": "0:3:0",
-    "order": None,
-    "price": "68983.1",
-    "quantity": "0.01449",
-    "fee": "0.49978256",
-    "liquidation": "62426.70425121",
-    "duplicate": False,
-}
 CLOSED: Final = OPENED | {"id": "0:6:0", "quantity": "0.005", "fee": "0.1724575", "liquidation": None}
 AMENDED: Final = OPENED | {"price": None, "quantity": None, "fee": None, "liquidation": None}
 FILLED: Final = OPENED | {
@@ -41,12 +28,6 @@ FILLED: Final = OPENED | {
     "liquidation": None,
 }
 CANCELLED: Final = FILLED | {"order": "0:6:0", "price": None, "quantity": None, "fee": None}
-REFUSED: Final = AMENDED | {
-    "status": "rejected",
-    "code": "INSUFFICIENT_BALANCE",
-    "trade": None,
-    "message": "The free balance is too low for this and its fee.",
-}
 POSITIONS: Final = {
     "positions": [
         {

@@ -3,13 +3,13 @@
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from flask import Blueprint, Response, url_for
 
 from api.http.context import platform
 from api.http.endpoint import Spec, endpoint
 from api.http.envelope import success
 from api.http.idempotency import request_key, valid_key
+from api.http.instruction_replies import OPENED, REFUSED, Pending, StoredAnswer, answered, stored
 from api.http.paging import pagination
 from api.trade import examples
 from api.trade.schemas import (
@@ -21,18 +21,14 @@ from api.trade.schemas import (
     History,
     HistoryQuery,
     Orders,
-    Pending,
     PlaceOrder,
     Positions,
-    StoredAnswer,
 )
-from paceline.core.errors import TradingError
 from paceline.messages import inbound
 from paceline.ports.identity import Member
 from paceline.ports.trading import Answer
 from paceline.usecases.trading import accounts
 from paceline.usecases.trading import instructions as trading
-from paceline.usecases.trading.refusals import refusal_sentence
 
 blueprint = Blueprint("trade", __name__)
 
@@ -67,7 +63,7 @@ _instruction(
     "create",
     CreateTrade,
     examples.CREATE,
-    examples.OPENED,
+    OPENED,
     summary="Open a trade",
     description="Without `expected_price` and `max_slippage_bps` the last price and the default bound apply.",
 )
@@ -96,7 +92,7 @@ _instruction("cancel", CancelOrder, examples.CANCEL, examples.CANCELLED, summary
     Spec(
         summary="The answer to an earlier instruction, also a refusal",
         data=StoredAnswer,
-        example=examples.REFUSED,
+        example=REFUSED,
         pending=True,
         errors=(401, 404, 503),
     )
@@ -146,22 +142,6 @@ def history(member: Member, query: HistoryQuery) -> History:
         limit=query.per_page,
     )
     return History(page.items, pagination(query, page.total))
-
-
-def answered(answer: Answer, instruction: str) -> Response:
-    """The response for the engine's answer. `TradingError` with a sentence for a refusal."""
-    if answer.status == "rejected":
-        raise TradingError(
-            refusal_sentence(answer.code),
-            code=answer.code,
-            details={"instruction": instruction, "duplicate": answer.duplicate},
-        )
-    return success(answer)
-
-
-def stored(answer: Answer) -> StoredAnswer:
-    sentence = refusal_sentence(answer.code) if answer.status == "rejected" else None
-    return StoredAnswer(**msgspec.structs.asdict(answer), message=sentence)
 
 
 def _pending(instruction: str) -> Response:

@@ -4,23 +4,14 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from api.http.fields import Bps, Decimal, OutputId, Symbol, TimeUs, describe_field
+from api.http.fields import Bps, Decimal, Leverage, OutputId, Symbol, TimeUs, describe_field
 from api.http.paging import PageQuery, Pagination
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound
 from paceline.messages.inbound import SETS_STOP_LOSS, SETS_TAKE_PROFIT, SETS_TRAILING_STOP
-from paceline.ports.trading import Answer, ClosedOrderRow, RestingOrder
+from paceline.ports.trading import ClosedOrderRow, RestingOrder
 from paceline.usecases.trading.accounts import PricedTrade
 
-Leverage = Annotated[
-    int,
-    describe_field(
-        "Whole number; each market has its own maximum.",
-        "be a whole number between 1 and 1000",
-        ge=1,
-        le=1_000,
-    ),
-]
 Side = Annotated[Literal["long", "short"], describe_field("Direction.", "be long or short")]
 OrderSide = Annotated[Literal["buy", "sell"], describe_field("Direction.", "be buy or sell")]
 OrderType = Annotated[
@@ -153,19 +144,6 @@ class CancelOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 Body = CreateTrade | CloseTrade | AmendTrade | PlaceOrder | CancelOrder
-
-
-class Pending(Struct, frozen=True, kw_only=True):
-    """The engine has not answered yet. The header `Location` has the URL of the answer."""
-
-    instruction: str
-    status: Literal["pending"] = "pending"
-
-
-class StoredAnswer(Answer, frozen=True, kw_only=True):
-    """A stored answer. `message` is the reason of a refusal."""
-
-    message: str | None = None
 
 
 class Positions(Struct, frozen=True):
