@@ -18,6 +18,7 @@ from api.trade.routes import blueprint as trade
 from paceline.bootstrap import Platform, open_platform
 from paceline.settings import Settings
 from paceline.settings import settings as settings_of_process
+from paceline.settings.public_url import check_public_url
 
 BASE: Final = "/api/v1"
 MAX_BODY_BYTES: Final = 16 * 1024
@@ -26,6 +27,7 @@ MAX_BODY_BYTES: Final = 16 * 1024
 def create_app(settings: Settings | None = None, platform: Platform | None = None) -> Flask:
     """The WSGI application. Without arguments it uses the settings and servers of this process."""
     settings = settings or settings_of_process()
+    check_public_url(settings)
     app = Flask("api")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.merge_slashes = False  # an instruction id may hold any visible character

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -34,15 +35,26 @@ def serve(settings: Settings) -> None:
     gc.freeze()  # imported modules stay in memory: the garbage collector need not scan them
     bridge = WsgiBridge(app, MAX_BODY_BYTES, partial(close, app))
     _log.info("serving", address=settings.bind_host, port=settings.api_port)
-    serve_asgi(bridge, settings.bind_host, settings.api_port)
+    serve_asgi(bridge, settings.bind_host, settings.api_port, settings.trusted_proxies)
 
 
-def serve_asgi(application: WsgiBridge, address: str, port: int) -> None:
+def serve_asgi(application: WsgiBridge, address: str, port: int, trusted_proxies: Sequence[str] = ()) -> None:
     """Serve an application in this process until SIGINT or SIGTERM."""
     for stop in (signal.SIGINT, signal.SIGTERM):
         # uvicorn handles the signal and raises it again after a clean stop: ignore it then.
         signal.signal(stop, lambda *_: None)
-    config = uvicorn.Config(
+    uvloop.run(uvicorn.Server(server_config(application, address, port, trusted_proxies)).serve())
+
+
+def server_config(
+    application: WsgiBridge, address: str, port: int, trusted_proxies: Sequence[str]
+) -> uvicorn.Config:
+    """uvicorn's configuration.
+
+    `X-Forwarded-For` and `X-Forwarded-Proto` count only if the connection comes from one of
+    `trusted_proxies`. Otherwise the client address is that of the connection.
+    """
+    return uvicorn.Config(
         application,
         host=address,
         port=port,
@@ -51,13 +63,13 @@ def serve_asgi(application: WsgiBridge, address: str, port: int) -> None:
         lifespan="on",
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # the client address is that of the connection, not of a header
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_STOP_S,
     )
-    uvloop.run(uvicorn.Server(config).serve())
 
 
 class BoundedProtocol(HttpToolsProtocol):

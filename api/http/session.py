@@ -5,9 +5,7 @@ import re
 import time
 from datetime import timedelta
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import Flask, Response, g, request
@@ -16,7 +14,6 @@ from flask_jwt_extended import (
     create_access_token,
     decode_token,
     get_csrf_token,
-    set_access_cookies,
     unset_jwt_cookies,
 )
 from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
@@ -32,6 +29,7 @@ from paceline.settings import Settings
 _SECRET_LENGTH: Final = 32
 _MAX_CACHED_TOKENS: Final = 4096
 _COOKIE: Final = "access_token_cookie"
+_CSRF_COOKIE: Final = "csrf_access_token"
 # A token has no characters that need quoting.
 _TOKEN_COOKIE: Final = re.compile(rf"(?:^|;)\s*{_COOKIE}=([A-Za-z0-9_.-]*)", re.ASCII)
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
@@ -53,23 +51,10 @@ def install(app: Flask, settings: Settings) -> None:
         JWT_ALGORITHM="HS256",
         JWT_TOKEN_LOCATION=["cookies"],
         JWT_ACCESS_COOKIE_NAME=_COOKIE,
-        JWT_COOKIE_SECURE=not is_loopback(settings.api_url),
-        JWT_COOKIE_SAMESITE="Lax",
         JWT_COOKIE_CSRF_PROTECT=True,
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(seconds=lifetime_s(settings)),
     )
     JWTManager(app)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the URL is on this machine, where TLS is not required."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def lifetime_s(settings: Settings) -> int:
@@ -113,8 +98,25 @@ def _claims(token: str, _secret: str) -> _Claims:
 
 def start(response: Response, member: Member, token: str) -> Response:
     """Set the session's cookies on the response."""
-    set_access_cookies(response, token, max_age=lifetime_s(settings()))
+    max_age = lifetime_s(settings())
+    set_cookie(response, _COOKIE, token, max_age=max_age)
+    set_cookie(response, _CSRF_COOKIE, get_csrf_token(token), max_age=max_age, http_only=False)
     return response
+
+
+def set_cookie(
+    response: Response, name: str, value: str, *, max_age: int, path: str = "/", http_only: bool = True
+) -> None:
+    """Set a cookie that other sites' requests do not carry. It needs TLS if the browser uses TLS."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=max_age,
+        path=path,
+        secure=request.is_secure or settings().public_url.startswith("https://"),
+        httponly=http_only,
+        samesite="Lax",
+    )
 
 
 def token_of(member: Member, session: UUID) -> tuple[str, str]:

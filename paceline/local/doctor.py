@@ -19,6 +19,7 @@ from paceline.local.processes.scheduling import real_time_allowed
 from paceline.local.servers import jars, postgres
 from paceline.local.supervisor.service import Service
 from paceline.settings import Settings
+from paceline.settings.public_url import check_public_url
 
 OLDEST_PYTHON = (3, 11)
 NEWEST_PYTHON = (3, 13)
@@ -54,6 +55,7 @@ def check(settings: Settings, services: Sequence[Service]) -> list[Finding]:
         kafka_jars(),
         engine(),
         order_path(settings),
+        public_url(settings),
         *free_ports(services),
         disk(settings.var_dir),
         memory(psutil.virtual_memory().available, any(s.name.startswith("airflow") for s in services)),
@@ -106,6 +108,14 @@ def order_path(settings: Settings) -> Finding:
             "CAP_SYS_NICE or an RLIMIT_RTPRIO"
         )
     return Finding("order path", Level.OK, text)
+
+
+def public_url(settings: Settings) -> Finding:
+    try:
+        check_public_url(settings)
+    except AppError as error:
+        return Finding("public URL", Level.ERROR, error.message)
+    return Finding("public URL", Level.OK, settings.api_url)
 
 
 def free_ports(services: Iterable[Service]) -> list[Finding]:

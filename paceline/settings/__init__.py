@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -57,6 +58,17 @@ def _names(value: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in value.split(",") if name.strip())
     if not names:
         raise ValueError("must name at least one")
+    return names
+
+
+def _networks(value: str) -> tuple[str, ...]:
+    """Addresses and networks, such as 10.0.0.5 and 10.0.0.0/8."""
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError as error:
+            raise ValueError(f"{name[:60]} must be an address or a network") from error
     return names
 
 
@@ -158,7 +170,13 @@ class Settings:
     exchange_seed: int = _setting("7", _between(0, 2**31), "Sandbox exchange: seed of the random walk")
 
     public_url: str = _setting(
-        "", _url("http", "https"), "URL of the API for people; empty means the bind host"
+        "", _url("http", "https"), "URL of the API for people; empty means loopback. Required off loopback"
+    )
+    allow_insecure_public_url: bool = _setting(
+        "false", _flag, "Accept an http:// public URL off this machine: sessions then travel without TLS"
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        "", _networks, "Addresses and networks of reverse proxies whose X-Forwarded headers are believed"
     )
     reply_timeout_ms: int = _setting(
         "2000", _between(10, 60_000), "Milliseconds that a request waits for the engine before it answers 202"

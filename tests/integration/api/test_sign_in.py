@@ -12,7 +12,6 @@ from flask import Flask
 
 from api import close, create_app
 from api.http.context import platform
-from api.http.session import is_loopback
 from paceline.core.errors import PermanentError, TransientError, UnknownError, UpstreamError, ValidationError
 from tests.support.api_stack import Member, Stack, sign_in
 
@@ -113,14 +112,6 @@ def test_cookies_are_http_only_and_same_site(app: Flask, stack: Stack, email: st
         assert part in session
     assert "HttpOnly" not in csrf
     assert "Secure" not in session + csrf  # loopback
-
-
-def test_cookies_are_secure_off_loopback() -> None:
-    assert is_loopback("http://127.0.0.1:18000")
-    assert is_loopback("http://localhost:18000")
-    assert is_loopback("http://[::1]:18000")
-    assert not is_loopback("https://paceline.example")
-    assert not is_loopback("http://127.0.0.1.paceline.example")
 
 
 def test_logout_is_final_even_when_redis_is_flushed(
