@@ -1,16 +1,16 @@
-"""Operator routes. Each change is an instruction on the engine's log; the API's log names the operator."""
+"""Operator routes. Each change is an instruction on the engine's log; a security event names the operator."""
 
 import re
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
-import structlog
 from flask import Blueprint, Response, url_for
 from msgspec import Struct
 
 from api.admin import schemas
 from api.admin.schemas import ConfigureMarket, Transfer
+from api.http import security_events
 from api.http.context import platform
 from api.http.endpoint import Spec, endpoint
 from api.http.envelope import success
@@ -27,7 +27,6 @@ from paceline.usecases.operations.operating import OPERATOR_ID_PREFIX, Outcome
 from paceline.usecases.trading import instructions as trading
 
 blueprint = Blueprint("admin", __name__)
-_log = structlog.get_logger()
 
 # The prefix, an account, and a key.
 _ID_FORM: Final = re.compile(r"[\x21-\x7e]{1,96}", re.ASCII)
@@ -66,7 +65,7 @@ def markets(member: Member) -> schemas.Markets:
 )
 def configure(member: Member, body: ConfigureMarket) -> Response:
     message = body.message(_new_id(member), platform().gateway.now_us())
-    _log_operator_act(member, message)
+    _record_act(member, message)
     outcome = operating.configure_market(platform().gateway, platform().control, message)
     return _outcome(outcome, url_for("admin.markets"))
 
@@ -152,7 +151,7 @@ def _market(
     message = kind(
         _new_id(member), platform().gateway.now_us(), operating.require_market(control, _name_in_url(symbol))
     )
-    _log_operator_act(member, message)
+    _record_act(member, message)
     return _outcome(
         operating.instruct_all_shards(platform().gateway, control, message), url_for("admin.markets")
     )
@@ -164,7 +163,7 @@ def _account(
     control = platform().control
     known = operating.require_account(control, _name_in_url(account)).account
     message = kind(_new_id(member), platform().gateway.now_us(), known)
-    _log_operator_act(member, message)
+    _record_act(member, message)
     outcome = operating.instruct_all_shards(platform().gateway, control, message)
     return _outcome(outcome, url_for("admin.account", account=known))
 
@@ -173,7 +172,7 @@ def _transfer(
     member: Member, kind: type[inbound.Deposit] | type[inbound.Withdraw], account: str, body: Transfer
 ) -> Response:
     message = kind(_new_id(member), platform().gateway.now_us(), _name_in_url(account), body.scaled)
-    _log_operator_act(member, message)
+    _record_act(member, message)
     answer = operating.transfer(platform().gateway, platform().control, message)
     return _pending(account, message.id) if answer is None else answered(answer, message.id)
 
@@ -211,8 +210,10 @@ def _name_in_url(text: str) -> str:
     return text
 
 
-def _log_operator_act(member: Member, message: inbound.AdminInstruction | inbound.UserInstruction) -> None:
-    target = getattr(message, "symbol", None) or getattr(message, "account", None)
-    _log.warning(
-        "operator_acts", operator=member.email, act=inbound.KIND_BY_TYPE[type(message)], about=target
+def _record_act(member: Member, message: inbound.AdminInstruction | inbound.UserInstruction) -> None:
+    security_events.record(
+        "operator_acted",
+        actor=security_events.actor(member),
+        account=getattr(message, "account", None),
+        **operating.describe_act(message),
     )

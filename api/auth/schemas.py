@@ -29,6 +29,12 @@ Token = Annotated[
         "The token of a sign-in link.", "be the token of a sign-in link", pattern=r"^[A-Za-z0-9_-]{43}$"
     ),
 ]
+Code = Annotated[
+    str,
+    describe_field(
+        "The code of a sign-in mail.", "be the 8 digits of a sign-in mail", pattern=r"^[0-9]{4} ?[0-9]{4}$"
+    ),
+]
 
 
 class SignInRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +48,31 @@ class LinkSent(Struct, frozen=True):
 
 class SignInToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     token: Token
+
+
+class SignInProof(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The token of a link, or the address and the code of a mail."""
+
+    token: Token | None = None
+    email: Email | None = None
+    code: Code | None = None
+
+    def __post_init__(self) -> None:
+        if self.token is not None:
+            if self.email is not None or self.code is not None:
+                raise ValueError("token: must be alone, without email and code")
+        elif self.email is None and self.code is None:
+            raise ValueError("token: is required, or email and code")
+        elif self.email is None or self.code is None:
+            missing = "email" if self.email is None else "code"
+            raise ValueError(f"{missing}: is required, because the other of email and code is given")
+
+
+class LinkInfo(Struct, frozen=True, kw_only=True):
+    """`email` is masked unless this browser requested the link. Only there the link signs in."""
+
+    email: str
+    works_here: bool
 
 
 class SessionInfo(Struct, frozen=True, kw_only=True):
@@ -60,7 +91,8 @@ class SignedOut(Struct, frozen=True):
 
 
 ASK_EXAMPLE: Final = {"email": "ada@example.com", "display_name": "Ada"}
-SENT_EXAMPLE: Final = {"message": "If this address can receive mail, a sign-in link is on its way."}
+SENT_EXAMPLE: Final = {"message": "If this address can receive mail, a link and a code are on their way."}
+LINK_EXAMPLE: Final = {"email": "ada@example.com", "works_here": True}
 USE_EXAMPLE: Final = {"token": "q1W2e3R4t5Y6u7I8o9P0aSdFgHjKlZxCvBnM-_12345"}
 SESSION_EXAMPLE: Final[dict[str, Any]] = {
     "account": "3f1c0a9be2d4477c8a10",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import wraps
+from ipaddress import ip_address, ip_network
 from typing import Any, Final, cast
 
 from flask import Flask, current_app, request
@@ -15,9 +16,12 @@ from werkzeug.exceptions import TooManyRequests
 
 from api.http.context import settings as settings_of_app
 from paceline.adapters.runtime.awaiting import wait_for
+from paceline.domain.identity.mail_address import mailbox_of
 from paceline.settings import Settings
 
-_PER_EMAIL: Final = RateLimitItemPerMinute(5, 10)
+# One address cannot lock the owner of a mailbox out: only its own mails are limited so closely.
+_MAILS_PER_MAILBOX_AND_ADDRESS: Final = RateLimitItemPerMinute(5, 10)
+_MAILS_PER_MAILBOX: Final = RateLimitItemPerMinute(30, 10)
 _EXTENSION: Final = "paceline.limits"
 
 
@@ -74,12 +78,24 @@ def per_address(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def limited(**given: Any) -> Any:
         often = RateLimitItemPerMinute(settings_of_app().sign_in_rate_per_minute)
-        _limits().spend(often, "sign-in", request.remote_addr or "")
+        _limits().spend(often, view.__name__, client_network())
         return view(**given)
 
     return limited
 
 
+def client_network() -> str:
+    """The client address; of an IPv6 address the /64 network, which belongs to one customer."""
+    text = request.remote_addr or ""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text[:64]
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
+
+
 def spend_mail(email: str) -> None:
-    """Count one mail against the limit of its address. Upper and lower case are the same."""
-    _limits().spend(_PER_EMAIL, "mail", email.lower())
+    """Count one mail to a mailbox, for the address that requests it and for all."""
+    mailbox = mailbox_of(email)
+    _limits().spend(_MAILS_PER_MAILBOX_AND_ADDRESS, "mail", mailbox, client_network())
+    _limits().spend(_MAILS_PER_MAILBOX, "mail", mailbox)

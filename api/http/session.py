@@ -20,6 +20,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
 from jwt.exceptions import PyJWTError
 from msgspec import Struct
 
+from api.http import security_events
 from api.http.context import platform, settings
 from api.http.middleware import ACCOUNT
 from paceline.core.errors import AuthenticationError, AuthorizationError, ValidationError
@@ -73,6 +74,7 @@ def authenticate() -> Member:
         raise AuthenticationError("You are not signed in. Sign in first.")
     csrf = environ.get("HTTP_X_CSRF_TOKEN", "")
     if request.method not in _SAFE_METHODS and not hmac.compare_digest(csrf.encode(), claims.csrf.encode()):
+        security_events.record("csrf_failed", actor=f"session:{claims.session}", path=request.path[:100])
         raise AuthorizationError(
             "The CSRF token is missing or wrong. Send the value of the cookie csrf_access_token "
             "in the header X-CSRF-TOKEN.",

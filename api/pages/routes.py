@@ -1,4 +1,4 @@
-"""HTML pages: home and the API documentation. All files come from this server, none from a CDN."""
+"""HTML pages: home, sign-in and the API documentation. All files come from this server, none from a CDN."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +28,8 @@ def swagger_folder() -> Path:
 @blueprint.get("/")
 def home() -> str:
     found = settings()
-    places = [("API documentation", "/api/v1/docs", "every endpoint, with a form to try it")]
+    places = [("Sign in", "/sign-in", "with a link or a code by mail")]
+    places += [("API documentation", "/api/v1/docs", "every endpoint, with a form to try it")]
     if not found.resend_url:
         places.append(("Mailbox", f"http://127.0.0.1:{found.mailbox_port}/", "receives the sign-in links"))
     places += [
@@ -37,6 +38,11 @@ def home() -> str:
         ("Health", "/health", "state of the API and its dependencies"),
     ]
     return render_template("home.html", places=places)
+
+
+@blueprint.get("/sign-in")
+def sign_in() -> str:
+    return render_template("sign_in.html")
 
 
 @blueprint.get("/api/v1/docs")

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.producer import EngineInWriter
+from paceline.adapters.notify.mail_queue import BackgroundMailQueue
 from paceline.adapters.notify.resend.client import ResendNotifier
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.identity.members import PostgresMembers
+from paceline.adapters.postgres.identity.security_events import PostgresSecurityEvents
 from paceline.adapters.postgres.market.market_book import PostgresMarketConfigurations
 from paceline.adapters.postgres.market.markets import PostgresMarkets
 from paceline.adapters.postgres.operations.control import PostgresOperatorStore
@@ -26,18 +28,25 @@ from paceline.adapters.redis.operations import all_heartbeats, ping
 from paceline.adapters.redis.trading.account_state import RedisAccountState
 from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.adapters.runtime.awaiting import pause
+from paceline.adapters.runtime.background import BackgroundQueue
 from paceline.domain.market.bars import PRICE_SHARD
 from paceline.ports.identity import MemberStore
 from paceline.ports.market import BarStore, InboundHistory
-from paceline.ports.notifications import Notifier
+from paceline.ports.notifications import MailQueue
 from paceline.ports.operations import OperatorStore
 from paceline.ports.trading import ClosedOrders
 from paceline.ports.warehouse import Leaderboards
 from paceline.settings import Settings
+from paceline.usecases.identity.security_log import SecurityLog
 from paceline.usecases.market import markets
 from paceline.usecases.trading.accounts import AccountReader
 from paceline.usecases.trading.instructions import TradingGateway
 from paceline.usecases.warehouse.nightly import Nightly
+
+# Security events wait in memory while Postgres is unavailable: so many of them, and so long.
+_MAX_EVENTS: Final = 10_000
+_EVENT_USEFUL_S: Final = 600
+_EVENTS_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,15 @@ class Platform:
     members: MemberStore
     closed_orders: ClosedOrders
     leaderboards: Leaderboards
-    notifier: Notifier
+    mails: MailQueue
+    security: SecurityLog
     pings: Mapping[str, Callable[[], None]]
     heartbeats: Callable[[], Mapping[str, Sequence[Mapping[str, Any]]]]
     close: Callable[[], None]
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def open_platform(settings: Settings) -> Platform:
@@ -66,13 +80,17 @@ def open_platform(settings: Settings) -> Platform:
     redis = SyncRedis(settings.cache_url, settings.reply_timeout_ms)
     log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
     notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key, settings.mail_from)
+    mails = BackgroundMailQueue(notifier)
+    events = BackgroundQueue(
+        "security events", PostgresSecurityEvents(pool).add, capacity=_MAX_EVENTS, batch=_EVENTS_AT_ONCE
+    )
     prices, replies = RedisPrices(redis), RedisReplies(redis)
     gateway = TradingGateway(
         log=log,
         replies=replies,
         answers=PostgresAnswers(pool),
         prices=prices,
-        now_us=lambda: time.time_ns() // 1000,
+        now_us=now_us,
         pause=pause,
         shards=settings.engine_shards,
         reply_timeout_ms=settings.reply_timeout_ms,
@@ -87,6 +105,8 @@ def open_platform(settings: Settings) -> Platform:
     )
 
     def close() -> None:
+        mails.close()
+        events.close()
         log.close()
         replies.close()
         notifier.close()
@@ -100,7 +120,8 @@ def open_platform(settings: Settings) -> Platform:
         members=PostgresMembers(pool),
         closed_orders=PostgresClosedOrders(pool),
         leaderboards=PostgresLeaderboards(pool),
-        notifier=notifier,
+        mails=mails,
+        security=SecurityLog(lambda event: events.put(event, _EVENT_USEFUL_S), now_us),
         pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
         heartbeats=lambda: all_heartbeats(redis),
         close=close,

@@ -16,6 +16,8 @@ from paceline.commands.operating import (
     platform,
     print_answer,
     print_outcome,
+    record_act,
+    unix_actor,
 )
 from paceline.commands.options import AsJson, Wide
 from paceline.core.errors import NotFoundError
@@ -91,6 +93,7 @@ def halt(account: Account, *, yes: Yes = False, as_json: AsJson = False) -> None
         name = _known(opened, account).account
         ask(f"Halt account {name}? It cannot open anything new until it is resumed.", yes=yes)
         message = HaltAccount(instruction_id(), opened.gateway.now_us(), name)
+        record_act(opened, message)
         outcome = operating.instruct_all_shards(opened.gateway, opened.control, message)
         print_outcome(f"Halting {name}", outcome, as_json=as_json)
 
@@ -101,6 +104,7 @@ def resume(account: Account, *, as_json: AsJson = False) -> None:
     with platform() as opened:
         name = _known(opened, account).account
         message = ResumeAccount(instruction_id(), opened.gateway.now_us(), name)
+        record_act(opened, message)
         outcome = operating.instruct_all_shards(opened.gateway, opened.control, message)
         print_outcome(f"Resuming {name}", outcome, as_json=as_json)
 
@@ -112,6 +116,7 @@ def deposit(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJs
         name = _known(opened, account).account
         ask(f"Deposit {amount} USD into {name}?", yes=yes)
         message = Deposit(instruction_id(), opened.gateway.now_us(), name, _amount(amount))
+        record_act(opened, message)
         answer = operating.transfer(opened.gateway, opened.control, message)
         print_answer(f"Deposit into {name}", message.id, answer, as_json=as_json)
 
@@ -123,6 +128,7 @@ def withdraw(account: Account, amount: Amount, *, yes: Yes = False, as_json: AsJ
         name = _known(opened, account).account
         ask(f"Withdraw {amount} USD from {name}?", yes=yes)
         message = Withdraw(instruction_id(), opened.gateway.now_us(), name, _amount(amount))
+        record_act(opened, message)
         answer = operating.transfer(opened.gateway, opened.control, message)
         print_answer(f"Withdrawal from {name}", message.id, answer, as_json=as_json)
 
@@ -141,6 +147,8 @@ def make_operator(
             ask(f"Let {email} halt markets and move money?", yes=yes)
         role: Literal["member", "operator"] = "member" if undo else "operator"
         operating.set_role(opened.control, email, role)
+        account = opened.control.account_of(email)
+        opened.security.record("role_changed", actor=unix_actor(), account=account, role=role)
     if as_json:
         terminal.show_json({"email": email, "role": role})
         return

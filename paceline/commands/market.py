@@ -7,7 +7,7 @@ import typer
 
 from paceline.adapters.runtime import terminal
 from paceline.adapters.runtime.terminal import Column
-from paceline.commands.operating import Yes, ask, decimal, instruction_id, platform, print_outcome
+from paceline.commands.operating import Yes, ask, decimal, instruction_id, platform, print_outcome, record_act
 from paceline.commands.options import AsJson, Wide
 from paceline.messages.inbound import ConfigureMarket, HaltMarket, ResumeMarket
 from paceline.ports.operations import OperatorMarket
@@ -96,6 +96,7 @@ def configure(
         if known is not None:
             ask(f"Change {symbol} for all members from now on?", yes=yes)
         message = ConfigureMarket(id=instruction_id(), time=opened.gateway.now_us(), symbol=symbol, **wanted)
+        record_act(opened, message)
         outcome = operating.configure_market(opened.gateway, opened.control, message)
         print_outcome(f"Configuring {symbol}", outcome, as_json=as_json)
 
@@ -107,6 +108,7 @@ def halt(symbol: Symbol, *, yes: Yes = False, as_json: AsJson = False) -> None:
         operating.require_market(opened.control, symbol)
         ask(f"Halt {symbol}? No trade closes and no stop loss fires until it is resumed.", yes=yes)
         message = HaltMarket(instruction_id(), opened.gateway.now_us(), symbol)
+        record_act(opened, message)
         outcome = operating.instruct_all_shards(opened.gateway, opened.control, message)
         print_outcome(f"Halting {symbol}", outcome, as_json=as_json)
 
@@ -117,5 +119,6 @@ def resume(symbol: Symbol, *, as_json: AsJson = False) -> None:
     with platform() as opened:
         operating.require_market(opened.control, symbol)
         message = ResumeMarket(instruction_id(), opened.gateway.now_us(), symbol)
+        record_act(opened, message)
         outcome = operating.instruct_all_shards(opened.gateway, opened.control, message)
         print_outcome(f"Resuming {symbol}", outcome, as_json=as_json)

@@ -1,5 +1,7 @@
 """Shared by `paceline market` and `paceline account`: the platform, confirmations, results."""
 
+import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -12,9 +14,10 @@ from paceline.adapters.runtime.logs import log_to_stderr
 from paceline.bootstrap import Platform, open_platform
 from paceline.core.errors import TradingError
 from paceline.core.money import parse_decimal
+from paceline.messages.inbound import AdminInstruction, UserInstruction
 from paceline.ports.trading import Answer
 from paceline.settings import settings
-from paceline.usecases.operations.operating import Outcome, operator_id
+from paceline.usecases.operations.operating import Outcome, describe_act, operator_id
 from paceline.usecases.trading.refusals import refusal_sentence
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -29,6 +32,24 @@ def platform() -> Iterator[Platform]:
         yield opened
     finally:
         opened.close()
+
+
+def unix_actor() -> str:
+    """The actor of a command in security events: the Unix user of this process, not of its environment."""
+    try:
+        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        return f"cli:{os.getuid()}"
+
+
+def record_act(opened: Platform, message: AdminInstruction | UserInstruction) -> None:
+    """Record the operator's act that this command is about to send."""
+    opened.security.record(
+        "operator_acted",
+        actor=unix_actor(),
+        account=getattr(message, "account", None),
+        **describe_act(message),
+    )
 
 
 def instruction_id() -> str:

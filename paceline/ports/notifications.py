@@ -23,3 +23,12 @@ class Notifier(Protocol):
         have.
         """
         ...
+
+
+class MailQueue(Protocol):
+    def put(self, mail: Mail, useful_s: int) -> None:
+        """Accept `mail` for sending in the background, and return at once.
+
+        It is dropped if it cannot be sent within `useful_s` seconds. `TransientError` if the queue is full.
+        """
+        ...

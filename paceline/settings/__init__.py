@@ -188,7 +188,7 @@ class Settings:
     session_days: int = _setting("7", _between(1, 365), "Lifetime of a session in days")
     magic_link_minutes: int = _setting("10", _between(1, 60), "Lifetime of a magic link in minutes")
     sign_in_rate_per_minute: int = _setting(
-        "60", _between(1, 10_000), "Sign-in links that one network address may request per minute"
+        "60", _between(1, 10_000), "Sign-in requests of each kind that a network address may send per minute"
     )
     api_requests: int = _setting(
         "128",

@@ -126,7 +126,7 @@ class Member:
             known = {mail["id"] for mail in await self._mails()}
             await self._call("POST", "/auth", {"email": self.email, "display_name": self._display_name})
             token = await self._mailed_token(known)
-            data = await self._call("GET", f"/auth/verify?token={token}", None)
+            data = await self._call("POST", "/auth/verify", {"token": token})
             self.session = SavedSession(dict(self._client.cookies), str(data["csrf_token"]))
             return self.session
 

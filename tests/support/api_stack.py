@@ -103,11 +103,22 @@ class Stack:
             listed = client.get("/emails", params={"to": email}).raise_for_status().json()["data"]
             return [client.get(f"/emails/{mail['id']}").raise_for_status().json() for mail in listed]
 
-    def token_for(self, email: str) -> str:
-        """The token in the newest mail to an address."""
-        found = re.search(r"token=([A-Za-z0-9_-]{43})", self.mail_to(email)[0]["text"])
-        assert found is not None
-        return found.group(1)
+    def new_mail(self, email: str, known: int) -> "SignInMail":
+        """The newest mail to an address, once there are more than `known`."""
+        mails = eventually(lambda: (found := self.mail_to(email)) and len(found) > known and found)
+        text = mails[0]["text"]
+        token = re.search(r"token=([A-Za-z0-9_-]{43})", text)
+        code = re.search(r"^([0-9]{4} [0-9]{4})$", text, re.MULTILINE)
+        assert token is not None
+        assert code is not None
+        return SignInMail(token[1], code[1], text)
+
+
+@dataclass(frozen=True)
+class SignInMail:
+    token: str
+    code: str
+    text: str
 
 
 class Member:
@@ -130,15 +141,20 @@ class Member:
         return self.client.delete(f"/api/v1{path}", headers=self.csrf)
 
 
+def ask(client: FlaskClient, stack: Stack, email: str, **body: Any) -> SignInMail:
+    """Request a sign-in mail in the browser `client`, and return it."""
+    known = len(stack.mail_to(email))
+    answer = client.post("/api/v1/auth", json={"email": email} | body)
+    assert answer.status_code == 200, answer.text
+    return stack.new_mail(email, known)
+
+
 def sign_in(app: Flask, stack: Stack, email: str | None = None, name: str | None = None) -> Member:
     """Sign in with a mailed link and return the signed-in client."""
     email = email or f"{uuid4().hex[:12]}@example.com"
     client = app.test_client()
-    body = {"email": email} | ({"display_name": name} if name else {})
-    assert client.post("/api/v1/auth", json=body).status_code == 200
-    answer = client.get(
-        f"/api/v1/auth/verify?token={stack.token_for(email)}", headers={"Accept": "application/json"}
-    )
+    mail = ask(client, stack, email, **({"display_name": name} if name else {}))
+    answer = client.post("/api/v1/auth/verify", json={"token": mail.token})
     assert answer.status_code == 200, answer.text
     return Member(client, answer.json["data"])
 

@@ -5,9 +5,10 @@ from typing import Any, NoReturn
 
 from paceline.bootstrap import Platform
 from paceline.core.errors import TransientError
+from paceline.usecases.identity.security_log import SecurityLog
 from paceline.usecases.trading.accounts import AccountReader
 from paceline.usecases.trading.instructions import TradingGateway
-from tests.support.fakes.notifications.notifier import FakeNotifier
+from tests.support.fakes.notifications.mail_queue import FakeMailQueue
 
 
 class UnavailablePort:
@@ -41,7 +42,8 @@ def offline_platform() -> Platform:
         members=ports,
         closed_orders=ports,
         leaderboards=ports,
-        notifier=FakeNotifier(),
+        mails=FakeMailQueue(),
+        security=SecurityLog(lambda _: True, lambda: 1),
         pings={"postgres": unavailable, "kafka": unavailable, "redis": unavailable},
         heartbeats=unavailable,
         close=lambda: None,

@@ -9,9 +9,16 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from paceline.core.errors import ConflictError, NotFoundError, TransientError, UnknownError, ValidationError
-from paceline.core.money import SCALE, parse_decimal
+from paceline.core.money import SCALE, format_decimal, parse_decimal
 from paceline.domain.trading.idempotency import is_same_request
-from paceline.messages.inbound import AdminInstruction, ConfigureMarket, Deposit, Withdraw
+from paceline.messages.inbound import (
+    KIND_BY_TYPE,
+    AdminInstruction,
+    ConfigureMarket,
+    Deposit,
+    UserInstruction,
+    Withdraw,
+)
 from paceline.ports.operations import Instruction, OperatorAccount, OperatorMarket, OperatorStore
 from paceline.ports.trading import Answer
 from paceline.usecases.trading import instructions as trading
@@ -138,6 +145,15 @@ def transfer(gateway: TradingGateway, control: OperatorStore, message: Deposit |
     require_account(control, message.account)
     _refuse_reuse(message, control.applied(message.id, message.account).values())
     return trading.own_answer(gateway, message, trading.send(gateway, message))
+
+
+def describe_act(message: AdminInstruction | UserInstruction) -> dict[str, str]:
+    """What a security event says of an operator's instruction, before it is sent."""
+    about = getattr(message, "symbol", None) or getattr(message, "account", None)
+    found = {"act": KIND_BY_TYPE[type(message)], "about": str(about), "instruction": message.id}
+    if isinstance(message, Deposit | Withdraw):
+        found["amount"] = format_decimal(message.amount)
+    return found
 
 
 def set_role(control: OperatorStore, email: str, role: Literal["member", "operator"]) -> None:

@@ -9,11 +9,13 @@ import pytest
 
 from paceline.adapters.postgres.identity.members import PostgresMembers
 from paceline.core.errors import TransientError
-from paceline.ports.identity import Member, MemberStore
+from paceline.ports.identity import CODE_TRIES, Member, MemberStore, NewLink, NewSession, OpenLink
 from tests.support.fakes.identity.members import FakeMembers
 from tests.support.fakes.store import make_unavailable
 
 HOUR_S = 3600
+BROWSER = token_bytes(32)
+CODE = token_bytes(32)
 
 
 @pytest.fixture(params=["fake", "postgres"])
@@ -36,22 +38,37 @@ def email() -> str:
     return f"{uuid4().hex}@example.com"
 
 
-def link(members: MemberStore, email: str, name: str | None = None, lifetime_s: int = HOUR_S) -> bytes:
+def new_session(session: UUID | None = None, newcomer: UUID | None = None, hours: int = 1) -> NewSession:
+    return NewSession(session=session or uuid4(), newcomer=newcomer or uuid4(), lifetime_s=hours * HOUR_S)
+
+
+def link(
+    members: MemberStore,
+    email: str,
+    name: str | None = None,
+    *,
+    lifetime_s: int = HOUR_S,
+    browser: bytes = BROWSER,
+    code: bytes = CODE,
+) -> bytes:
     token_hash = token_bytes(32)
-    members.add_link(token_hash, email, name, lifetime_s)
+    added = NewLink(
+        token_hash=token_hash, code_hash=code, browser_hash=browser, email=email, display_name=name
+    )
+    members.add_link(added, lifetime_s)
     return token_hash
 
 
 def signed_in(members: MemberStore, email: str, name: str | None = None) -> tuple[Member, UUID]:
-    session = uuid4()
-    member = members.sign_in(link(members, email, name), uuid4(), session, HOUR_S)
+    new = new_session()
+    member = members.sign_in(link(members, email, name), BROWSER, new)
     assert member is not None
-    return member, session
+    return member, new.session
 
 
 def test_a_first_sign_in_creates_the_member(members: MemberStore, email: str) -> None:
     newcomer, session = uuid4(), uuid4()
-    member = members.sign_in(link(members, email, "Ada"), newcomer, session, HOUR_S)
+    member = members.sign_in(link(members, email, "Ada"), BROWSER, new_session(session, newcomer))
     assert member is not None
     assert (member.id, member.email, member.display_name, member.role) == (newcomer, email, "Ada", "member")
     assert len(member.account) == 20
@@ -74,25 +91,98 @@ def test_each_member_has_their_own_account(members: MemberStore, email: str) -> 
 
 def test_a_link_works_once(members: MemberStore, email: str) -> None:
     token_hash, session = link(members, email), uuid4()
-    assert members.sign_in(token_hash, uuid4(), uuid4(), HOUR_S) is not None
-    assert members.sign_in(token_hash, uuid4(), session, HOUR_S) is None
+    assert members.sign_in(token_hash, BROWSER, new_session()) is not None
+    assert members.find_link(token_hash) is None
+    assert members.sign_in(token_hash, BROWSER, new_session(session)) is None
     assert members.of_session(session) is None
 
 
-def test_a_link_used_concurrently_works_once(members: MemberStore, email: str) -> None:
-    token_hash, sessions = link(members, email), [uuid4() for _ in range(8)]
+def test_finding_a_link_does_not_use_it(members: MemberStore, email: str) -> None:
+    token_hash = link(members, email)
+    for _ in range(2):
+        assert members.find_link(token_hash) == OpenLink(email, BROWSER)
+    assert members.sign_in(token_hash, BROWSER, new_session()) is not None
+
+
+def test_a_link_does_not_work_in_another_browser_and_stays_open(members: MemberStore, email: str) -> None:
+    token_hash, session = link(members, email), uuid4()
+    assert members.sign_in(token_hash, token_bytes(32), new_session(session)) is None
+    assert members.of_session(session) is None
+    assert members.sign_in(token_hash, BROWSER, new_session()) is not None
+
+
+def test_a_new_link_leaves_the_others_open_and_a_sign_in_ends_them(members: MemberStore, email: str) -> None:
+    first, second = link(members, email), link(members, email, browser=token_bytes(32))
+    other = link(members, f"x{email}")
+    assert members.find_link(first) is not None
+    assert members.sign_in(first, BROWSER, new_session()) is not None
+    assert members.find_link(second) is None
+    assert members.find_link(other) is not None
+    assert members.sign_in_by_code(email, BROWSER, CODE, new_session()) is None
+
+
+def test_a_code_signs_in_once_in_its_browser(members: MemberStore, email: str) -> None:
+    token_hash, session = link(members, email, "Ada"), uuid4()
+    assert members.sign_in_by_code(email, token_bytes(32), CODE, new_session()) is None
+    assert members.sign_in_by_code(f"x{email}", BROWSER, CODE, new_session()) is None
+    member = members.sign_in_by_code(email, BROWSER, CODE, new_session(session))
+    assert member is not None
+    assert (member.email, member.display_name) == (email, "Ada")
+    assert members.of_session(session) == member
+    assert members.find_link(token_hash) is None
+    assert members.sign_in_by_code(email, BROWSER, CODE, new_session()) is None
+
+
+def test_wrong_codes_end_the_code_and_not_the_link(members: MemberStore, email: str) -> None:
+    token_hash = link(members, email)
+    for _ in range(CODE_TRIES):
+        assert members.sign_in_by_code(email, BROWSER, token_bytes(32), new_session()) is None
+    assert members.sign_in_by_code(email, BROWSER, CODE, new_session()) is None
+    assert members.sign_in(token_hash, BROWSER, new_session()) is not None
+
+
+def test_one_wrong_code_less_than_the_limit_leaves_the_code_valid(members: MemberStore, email: str) -> None:
+    link(members, email)
+    for _ in range(CODE_TRIES - 1):
+        assert members.sign_in_by_code(email, BROWSER, token_bytes(32), new_session()) is None
+    assert members.sign_in_by_code(email, BROWSER, CODE, new_session()) is not None
+
+
+def test_wrong_codes_in_another_browser_do_not_count(members: MemberStore, email: str) -> None:
+    link(members, email)
+    for _ in range(2 * CODE_TRIES):
+        members.sign_in_by_code(email, token_bytes(32), CODE, new_session())
+    assert members.sign_in_by_code(email, BROWSER, CODE, new_session()) is not None
+
+
+def test_the_code_of_each_open_link_works(members: MemberStore, email: str) -> None:
+    link(members, email)
+    link(members, email, code=token_bytes(32))
+    assert members.sign_in_by_code(email, BROWSER, CODE, new_session()) is not None
+
+
+def test_links_used_concurrently_work_once(members: MemberStore, email: str) -> None:
+    tokens, sessions = [link(members, email) for _ in range(4)] * 2, [uuid4() for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda one: members.sign_in(token_hash, uuid4(), one, HOUR_S), sessions))
+        found = list(
+            threads.map(
+                lambda token, session: members.sign_in(token, BROWSER, new_session(session)), tokens, sessions
+            )
+        )
     assert sum(member is not None for member in found) == 1
     assert sum(members.of_session(session) is not None for session in sessions) == 1
 
 
 def test_expired_and_unknown_links_do_not_work(members: MemberStore, email: str) -> None:
-    assert members.sign_in(link(members, email, lifetime_s=0), uuid4(), uuid4(), HOUR_S) is None
-    assert members.sign_in(token_bytes(32), uuid4(), uuid4(), HOUR_S) is None
+    expired = link(members, email, lifetime_s=0)
+    assert members.find_link(expired) is None
+    assert members.sign_in(expired, BROWSER, new_session()) is None
+    assert members.sign_in_by_code(email, BROWSER, CODE, new_session()) is None
+    assert members.find_link(token_bytes(32)) is None
+    assert members.sign_in(token_bytes(32), BROWSER, new_session()) is None
     # A member is created by the sign-in, not before.
     newcomer = uuid4()
-    member = members.sign_in(link(members, email), newcomer, uuid4(), HOUR_S)
+    member = members.sign_in(link(members, email), BROWSER, new_session(newcomer=newcomer))
     assert member is not None
     assert member.id == newcomer
 
@@ -107,16 +197,20 @@ def test_ending_a_session_is_final_and_affects_no_other_session(members: MemberS
 
 def test_a_session_expires(members: MemberStore, email: str) -> None:
     session = uuid4()
-    assert members.sign_in(link(members, email), uuid4(), session, 0) is not None
+    assert members.sign_in(link(members, email), BROWSER, new_session(session, hours=0)) is not None
     assert members.of_session(session) is None
     assert members.of_session(uuid4()) is None
 
 
 def test_an_unavailable_store_raises_transient_error(unavailable: MemberStore) -> None:
     with pytest.raises(TransientError):
-        unavailable.add_link(b"x", "a@example.com", None, HOUR_S)
+        link(unavailable, "a@example.com")
     with pytest.raises(TransientError):
-        unavailable.sign_in(b"x", uuid4(), uuid4(), HOUR_S)
+        unavailable.find_link(b"x")
+    with pytest.raises(TransientError):
+        unavailable.sign_in(b"x", BROWSER, new_session())
+    with pytest.raises(TransientError):
+        unavailable.sign_in_by_code("a@example.com", BROWSER, CODE, new_session())
     with pytest.raises(TransientError):
         unavailable.of_session(uuid4())
     with pytest.raises(TransientError):

@@ -107,6 +107,11 @@ BODIES: list[tuple[str, Any, str]] = [
     ("/auth/verify", {}, "token"),
     ("/auth/verify", {"token": "short"}, "token"),
     ("/auth/verify", {"token": 5}, "token"),
+    ("/auth/verify", {"token": "a" * 43, "email": "ok@example.com", "code": "12345678"}, "token"),
+    ("/auth/verify", {"email": "ok@example.com"}, "code"),
+    ("/auth/verify", {"code": "12345678"}, "email"),
+    ("/auth/verify", {"email": "ok@example.com", "code": "1234567"}, "code"),
+    ("/auth/verify", {"email": "no-address", "code": "12345678"}, "email"),
 ]
 
 # (raw body, content type, status, code)

@@ -14,7 +14,15 @@ from api.http.openapi import document
 from paceline.settings import Settings, load
 from tests.support.offline_platform import offline_platform
 
-_NOT_JSON = {"static", "pages.home", "pages.docs", "pages.swagger", "openapi", "health.metrics"}
+_NOT_JSON = {
+    "static",
+    "pages.home",
+    "pages.sign_in",
+    "pages.docs",
+    "pages.swagger",
+    "openapi",
+    "health.metrics",
+}
 
 
 @pytest.fixture(scope="module")

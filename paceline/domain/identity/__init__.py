@@ -1,0 +1,1 @@
+"""Decisions about members and how they sign in."""
