@@ -122,32 +122,31 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 """
 
-FUNCTIONS = (
-    "community.add_link(bytea, bytea, bytea, text, text, float8)",
-    "community.find_link(bytea)",
-    "community.sign_in(bytea, text, bytea, bytea, uuid, uuid, text, float8)",
-)
-
-GRANTS = f"""
+GRANTS = """
 do $$
 declare
     one text;
+    of_sign_in constant text[] := array[
+        'community.add_link(bytea, bytea, bytea, text, text, float8)',
+        'community.find_link(bytea)',
+        'community.sign_in(bytea, text, bytea, bytea, uuid, uuid, text, float8)'
+    ];
 begin
-    foreach one in array array[{", ".join(f"'{function}'" for function in FUNCTIONS)}] loop
+    foreach one in array of_sign_in loop
         execute format('revoke all on function %s from public', one);
     end loop;
     revoke all on function ops.sweep_security_events() from public;
     if exists (select from pg_roles where rolname = 'api') then
-        foreach one in array array[{", ".join(f"'{function}'" for function in FUNCTIONS)}] loop
+        foreach one in array of_sign_in loop
             execute format('grant execute on function %s to api', one);
         end loop;
-        grant usage on schema ops to api;
+        grant usage on schema community, ops to api;
         grant insert on ops.security_events to api;
         grant execute on function ops.sweep_security_events() to api;
     end if;
     if exists (select from pg_roles where rolname = 'identity') then
         grant create on schema community to identity;
-        foreach one in array array[{", ".join(f"'{function}'" for function in FUNCTIONS)}] loop
+        foreach one in array of_sign_in loop
             execute format('alter function %s owner to identity', one);
         end loop;
         revoke create on schema community from identity;

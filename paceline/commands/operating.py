@@ -1,5 +1,6 @@
 """Shared by `paceline market` and `paceline account`: the platform, confirmations, results."""
 
+import logging
 import os
 import pwd
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @contextmanager
 def platform() -> Iterator[Platform]:
     """The platform of this installation, as the API uses it."""
-    log_to_stderr()
+    log_to_stderr(logging.WARNING)
     opened = open_platform(settings())
     try:
         yield opened

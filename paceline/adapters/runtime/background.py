@@ -105,7 +105,7 @@ class BackgroundQueue(Generic[T]):
             await retrying(attempt, on=(TransientError, UnknownError), what=self._name, patience_s=left_s)
         except AppError as error:
             self._drop(items, error.message, details=error.details)
-        except Exception as error:  # a defect in `handle` must not end the worker
+        except Exception as error:  # noqa: BLE001 - a defect in `handle` must not end the worker
             self._drop(items, "defect", exc_info=error)
 
     def _drop(self, items: Sequence[T], reason: str, **more: object) -> None:

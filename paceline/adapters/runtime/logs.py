@@ -61,9 +61,15 @@ def set_up_logs(service: str) -> None:
     )
 
 
-def log_to_stderr() -> None:
-    """For commands: lines that a person can read, on standard error, because stdout is for results."""
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+def log_to_stderr(lowest: int = logging.DEBUG) -> None:
+    """For commands: lines that a person can read, on standard error, because stdout is for results.
+
+    `lowest` is the lowest level that is shown.
+    """
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
 
 
 def _json(event: Any) -> bytes:
