@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.adapters.runtime.awaiting import pause
 from paceline.adapters.runtime.background import BackgroundQueue
 from paceline.domain.market.bars import PRICE_SHARD
-from paceline.ports.identity import MemberStore
+from paceline.ports.identity import MemberStore, SecurityEvent
 from paceline.ports.market import BarStore, InboundHistory
 from paceline.ports.notifications import MailQueue
 from paceline.ports.operations import OperatorStore
@@ -81,9 +82,7 @@ def open_platform(settings: Settings) -> Platform:
     log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
     notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key, settings.mail_from)
     mails = BackgroundMailQueue(notifier)
-    events = BackgroundQueue(
-        "security events", PostgresSecurityEvents(pool).add, capacity=_MAX_EVENTS, batch=_EVENTS_AT_ONCE
-    )
+    events = _security_events(pool)
     prices, replies = RedisPrices(redis), RedisReplies(redis)
     gateway = TradingGateway(
         log=log,
@@ -125,6 +124,24 @@ def open_platform(settings: Settings) -> Platform:
         pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
         heartbeats=lambda: all_heartbeats(redis),
         close=close,
+    )
+
+
+@contextmanager
+def security_log(settings: Settings) -> Iterator[SecurityLog]:
+    """Security events of a command that needs nothing else of the platform."""
+    pool = Pool(settings.database_url, connections=1)
+    events = _security_events(pool)
+    try:
+        yield SecurityLog(lambda event: events.put(event, _EVENT_USEFUL_S), now_us)
+    finally:
+        events.close()
+        pool.close()
+
+
+def _security_events(pool: Pool) -> BackgroundQueue[SecurityEvent]:
+    return BackgroundQueue(
+        "security events", PostgresSecurityEvents(pool).add, capacity=_MAX_EVENTS, batch=_EVENTS_AT_ONCE
     )
 
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
+import pwd
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -119,6 +122,11 @@ def test_archive_and_cut_log_give_the_same_state(installation: ShardSetup, busy:
     done = installation.paceline("log", "archive", folder, "--cut", "--yes")
     assert "the log begins at offset 350 now" in done.output, done.output
     assert asyncio.run(installation.begin()) == 350
+    assert "security_event" not in done.output
+    with psycopg.connect(installation.database) as connection:
+        acts = connection.execute("select actor, details from ops.security_events").fetchall()
+    details = {"act": "cut_log", "about": "shard 0", "offset": "350"}
+    assert acts == [(f"cli:{pwd.getpwuid(os.getuid()).pw_name}", details)]
     assert "nothing to cut" in installation.paceline("log", "archive", folder, "--cut", "--yes").output
 
     # The engine continues from its snapshot; archive and log give the same state.
