@@ -1,7 +1,6 @@
 """`paceline log archive`: copies closed segments of the log to files, and can delete them from Kafka."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,7 +15,7 @@ from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.adapters.postgres.operations import readers, snapshots
 from paceline.adapters.postgres.operations.snapshots import StoredSnapshot
 from paceline.adapters.runtime import terminal
-from paceline.adapters.runtime.logs import log_to_stderr
+from paceline.adapters.runtime.logs import warnings_to_stderr
 from paceline.bootstrap import security_log
 from paceline.commands.operating import unix_actor
 from paceline.commands.options import AsJson
@@ -161,8 +160,7 @@ def _cut(config: Settings, shard: int, store: LogArchive, *, yes: bool) -> int |
             abort=True,
             err=True,
         )
-    log_to_stderr(logging.WARNING)
-    with security_log(config) as security:
+    with warnings_to_stderr(), security_log(config) as security:
         security.record(
             "operator_acted", actor=unix_actor(), act="cut_log", about=f"shard {shard}", offset=str(offset)
         )

@@ -1,6 +1,5 @@
 """Shared by `paceline market` and `paceline account`: the platform, confirmations, results."""
 
-import logging
 import os
 import pwd
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from uuid import uuid4
 import typer
 
 from paceline.adapters.runtime import terminal
-from paceline.adapters.runtime.logs import log_to_stderr
+from paceline.adapters.runtime.logs import warnings_to_stderr
 from paceline.bootstrap import Platform, open_platform
 from paceline.core.errors import TradingError
 from paceline.core.money import parse_decimal
@@ -27,12 +26,12 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @contextmanager
 def platform() -> Iterator[Platform]:
     """The platform of this installation, as the API uses it."""
-    log_to_stderr(logging.WARNING)
-    opened = open_platform(settings())
-    try:
-        yield opened
-    finally:
-        opened.close()
+    with warnings_to_stderr():
+        opened = open_platform(settings())
+        try:
+            yield opened
+        finally:
+            opened.close()
 
 
 def unix_actor() -> str:

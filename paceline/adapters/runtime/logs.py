@@ -4,7 +4,8 @@ import json
 import logging
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -61,15 +62,21 @@ def set_up_logs(service: str) -> None:
     )
 
 
-def log_to_stderr(lowest: int = logging.DEBUG) -> None:
-    """For commands: lines that a person can read, on standard error, because stdout is for results.
+def log_to_stderr() -> None:
+    """For commands: lines that a person can read, on standard error, because stdout is for results."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
-    `lowest` is the lowest level that is shown.
-    """
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(lowest),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-    )
+
+@contextmanager
+def warnings_to_stderr() -> Iterator[None]:
+    """Like `log_to_stderr`, for as long as the context lasts and without what is only for information."""
+    before = structlog.get_config()
+    log_to_stderr()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _json(event: Any) -> bytes:
