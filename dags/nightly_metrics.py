@@ -26,6 +26,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior, TestIndirectSelection
 
+from paceline.usecases.warehouse.steps import STEPS, Step, StepInput
+
 DBT = Path(__file__).resolve().parent.parent / "dbt"
 CUT_VAR = "{{ ti.xcom_pull(task_ids='take_cut')['dbt_var'] }}"
 
@@ -41,8 +43,8 @@ def database_for_dbt(_context):
     os.environ.update(warehouse_environment(settings()))
 
 
-def step(work):
-    """Run a step of the nightly run. Permanent errors fail without a retry."""
+def on_servers(work):
+    """Run a step of the nightly run on the real servers. Permanent errors fail without a retry."""
     from paceline.bootstrap import open_nightly
     from paceline.core.errors import AppError, NotFoundError, TransientError
     from paceline.settings import settings
@@ -57,13 +59,13 @@ def step(work):
         raise AirflowFailException(error.message) from error
 
 
-def models_in_next_schemas():
+def models_in_next_schemas(step: Step):
     """`dbt build` with one task per model, tests included."""
     project = ProjectConfig(DBT, install_dbt_deps=False)
     # Set as a plain path: cosmos' own conversion loads all of Airflow's plugins, almost a second.
     project.manifest_path = DBT / "target" / "manifest.json"
     return DbtTaskGroup(
-        group_id="dbt",
+        group_id=step.name,
         project_config=project,
         profile_config=ProfileConfig(
             profile_name="paceline", target_name="warehouse", profiles_yml_filepath=DBT / "profiles.yml"
@@ -85,6 +87,28 @@ def models_in_next_schemas():
             "retries": 1,
         },
     )
+
+
+def task_of(step: Step, cut):
+    """A task that does one step's work. `cut` is the result of `take_cut`; None if that task was skipped."""
+
+    @task(task_id=step.name, trigger_rule="all_done" if step.after_failure else "all_success")
+    def work(cut, run_id, ti):
+        from paceline.usecases.warehouse.nightly import cut_from_plain
+
+        if cut is None:
+            raise AirflowSkipException("There is no cut, so no model is built.")
+        built = step.after_failure and models_are_built(ti, run_id)
+        given = StepInput(run_id, cut_from_plain(cut), built)
+        return on_servers(lambda run: step.work(run, given))
+
+    return work(cut)
+
+
+def models_are_built(ti, run_id):
+    """Whether all tasks of the models succeeded."""
+    states = ti.get_task_states(dag_id=ti.dag_id, task_group_id="dbt", run_ids=[run_id])
+    return all(state == "success" for run in states.values() for state in run.values())
 
 
 @dag(
@@ -115,52 +139,14 @@ def nightly_metrics():
         from paceline.usecases.warehouse.nightly import day_of_run
 
         day = day_of_run(params, data_interval_end or logical_date)
-        return step(lambda run: run.plain(run.take_cut(day, allow_running=params["provisional"])))
+        return on_servers(lambda run: run.plain(run.take_cut(day, allow_running=params["provisional"])))
 
-    @task
-    def account_metrics(cut):
-        from paceline.usecases.warehouse.nightly import cut_from_plain
-
-        step(lambda run: run.compute_metrics(cut_from_plain(cut)))
-
-    @task(trigger_rule="all_done")
-    def gate_dbt(cut, run_id, ti):
-        from paceline.usecases.warehouse.nightly import cut_from_plain
-
-        if cut is None:
-            raise AirflowSkipException("There is no cut, so no model is built.")
-        states = ti.get_task_states(dag_id=ti.dag_id, task_group_id="dbt", run_ids=[run_id])
-        built = all(state == "success" for run in states.values() for state in run.values())
-        return step(lambda run: run.check_dbt(run_id, cut_from_plain(cut), built=built))
-
-    @task
-    def gate_expectations(cut, run_id):
-        from paceline.usecases.warehouse.nightly import cut_from_plain
-
-        return step(lambda run: run.check_expectations(run_id, cut_from_plain(cut)))
-
-    @task
-    def gate_parity(cut, run_id):
-        from paceline.usecases.warehouse.nightly import cut_from_plain
-
-        return step(lambda run: run.check_parity(run_id, cut_from_plain(cut)))
-
-    @task
-    def publish(cut, run_id):
-        from paceline.usecases.warehouse.nightly import cut_from_plain
-
-        step(lambda run: run.publish(run_id, cut_from_plain(cut)))
-
-    @task
-    def export_parquet(cut):
-        from paceline.usecases.warehouse.nightly import cut_from_plain
-
-        return step(lambda run: run.export_month(cut_from_plain(cut)))
-
-    cut = take_cut()
-    metrics = account_metrics(cut)
-    gates = [gate_expectations(cut), gate_parity(cut)]
-    metrics >> models_in_next_schemas() >> gate_dbt(cut) >> gates >> publish(cut) >> export_parquet(cut)
+    cut = before = take_cut()
+    for steps in STEPS:
+        tasks = [task_of(step, cut) if step.work else models_in_next_schemas(step) for step in steps]
+        for one in tasks:
+            before >> one
+        before = tasks[0] if len(tasks) == 1 else tasks
 
 
 nightly_metrics()

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -25,6 +25,7 @@ def nightly(
     """Take a cut, build the models, check the gates, publish the leaderboard, write the month's Parquet."""
     from paceline.bootstrap import build_models, open_nightly
     from paceline.core.errors import AppError
+    from paceline.usecases.warehouse.nightly import run_steps
 
     today = datetime.now(UTC).date()
     chosen = day.date() if day else today if provisional else today - timedelta(days=1)
@@ -32,29 +33,23 @@ def nightly(
     log_to_stderr()
     run = open_nightly(settings())
 
-    def say(line: str) -> None:
-        if not as_json:
-            typer.echo(line)
+    def report(name: str, result: Any) -> None:
+        if as_json:
+            return
+        if name == "publish":
+            typer.echo(f"Published the leaderboard of {cut.as_of_day}{' (provisional)' * cut.provisional}.")
+        elif name.startswith("gate_"):
+            typer.echo(result)
+        elif isinstance(result, dict):
+            for file, count in result.items():
+                typer.echo(f"{file}: {count} rows")
 
     try:
         cut = run.take_cut(chosen, allow_running=provisional)
-        run.compute_metrics(cut)
-        built = build_models(settings(), run.cut_var(cut))
-        gates: dict[str, str] = {}
-        for name, check in (
-            ("dbt", partial(run.check_dbt, built=built)),
-            ("expectations", run.check_expectations),
-            ("parity", run.check_parity),
-        ):
-            gates[name] = check(run_id, cut)
-            say(gates[name])
-        run.publish(run_id, cut)
-        say(f"Published the leaderboard of {cut.as_of_day}{' (provisional)' if cut.provisional else ''}.")
-        rows = run.export_month(cut)
-        for name, count in rows.items():
-            say(f"{name}: {count} rows")
+        results = run_steps(run, run_id, cut, partial(build_models, settings()), report)
         if as_json:
-            result = {"run_id": run_id, "cut": cut, "gates": gates, "rows": rows}
+            gates = {k.removeprefix("gate_"): v for k, v in results.items() if k.startswith("gate_")}
+            result = {"run_id": run_id, "cut": cut, "gates": gates, "rows": results["export_parquet"]}
             terminal.show_json(result)
     except AppError as error:
         typer.secho(error.message, fg=typer.colors.RED, err=True)

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from paceline.settings import settings
+from paceline.usecases.warehouse.steps import STEPS
 from tests.support.seed_warehouse import LAST_DAY, seed_warehouse
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,8 @@ def test_a_run_publishes_and_a_planted_error_stops_the_next_run(
     from airflow.dag_processing.dagbag import DagBag
 
     dag = DagBag(str(ROOT / "dags" / "nightly_metrics.py")).dags["nightly_metrics"]
+    in_dag = {name.partition(".")[0] for name in dag.task_ids}
+    assert in_dag == {"take_cut"} | {step.name for steps in STEPS for step in steps}
     run = dag.test(run_conf={"day": LAST_DAY.isoformat()})
     assert run.state == "success"
     assert len(list((tmp_path / "cold").glob("*/month=2026-03/data.parquet"))) == 4

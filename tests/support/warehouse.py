@@ -27,6 +27,7 @@ def nightly_of(platform: SimulatedPlatform, settings: Settings) -> Nightly:
 def build(run: Nightly, settings: Settings, day: date, *, allow_running: bool = False) -> tuple[Cut, bool]:
     """Take a cut, compute metrics and build the models. Returns the cut and whether dbt succeeded."""
     cut = run.take_cut(day, allow_running=allow_running, patience_s=1)
+    run.delete_old_models()
     run.compute_metrics(cut)
     return cut, build_models(settings, run.cut_var(cut))
 

@@ -1,9 +1,10 @@
-"""The steps of the nightly run. Airflow and `paceline nightly` call the same steps."""
+"""The work of each step of the nightly run. `steps.py` lists the steps in their order."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from paceline.ports.warehouse import (
 )
 from paceline.usecases.warehouse import gates, publish
 from paceline.usecases.warehouse.account_metrics import compute_account_metrics
+from paceline.usecases.warehouse.steps import STEPS, StepInput
 from paceline.usecases.warehouse.take_cut import take_cut
 
 
@@ -34,7 +36,7 @@ def day_of_run(params: Mapping[str, Any], due: datetime | None) -> date:
 
 @dataclass(frozen=True)
 class Nightly:
-    """The steps, in the order of the methods. `run_id` identifies the gates of one run."""
+    """The run's stores, and a method for each step. `run_id` identifies the gates of one run."""
 
     cuts: CutStore
     log_ends: LogEnds
@@ -46,9 +48,11 @@ class Nightly:
     minimum_trades: int
 
     def take_cut(self, day: date, *, allow_running: bool, patience_s: float = 60.0) -> Cut:
-        cut = take_cut(self.cuts, self.log_ends, day, allow_running=allow_running, patience_s=patience_s)
+        return take_cut(self.cuts, self.log_ends, day, allow_running=allow_running, patience_s=patience_s)
+
+    def delete_old_models(self) -> None:
+        """Delete the unpublished models of an earlier run."""
         self.models.prepare()
-        return cut
 
     def compute_metrics(self, cut: Cut) -> None:
         compute_account_metrics(self.metrics, cut)
@@ -89,3 +93,26 @@ class Nightly:
 def cut_from_plain(plain: Mapping[str, Any]) -> Cut:
     """The cut from the plain values of `Nightly.plain`."""
     return msgspec.convert(plain["cut"], Cut)
+
+
+def run_steps(
+    run: Nightly,
+    run_id: str,
+    cut: Cut,
+    build_models: Callable[[str], bool],
+    report: Callable[[str, Any], None] = lambda name, result: None,
+) -> dict[str, Any]:
+    """Run all steps after the cut, one after the other, and return each step's result.
+
+    `build_models` gets the dbt variable `cut` and returns whether all models were built and tested. `report`
+    is called after each step. A failed step raises its error and ends the run.
+    """
+    results: dict[str, Any] = {}
+    built = False
+    for step in chain.from_iterable(STEPS):
+        if step.work is None:
+            results[step.name] = built = build_models(run.cut_var(cut))
+        else:
+            results[step.name] = step.work(run, StepInput(run_id, cut, built))
+        report(step.name, results[step.name])
+    return results
