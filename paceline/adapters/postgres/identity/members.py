@@ -1,6 +1,5 @@
 """Members, sign-in links and sessions (`community`)."""
 
-from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,6 +7,7 @@ import msgspec
 
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.runtime.cache import RefreshAheadCache
+from paceline.domain.identity.accounts import account_of
 from paceline.ports.identity import Member, NewLink, NewSession, OpenLink
 
 # A fast trader sends many requests a second. A session that this instance ends is dropped at once; the end by
@@ -19,11 +19,6 @@ _SIGN_IN: Final = (
     "select id, email, account, display_name, role "
     "from community.sign_in(%s::bytea, %s::text, %s, %s::bytea, %s, %s, %s, %s)"
 )
-
-
-def account_of(member: UUID) -> str:
-    """The engine account of a member: 20 lower-case hex characters."""
-    return sha256(member.bytes).hexdigest()[:20]
 
 
 class PostgresMembers:
@@ -65,7 +60,7 @@ class PostgresMembers:
     def _sign_in(self, proof: tuple[Any, ...], new: NewSession) -> Member | None:
         with self._pool.transaction() as connection:
             row = connection.execute(
-                _SIGN_IN, (*proof, new.session, new.newcomer, account_of(new.newcomer), new.lifetime_s)
+                _SIGN_IN, (*proof, new.session, new.newcomer, account_of(new.newcomer.bytes), new.lifetime_s)
             ).row
         return None if row is None else msgspec.convert(row, Member)
 

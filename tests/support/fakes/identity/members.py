@@ -17,8 +17,6 @@ class _Link:
 
 
 class FakeMembers(FakeStore):
-    """The account of a new member is the start of their id in hex."""
-
     def __init__(self) -> None:
         self.by_email: dict[str, Member] = {}
         self._links: dict[bytes, _Link] = {}
@@ -69,8 +67,9 @@ class FakeMembers(FakeStore):
 
     def _start(self, link: NewLink, new: NewSession) -> Member:
         self._links = {key: one for key, one in self._links.items() if one.given.email != link.email}
-        name = link.display_name or f"trader-{new.newcomer.hex[:6]}"
-        fresh = Member(new.newcomer, link.email, new.newcomer.hex[:20], name, "member")
+        account = account_of(new.newcomer.bytes)
+        name = link.display_name or default_display_name(account)
+        fresh = Member(new.newcomer, link.email, account, name, "member")
         member = self.by_email.setdefault(link.email, fresh)
         self._sessions[new.session] = (member.email, time.monotonic() + new.lifetime_s)
         return member
