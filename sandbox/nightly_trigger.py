@@ -2,7 +2,6 @@
 minutes. It uses Airflow's REST API.
 """
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import httpx
 import psycopg
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 DAG: Final = "nightly_metrics"
 FIRST_AFTER_TRADES: Final = 20
@@ -19,11 +19,6 @@ _POLL_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 60.0
 _TIMEOUT_S: Final = 15.0
 _FINAL_STATES: Final = frozenset({"success", "failed"})
-
-
-def pause_s(failures: int, jitter: float) -> float:
-    """The pause after this many failures in a row. `jitter` is between 0 and 1."""
-    return float(min(_POLL_S * 2 ** min(failures, 10), _LONGEST_PAUSE_S) * (0.5 + jitter / 2))
 
 
 def conf_for(day: datetime) -> dict[str, Any]:
@@ -74,17 +69,28 @@ def closed_trades(database_url: str) -> int:
 
 def run(airflow: Airflow, database_url: str) -> None:
     """Forever: one run after the first trades, then one every ten minutes, one at a time."""
-    failures = 0
+    patiently = Retrying(
+        retry=retry_if_exception_type((httpx.HTTPError, psycopg.Error)),
+        wait=wait_random_exponential(2 * _POLL_S, _LONGEST_PAUSE_S, min=_POLL_S),
+        before_sleep=_report,
+    )
     while True:
-        try:
-            if closed_trades(database_url) >= FIRST_AFTER_TRADES:
-                _one_run(airflow)
-                time.sleep(EVERY_S)
-            failures = 0
-        except (httpx.HTTPError, psycopg.Error) as error:
-            failures += 1
-            print(f"Airflow or Postgres cannot be reached: {error}", flush=True)
-        time.sleep(pause_s(failures, random.random()))
+        if patiently(_run_if_due, airflow, database_url):
+            time.sleep(EVERY_S)
+        time.sleep(_POLL_S)
+
+
+def _report(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    print(f"Airflow or Postgres cannot be reached: {error}", flush=True)
+
+
+def _run_if_due(airflow: Airflow, database_url: str) -> bool:
+    """Do a run if there are trades to rank; returns whether it was done."""
+    if closed_trades(database_url) < FIRST_AFTER_TRADES:
+        return False
+    _one_run(airflow)
+    return True
 
 
 def _one_run(airflow: Airflow) -> None:

@@ -8,6 +8,13 @@ from typing import Any, Final
 
 import httpx
 import structlog
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_exception,
+    wait_random_exponential,
+)
 
 from sandbox.traders.api import Away, Member, Refused
 from sandbox.traders.prices import PriceHistory
@@ -46,22 +53,30 @@ class Trader:
 
     async def run(self) -> None:
         """Run forever. Refusals are logged; while the API is unavailable the pauses grow."""
-        failures = 0
+        patiently = AsyncRetrying(
+            retry=retry_if_exception_type((Away, httpx.HTTPError)),
+            wait=wait_exception(_asked_pause_s) + wait_random_exponential(1.0, _MAX_REST_S),
+            before_sleep=self._note_failure,
+        )
         while True:
-            rest_s = self._rng.uniform(*_REST_S)
-            try:
-                if self._held is None and not self._only_trade_known:
-                    await self._adopt_open_trade()
-                rest_s += await self._act()
-                failures = 0
-            except Refused as refused:
-                self._log("refused", why=str(refused))
-            except (Away, httpx.HTTPError) as error:
-                failures += 1
-                self._only_trade_known = False
-                rest_s += min(getattr(error, "after_s", 1.0) * 2 ** min(failures - 1, 6), _MAX_REST_S)
-                self._log("cannot act", why=str(error) or type(error).__name__, rest_s=round(rest_s, 1))
-            await asyncio.sleep(rest_s)
+            rest_s: float = await patiently(self._turn)
+            await asyncio.sleep(self._rng.uniform(*_REST_S) + rest_s)
+
+    async def _turn(self) -> float:
+        """Do at most one action. Returns additional seconds to rest."""
+        try:
+            if self._held is None and not self._only_trade_known:
+                await self._adopt_open_trade()
+            return await self._act()
+        except Refused as refused:
+            self._log("refused", why=str(refused))
+            return 0.0
+
+    def _note_failure(self, state: RetryCallState) -> None:
+        self._only_trade_known = False
+        error = state.outcome.exception() if state.outcome else None
+        why = str(error) or type(error).__name__
+        self._log("cannot act", why=why, rest_s=round(state.upcoming_sleep, 1))
 
     async def _adopt_open_trade(self) -> None:
         """Continue with a trade left open by an earlier run or by a request whose answer was lost."""
@@ -156,6 +171,11 @@ class Trader:
 
     def _log(self, action: str, **details: Any) -> None:
         log.info(action, trader=self.name, **details)
+
+
+def _asked_pause_s(error: BaseException) -> float:
+    """The pause that the API asks for, or a second; at most `_MAX_REST_S`."""
+    return min(float(getattr(error, "after_s", 1.0)), _MAX_REST_S)
 
 
 def _text(number: Decimal) -> str:

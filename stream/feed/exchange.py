@@ -1,7 +1,6 @@
 """The connection to the exchange: subscribe, listen, and reconnect when it breaks or becomes silent."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
@@ -11,6 +10,7 @@ import msgspec
 import structlog
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType
 
+from paceline.adapters.runtime.retry import pause_of, reason_of, reconnecting
 from stream.feed.stats import FeedStats
 
 log = structlog.get_logger("feed")
@@ -35,12 +35,6 @@ class ConnectionClosed(Exception):
     """The connection has ended, closed by the exchange or broken."""
 
 
-def pause_s(attempt: int, draw: float) -> float:
-    """Seconds before attempt `attempt` (from 0): doubling, bounded, with jitter from `draw` in [0, 1)."""
-    longest_s: float = min(FIRST_PAUSE_S * 2 ** min(attempt, 16), LONGEST_PAUSE_S)
-    return longest_s * (0.5 + draw / 2)
-
-
 class ExchangeConnection:
     """Gives each frame to `take`, which returns whether it is usable: only usable frames end a silence."""
 
@@ -58,30 +52,28 @@ class ExchangeConnection:
 
     async def run(self) -> None:
         """Run until cancelled. The pause between attempts grows until a connection has lasted `STABLE_S`."""
-        loop = asyncio.get_running_loop()
-        attempt = 0
-        while True:
-            began_s = loop.time()
-            try:
-                await self._session()
-            except (OSError, ClientError, SilentExchange, ConnectionClosed) as error:
-                why = str(error) or type(error).__name__
-            finally:
-                self._stats.connected = False
-            attempt = 0 if loop.time() - began_s > STABLE_S else attempt + 1
-            wait_s = pause_s(attempt, random.random())
-            log.warning("exchange lost", url=self._url, why=why, again_in_s=round(wait_s, 2))
-            await asyncio.sleep(wait_s)
+        await reconnecting(
+            on=(OSError, ClientError, SilentExchange, ConnectionClosed),
+            first_s=FIRST_PAUSE_S,
+            longest_s=LONGEST_PAUSE_S,
+            stable_s=STABLE_S,
+            report=lambda state: log.warning(
+                "exchange lost", url=self._url, why=reason_of(state), again_in_s=pause_of(state)
+            ),
+        )(self._session)
 
     async def _session(self) -> None:
         """One connection, until it breaks; ends only with an error."""
-        async with _open(self._url) as socket:
-            await socket.send_str(self._subscribe)
-            self._stats.connected = True
-            self._stats.connections += 1
-            self._last_usable_s = asyncio.get_running_loop().time()
-            log.info("exchange connected", url=self._url, connection=self._stats.connections)
-            await self._listen(socket)
+        try:
+            async with _open(self._url) as socket:
+                await socket.send_str(self._subscribe)
+                self._stats.connected = True
+                self._stats.connections += 1
+                self._last_usable_s = asyncio.get_running_loop().time()
+                log.info("exchange connected", url=self._url, connection=self._stats.connections)
+                await self._listen(socket)
+        finally:
+            self._stats.connected = False
 
     async def _listen(self, socket: ClientWebSocketResponse[bool]) -> None:
         """Take frames. One timer per silence, not per frame: when it ends, check the time of the last frame.

@@ -5,7 +5,6 @@ the log takes no prices, they wait in the bounded buffer, where newer prices rep
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,10 +17,11 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from msgspec.structs import replace
 
 from paceline.adapters.kafka.producer import make_producer
+from paceline.adapters.runtime.retry import pause_of, reason_of, reconnecting
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import encode_messages
 from stream.feed.buffer import PriceBuffer
-from stream.feed.exchange import pause_s
+from stream.feed.exchange import FIRST_PAUSE_S, LONGEST_PAUSE_S, STABLE_S
 from stream.feed.stats import FeedStats
 
 log = structlog.get_logger("feed")
@@ -64,24 +64,28 @@ class PriceLog:
 
     async def run(self) -> None:
         """Run until cancelled: with one producer as long as it works, then with a new one."""
-        attempt = 0
-        while True:
-            producer = make_producer(self._brokers, "paceline-feed")
-            try:
-                await producer.start()
-                attempt, self._failure, self._stats.log_open = 0, None, True
-                await self._drain(producer)
-            except (KafkaError, OSError) as error:
-                why = str(error) or type(error).__name__
-            finally:
-                self._stats.log_open = False
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_STOP_S):
-                        await producer.stop()
-            attempt += 1
-            wait_s = pause_s(attempt, random.random())
-            log.warning("log lost", brokers=self._brokers, why=why, again_in_s=round(wait_s, 2))
-            await asyncio.sleep(wait_s)
+        await reconnecting(
+            on=(KafkaError, OSError),
+            first_s=FIRST_PAUSE_S,
+            longest_s=LONGEST_PAUSE_S,
+            stable_s=STABLE_S,
+            report=lambda state: log.warning(
+                "log lost", brokers=self._brokers, why=reason_of(state), again_in_s=pause_of(state)
+            ),
+        )(self._session)
+
+    async def _session(self) -> None:
+        """Send with one producer, until it fails; ends only with an error."""
+        producer = make_producer(self._brokers, "paceline-feed")
+        try:
+            await producer.start()
+            self._failure, self._stats.log_open = None, True
+            await self._drain(producer)
+        finally:
+            self._stats.log_open = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_S):
+                    await producer.stop()
 
     async def _drain(self, producer: AIOKafkaProducer) -> None:
         loop = asyncio.get_running_loop()

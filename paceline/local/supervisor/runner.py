@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+import random
 import signal
 import subprocess
 import time
@@ -24,7 +25,7 @@ _MAX_FAILED_CHECKS: Final = 3  # in a row, before a service that was healthy cou
 
 
 def next_pause_s(pause_s: float, lived_s: float, longest_s: float) -> float:
-    """The pause before the next start, given the last pause and how long the service ran."""
+    """The longest pause before the next start, given the last one and how long the service ran."""
     if pause_s == 0 or lived_s >= GOOD_RUN_S:
         return FIRST_PAUSE_S
     return min(pause_s * 2, longest_s)
@@ -92,8 +93,10 @@ class ServiceRunner:
                     break
                 pause_s = next_pause_s(pause_s, time.monotonic() - started, self._longest_pause_s)
                 self.restarts += 1
-                self._set_state(State.RESTARTING, f"{reason} (again in {pause_s:.0f} s)")
-                await _wait(self._stop, pause_s)
+                # Services that failed together do not start again together.
+                random_pause_s = pause_s * random.uniform(0.5, 1.0)
+                self._set_state(State.RESTARTING, f"{reason} (again in {random_pause_s:.1f} s)")
+                await _wait(self._stop, random_pause_s)
         finally:
             self._ended.set()
 

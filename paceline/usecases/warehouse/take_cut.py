@@ -85,9 +85,9 @@ def _await_writer(
     stored only after its effects are in Kafka: a writer at the current end of `engine.out` has them all.
     """
     ends = None
-    pause_s = 0.25
-    waited_s = 0.0
-    while True:
+
+    def late_shards() -> list[int]:
+        nonlocal ends
         standings = cuts.writer_progress()
         late = [
             s for s in copied if s.shard not in standings or standings[s.shard].next_position < s.position
@@ -99,18 +99,38 @@ def _await_writer(
                 s for s in late
                 if (standings[s.shard].next_offset if s.shard in standings else 0) < ends.get(s.shard, 0)
             ]  # fmt: skip
-        if not late:
-            return
-        if waited_s >= patience_s:
-            raise TransientError(
-                f"The writer has not stored the effects in the snapshots of shards {[s.shard for s in late]} "
-                f"after {patience_s:.0f} s. Check that it runs.",
-                retry_after_s=30,
-            )
-        _log.info("waiting for the writer", shards=[s.shard for s in late], waited_s=round(waited_s, 1))
-        sleep(pause_s)
-        waited_s += pause_s
-        pause_s = min(pause_s * 2, 5.0)
+        return [s.shard for s in late]
+
+    if late := _last_result(late_shards, "waiting for the writer", patience_s, sleep):
+        raise TransientError(
+            f"The writer has not stored the effects in the snapshots of shards {late} "
+            f"after {patience_s:.0f} s. Check that it runs.",
+            retry_after_s=30,
+        )
+
+
+def _last_result(
+    check: Callable[[], list[int]], doing: str, patience_s: float, sleep: Callable[[float], None]
+) -> list[int]:
+    """Repeat `check` with growing pauses until its result is empty, or until `patience_s` of pauses."""
+    from tenacity import RetryCallState, Retrying, retry_if_result, wait_random_exponential
+
+    def result_of(state: RetryCallState) -> list[int]:
+        assert state.outcome is not None
+        found: list[int] = state.outcome.result()
+        return found
+
+    def report(state: RetryCallState) -> None:
+        _log.info(doing, shards=result_of(state), waited_s=round(state.idle_for, 1))
+
+    return Retrying(
+        retry=retry_if_result(bool),
+        wait=wait_random_exponential(0.25, 5.0, min=0.1),
+        stop=lambda state: state.idle_for >= patience_s,
+        before_sleep=report,
+        retry_error_callback=result_of,
+        sleep=sleep,
+    )(check)
 
 
 def _await_bars(

@@ -1,7 +1,5 @@
 """Mail through Resend's API (`POST /emails`). Its `Idempotency-Key` makes a repeat within 24 h safe."""
 
-import asyncio
-import random
 from typing import Final
 
 import httpx
@@ -11,7 +9,8 @@ from paceline.core.errors import PermanentError, TransientError, UnknownError, U
 from paceline.ports.notifications import Mail
 
 ATTEMPTS: Final = 3
-_FIRST_PAUSE_S: Final = 0.2
+_FIRST_PAUSE_S: Final = 0.4
+_LONGEST_PAUSE_S: Final = 0.8
 _MAX_RETRY_AFTER_S: Final = 60
 
 
@@ -32,14 +31,14 @@ class ResendNotifier:
         wait_for(self._client.aclose())
 
     async def _send(self, mail: Mail) -> str:
-        for attempt in range(1, ATTEMPTS):
-            try:
-                return await self._send_once(mail)
-            except (TransientError, UnknownError) as error:
-                if isinstance(error, TransientError) and error.retry_after_s > 1:
-                    raise  # Resend asks for a pause that is too long for a request
-                await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.0))
-        return await self._send_once(mail)
+        from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+        return await AsyncRetrying(
+            retry=retry_if_exception(_can_be_repeated),
+            wait=wait_random_exponential(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, min=_FIRST_PAUSE_S / 2),
+            stop=stop_after_attempt(ATTEMPTS),
+            reraise=True,
+        )(self._send_once, mail)
 
     async def _send_once(self, mail: Mail) -> str:
         body = {
@@ -58,6 +57,11 @@ class ResendNotifier:
         if response.is_success:
             return _id_in(response)
         raise _failure(response)
+
+
+def _can_be_repeated(error: BaseException) -> bool:
+    """Whether to repeat within the request: not if Resend asks for a pause that is too long for one."""
+    return isinstance(error, UnknownError) or (isinstance(error, TransientError) and error.retry_after_s <= 1)
 
 
 def _id_in(response: httpx.Response) -> str:

@@ -4,7 +4,6 @@ import pytest
 
 from paceline.messages.inbound import PriceUpdate
 from stream.feed.buffer import PriceBuffer
-from stream.feed.exchange import LONGEST_PAUSE_S, pause_s
 from stream.feed.stats import LOG_PATIENCE_US, FeedStats
 
 
@@ -37,14 +36,6 @@ def test_the_buffer_never_grows_beyond_its_bound() -> None:
         buffer.add(price(f"S{number % 3}", number))
         assert len(buffer) <= 50
     assert buffer.dropped + len(buffer) == 1_000
-
-
-def test_pauses_double_with_jitter_and_are_bounded() -> None:
-    assert [pause_s(attempt, 0.999999) for attempt in range(4)] == pytest.approx(
-        [0.2, 0.4, 0.8, 1.6], rel=1e-3
-    )
-    assert pause_s(1, 0.0) == pytest.approx(0.2)
-    assert all(pause_s(attempt, 0.5) <= LONGEST_PAUSE_S for attempt in range(0, 10_000, 100))
 
 
 @pytest.mark.parametrize(
