@@ -109,6 +109,27 @@ def _await_writer(
         )
 
 
+def _await_bars(
+    cuts: CutStore, copied: list[ShardCut], patience_s: float, sleep: Callable[[float], None]
+) -> None:
+    """Wait until the bars hold every price before the snapshot of their shard.
+
+    Holdings are marked with bars. The snapshot lies at or after the end of a day that has ended.
+    """
+    needed = next(one.position for one in copied if one.shard == PRICE_SHARD)
+
+    def late_position() -> list[int]:
+        position = cuts.bars_position()
+        return [position] if position < needed else []
+
+    if late := _last_result(late_position, "waiting for the bars", patience_s, sleep):
+        raise TransientError(
+            f"The reader of bars is at position {late[0]} of shard {PRICE_SHARD}, before the snapshot "
+            f"at {needed}, after {patience_s:.0f} s. Check that `paceline stream bars` runs.",
+            retry_after_s=30,
+        )
+
+
 def _last_result(
     check: Callable[[], list[int]], doing: str, patience_s: float, sleep: Callable[[float], None]
 ) -> list[int]:
@@ -121,7 +142,7 @@ def _last_result(
         return found
 
     def report(state: RetryCallState) -> None:
-        _log.info(doing, shards=result_of(state), waited_s=round(state.idle_for, 1))
+        _log.info(doing, late=result_of(state), waited_s=round(state.idle_for, 1))
 
     return Retrying(
         retry=retry_if_result(bool),
@@ -131,29 +152,6 @@ def _last_result(
         retry_error_callback=result_of,
         sleep=sleep,
     )(check)
-
-
-def _await_bars(
-    cuts: CutStore, copied: list[ShardCut], patience_s: float, sleep: Callable[[float], None]
-) -> None:
-    """Wait until the bars hold every price before the snapshot of their shard.
-
-    Holdings are marked with bars. The snapshot lies at or after the end of a day that has ended.
-    """
-    needed = next(one.position for one in copied if one.shard == PRICE_SHARD)
-    pause_s = 0.25
-    waited_s = 0.0
-    while (position := cuts.bars_position()) < needed:
-        if waited_s >= patience_s:
-            raise TransientError(
-                f"The reader of bars is at position {position} of shard {PRICE_SHARD}, before the snapshot "
-                f"at {needed}, after {patience_s:.0f} s. Check that `paceline stream bars` runs.",
-                retry_after_s=30,
-            )
-        _log.info("waiting for the bars", position=position, needed=needed, waited_s=round(waited_s, 1))
-        sleep(pause_s)
-        waited_s += pause_s
-        pause_s = min(pause_s * 2, 5.0)
 
 
 def _cut(cut_id: int, day: date, as_of_day: date, copied: list[ShardCut]) -> Cut:
