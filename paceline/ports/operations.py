@@ -1,11 +1,15 @@
-"""Markets and accounts for operators, up to the last effect that the writer has stored."""
+"""What operators read and change, and what the watchdog needs.
 
-from collections.abc import Mapping
+Markets and accounts are those up to the last effect that the writer has stored.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from paceline.core.pages import Page
+from paceline.domain.operations.watch import WatchProblem
 from paceline.messages.inbound import AdminInstruction, UserInstruction
 from paceline.ports.market import Market
 
@@ -79,3 +83,54 @@ class OperatorStore(Protocol):
     def open_alerts(self, limit: int) -> list[Alert]:
         """Most severe first, then oldest first."""
         ...
+
+
+class StoredState(Struct, frozen=True):
+    """What the watchdog reads from the database: the markets that are not halted, and the age of each
+    shard's newest complete snapshot, in seconds; None for a shard that has none."""
+
+    running_markets: frozenset[str]
+    snapshot_ages_s: dict[int, float | None]
+
+
+class AlertChanges(Struct, frozen=True):
+    """The keys of the alerts that were opened and closed."""
+
+    opened: list[str]
+    recovered: list[str]
+
+
+class WatchStore(Protocol):
+    """The watchdog's side of the database. `TransientError` if it is unavailable."""
+
+    async def state(self) -> StoredState: ...
+
+    async def update_alerts(self, problems: Sequence[WatchProblem], kinds: Set[str]) -> AlertChanges:
+        """Open an alert for each problem without one, and close the watchdog's open alerts of these kinds
+        whose problem has ended, in one transaction. Alerts of other kinds stay as they are."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class LiveSigns(Protocol):
+    """What running services write every few seconds. `TransientError` if it cannot be read."""
+
+    async def offsets(self, reader: str) -> dict[int, int]:
+        """By shard the offset of the next record that the reader needs, from its heartbeats. Of several
+        instances the highest counts."""
+        ...
+
+    async def price_times_us(self, symbols: Iterable[str]) -> dict[str, int | None]:
+        """When the feed received the last price of each symbol; None for one without a price."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class LogEndsByTopic(Protocol):
+    async def ends(self) -> dict[str, dict[int, int]]:
+        """The offset after the last record, by topic and shard. `TransientError` if Kafka is unavailable."""
+        ...
+
+    async def stop(self) -> None: ...

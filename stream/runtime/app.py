@@ -73,9 +73,24 @@ def _feed(settings: Settings) -> Service:
 
 
 def _watchdog(settings: Settings) -> Service:
+    from paceline.adapters.kafka.log_ends import LogEndReader
+    from paceline.adapters.postgres.operations.watch import PostgresWatchStore
+    from paceline.adapters.redis.operations import RedisLiveSigns
+    from paceline.domain.operations.watch import Limits
     from stream.watchdog.service import WatchdogService
 
-    return WatchdogService(settings)
+    return WatchdogService(
+        PostgresWatchStore(settings.database_url, settings.engine_shards),
+        RedisLiveSigns(settings.cache_url),
+        LogEndReader(settings.brokers, settings.engine_shards),
+        shards=settings.engine_shards,
+        symbols=frozenset(settings.feed_symbols),
+        limits=Limits(
+            settings.watchdog_stuck_s,
+            settings.watchdog_price_s,
+            max(settings.watchdog_snapshot_s, 3 * settings.snapshot_interval_s),
+        ),
+    )
 
 
 SERVICES: Final[Mapping[str, Callable[[Settings], Any]]] = {

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from paceline.adapters.kafka.topics import ENGINE_OUT, TOPICS
 from paceline.core.errors import TransientError
+
+_WITHIN_S: Final = 5
 
 
 class KafkaLogEnds:
@@ -43,7 +46,13 @@ class LogEndReader:
         self._consumer: AIOKafkaConsumer | None = None
 
     async def ends(self) -> dict[str, dict[int, int]]:
-        """The offset after the last record, by topic and shard; raises what aiokafka raises."""
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                return await self._read()
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise TransientError(f"Kafka does not return the ends of the logs: {error}") from error
+
+    async def _read(self) -> dict[str, dict[int, int]]:
         try:
             if self._consumer is None:
                 self._consumer = AIOKafkaConsumer(

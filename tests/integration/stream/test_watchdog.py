@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -13,9 +13,12 @@ from redis.asyncio import Redis
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import alerts
+from paceline.adapters.postgres.operations.watch import PostgresWatchStore
 from paceline.adapters.redis import operations as health
+from paceline.adapters.redis.operations import RedisLiveSigns
 from paceline.messages.inbound import HaltMarket
 from paceline.settings import PREFIX, load
+from stream.runtime.app import SERVICES
 from stream.watchdog.service import WatchdogService
 from tests.support.log_topics import fresh_topics
 
@@ -66,7 +69,8 @@ async def watched_system(
         "WATCHDOG_STUCK_S": "2",
         "FEED_SYMBOLS": "BTC_USDC_PERP,ETH_USDC_PERP",
     }
-    dog = WatchdogService(load({PREFIX + name: value for name, value in values.items()}, tmp_path))
+    config = load({PREFIX + name: value for name, value in values.items()}, tmp_path)
+    dog = cast(WatchdogService, SERVICES["watchdog"](config))
     redis = Redis.from_url(redis_url)
     await redis.flushall()
     yield WatchdogSetup(database, redis, dog)
@@ -135,8 +139,8 @@ async def test_a_price_alert_stays_open_while_redis_is_unavailable(
 ) -> None:
     await watched_system.publish_heartbeats(engine=0, price_age_s=31)
     await watched_system.run_round()
-    unavailable = Redis.from_url("redis://127.0.0.1:1")
-    monkeypatch.setattr(watched_system.dog, "_redis", unavailable)
+    unavailable = RedisLiveSigns("redis://127.0.0.1:1")
+    monkeypatch.setattr(watched_system.dog, "_signs", unavailable)
     await watched_system.run_round()
     assert watched_system.alerts() == [("price:BTC_USDC_PERP", 1, False)]
     assert [alert["key"] for alert in watched_system.dog.health()["alerts"]] == ["price:BTC_USDC_PERP"]
@@ -145,13 +149,13 @@ async def test_a_price_alert_stays_open_while_redis_is_unavailable(
 async def test_the_watchdog_continues_while_postgres_is_unavailable(
     watched_system: WatchdogSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    working = watched_system.dog._session
-    unreachable = Session("postgresql://unknown@127.0.0.1:1/none", "test", patience_s=0.1)
+    working = watched_system.dog._store
+    unreachable = PostgresWatchStore("postgresql://unknown@127.0.0.1:1/none", 1, patience_s=0.1)
     await watched_system.publish_heartbeats(engine=0, price_age_s=31)
-    monkeypatch.setattr(watched_system.dog, "_session", unreachable)
+    monkeypatch.setattr(watched_system.dog, "_store", unreachable)
     await watched_system.run_round()
     assert watched_system.alerts() == []
-    monkeypatch.setattr(watched_system.dog, "_session", working)
+    monkeypatch.setattr(watched_system.dog, "_store", working)
     await watched_system.run_round()
     assert watched_system.alerts() == [("price:BTC_USDC_PERP", 1, False)]
 
