@@ -33,6 +33,7 @@ from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.redis import client as streams
 from paceline.adapters.redis.client import SyncRedis
+from paceline.adapters.redis.trading.commands import reply_command
 from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.core.ids import shard_of
 from paceline.local.processes.ports import free_port
@@ -42,7 +43,6 @@ from paceline.messages.json_form import output_to_json
 from paceline.messages.log_form import decode_effects, decode_messages, encode_effects
 from paceline.messages.outbound import Effect, OrderResponse
 from paceline.settings import settings
-from stream.router.commands import reply_command
 
 _ACCOUNTS = 8
 _TICK_BATCHES_HZ = 200

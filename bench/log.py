@@ -26,7 +26,7 @@ from bench.core import with_trades
 from bench.figures import Figure, add_json_option, quantile, show
 from bench.servers import Servers, make_topic, priority_of, running_servers, use_append_timestamps, worker
 from bench.steal_time import least_disturbed
-from paceline.adapters.kafka.log_reader import LogReader, OffsetRange
+from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.postgres.connections.session import Connection, Session
@@ -34,6 +34,8 @@ from paceline.adapters.postgres.market.bars import PostgresBars
 from paceline.adapters.postgres.operations import installation, snapshots
 from paceline.adapters.postgres.operations.snapshots import SnapshotHead
 from paceline.adapters.postgres.trading import history
+from paceline.adapters.postgres.trading.effect_rows import RowMaker
+from paceline.domain.operations.readers import OffsetRange
 from paceline.engine import Engine
 from paceline.engine.snapshot import SCHEMA_VERSION
 from paceline.messages.inbound import Inbound, PriceUpdate
@@ -43,7 +45,6 @@ from stream.bars.service import BarsOpener
 from stream.engine.recovery import recover
 from stream.engine.service import EngineOpener
 from stream.runtime.log_service import LogService, ShardOpener
-from stream.writer.rows import RowMaker
 from stream.writer.service import WriterOpener
 
 _SNAPSHOT_INTERVAL_S = 3600.0

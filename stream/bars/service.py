@@ -7,9 +7,8 @@ import asyncio
 import time
 from typing import Any, Final
 
-from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.domain.market.bars import PRICE_SHARD, BarMaker
-from paceline.domain.operations.readers import ReaderPosition, check_reach
+from paceline.domain.operations.readers import OffsetRange, ReaderPosition, Record, check_reach
 from paceline.messages.log_form import decode_messages
 from paceline.ports.market import BarStore, StoredBars
 from stream.runtime.log_service import ReopenShard

@@ -5,11 +5,11 @@ import gc
 import structlog
 from msgspec import Struct
 
-from paceline.adapters.kafka.log_reader import OffsetRange
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import alerts, snapshots
 from paceline.adapters.postgres.operations.snapshots import SnapshotHead, StoredSnapshot
 from paceline.core.errors import InvariantViolation, PermanentError
+from paceline.domain.operations.readers import OffsetRange
 from paceline.engine import Engine
 
 _log = structlog.get_logger()

@@ -7,7 +7,6 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaProducer
 
-from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.adapters.kafka.log_scan import last_position_out
 from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_OUT
@@ -15,6 +14,7 @@ from paceline.adapters.postgres.connections.session import Session
 from paceline.adapters.postgres.operations import installation
 from paceline.adapters.postgres.operations.dead_letters import LONGEST_RAW_BYTES, DeadLetter
 from paceline.build import compiled
+from paceline.domain.operations.readers import OffsetRange, Record
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound
 from paceline.messages.log_form import Undecodable, decode_messages, encode_effects

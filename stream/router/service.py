@@ -12,19 +12,13 @@ from typing import Any, Final
 
 import structlog
 
-from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.adapters.postgres.connections.session import UNAVAILABLE_ERRORS as POSTGRES_UNAVAILABLE_ERRORS
 from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import installation, readers
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, connect
-from paceline.adapters.redis.trading.router_store import Command, FenceBroken, RouterStore, mark_commands
-from paceline.adapters.runtime.retry import retrying
-from paceline.core.times import MINUTE_US
-from paceline.domain.operations.readers import ReaderPosition, check_reach
-from paceline.messages.outbound import Effect
-from stream.router.commands import (
+from paceline.adapters.redis.trading.commands import (
     KEPT_US,
     balance_command,
     event_commands,
@@ -35,6 +29,11 @@ from stream.router.commands import (
     trade_command,
     trades_wanted,
 )
+from paceline.adapters.redis.trading.router_store import Command, FenceBroken, RouterStore, mark_commands
+from paceline.adapters.runtime.retry import retrying
+from paceline.core.times import MINUTE_US
+from paceline.domain.operations.readers import OffsetRange, ReaderPosition, Record, check_reach
+from paceline.messages.outbound import Effect
 from stream.runtime.effect_batches import effect_batches
 from stream.runtime.log_service import ReopenShard
 

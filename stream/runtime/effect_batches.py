@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from paceline.adapters.kafka.log_reader import Record
-from paceline.domain.operations.readers import ReaderPosition
+from paceline.domain.operations.readers import ReaderPosition, Record
 from paceline.messages.log_form import decode_effects
 from paceline.messages.outbound import Effect
 

@@ -14,8 +14,9 @@ from typing import Any, Final, Protocol
 import structlog
 from mode import Service
 
-from paceline.adapters.kafka.log_reader import LogReader, OffsetRange, Record
+from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.topics import check_partitions
+from paceline.domain.operations.readers import OffsetRange, Record
 
 _log = structlog.get_logger()
 

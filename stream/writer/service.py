@@ -6,16 +6,15 @@ While Postgres stores one batch, the rows of the next are made.
 import asyncio
 from typing import Any, Final
 
-from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.adapters.postgres.connections.session import Session
 from paceline.adapters.postgres.operations import installation, readers
 from paceline.adapters.postgres.operations.readers import Move
 from paceline.adapters.postgres.trading import history
-from paceline.domain.operations.readers import ReaderPosition, check_reach
+from paceline.adapters.postgres.trading.effect_rows import RowMaker, trades_wanted
+from paceline.domain.operations.readers import OffsetRange, ReaderPosition, Record, check_reach
 from paceline.domain.trading.open_trade import OpenTrade
 from paceline.messages.outbound import Effect
 from stream.runtime.effect_batches import effect_batches
-from stream.writer.rows import RowMaker, trades_wanted
 from stream.writer.storage import BATCH, Batch, Storage
 
 # After this many outputs (about 1 ms of work), Postgres and other tasks get their turn.

@@ -9,9 +9,9 @@ from paceline.adapters.postgres.connections.session import Connection, Session
 from paceline.adapters.postgres.operations import readers
 from paceline.adapters.postgres.operations.readers import Move
 from paceline.adapters.postgres.trading import history
+from paceline.adapters.postgres.trading.effect_rows import Rows
 from paceline.domain.operations.readers import ReaderPosition
 from stream.runtime.log_service import ReopenShard
-from stream.writer.rows import Rows
 
 # A transaction writes about this many effects and outputs: large enough that its round trips do not count,
 # small enough that the next batch can be made while Postgres works.

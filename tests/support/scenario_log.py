@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from paceline.adapters.kafka.log_reader import OffsetRange
+from paceline.domain.operations.readers import OffsetRange
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound, PriceUpdate
 from paceline.messages.json_form import DecodeError, decode_line

@@ -14,12 +14,12 @@ from typing import Any
 
 import psycopg
 
-from paceline.adapters.kafka.log_reader import OffsetRange
 from paceline.adapters.postgres.connections.session import Session
 from paceline.adapters.postgres.operations import snapshots
 from paceline.core.ids import shard_of
 from paceline.core.money import SCALE
 from paceline.core.times import DAY_US, MINUTE_US, SECOND_US, day_bounds_us
+from paceline.domain.operations.readers import OffsetRange
 from paceline.engine import Engine
 from paceline.messages.inbound import (
     USER_TYPES,

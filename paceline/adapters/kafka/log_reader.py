@@ -11,23 +11,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec import Struct
 
 from paceline.adapters.kafka.librdkafka import Connection
 from paceline.core.errors import InvariantViolation
+from paceline.domain.operations.readers import OffsetRange, Record
 
 T = TypeVar("T")
 _log = logging.getLogger("paceline.log_reader")
-
-
-class Record(Protocol):
-    """The part of a log record that readers use."""
-
-    offset: int
-    value: bytes
 
 
 class _Read(Struct, gc=False):
@@ -39,13 +33,6 @@ class _Read(Struct, gc=False):
 _MAX_BUSY_MS: Final = 600_000
 _ANSWER_TIMEOUT_S: Final = 10.0
 _PREFETCH_KIB: Final = 32 << 10
-
-
-class OffsetRange(Struct, frozen=True):
-    """Offsets of a partition: of the first record kept, and after the last record."""
-
-    begin: int
-    end: int
 
 
 class LogReader:

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from paceline.adapters.kafka.log_reader import OffsetRange, Record
 from paceline.adapters.kafka.topics import ENGINE_OUT
+from paceline.domain.operations.readers import OffsetRange, Record
 from paceline.messages.log_form import decode_effects
 
 # Two owners of a shard may have written at the same time: the last record may not have the highest position.

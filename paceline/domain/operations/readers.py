@@ -1,7 +1,7 @@
 """The readers of the two logs: what each of them reads, and how far it has come."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -26,6 +26,20 @@ READERS: Final[Mapping[str, Reads]] = {
     "router": Reads("engine.out"),
     "bars": Reads("engine.in", every_shard=False),
 }
+
+
+class Record(Protocol):
+    """The part of a log record that readers use."""
+
+    offset: int
+    value: bytes
+
+
+class OffsetRange(Struct, frozen=True):
+    """Offsets of a partition: of the first record kept, and after the last record."""
+
+    begin: int
+    end: int
 
 
 class ReaderPosition(Struct, frozen=True):

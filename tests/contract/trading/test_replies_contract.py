@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from paceline.adapters.redis.client import SyncRedis
 from paceline.adapters.redis.keys import REPLIES
+from paceline.adapters.redis.trading.commands import reply_command
 from paceline.adapters.redis.trading.replies import RedisReplies
 from paceline.core.errors import TransientError
 from paceline.messages.json_form import output_to_json
 from paceline.messages.outbound import OrderResponse
 from paceline.ports.trading import Answer, Replies
-from stream.router.commands import reply_command
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.instructions import FakeReplies
 

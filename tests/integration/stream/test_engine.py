@@ -6,13 +6,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from paceline.adapters.kafka.log_reader import OffsetRange
 from paceline.adapters.kafka.log_scan import last_position_out, scan
 from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT, ensure_topics
 from paceline.adapters.postgres.connections.session import Session
 from paceline.build import compiled
 from paceline.core.errors import InvariantViolation, PermanentError
+from paceline.domain.operations.readers import OffsetRange
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound
 from paceline.messages.json_form import DecodeError, decode_line

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from paceline.adapters.kafka.log_reader import LogReader, OffsetRange
+from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.core.errors import InvariantViolation
+from paceline.domain.operations.readers import OffsetRange
 from paceline.messages.inbound import Deposit
 from paceline.messages.log_form import decode_messages
 from tests.support.log_topics import fresh_topics

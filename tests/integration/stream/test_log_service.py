@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-from paceline.adapters.kafka.log_reader import LogReader, OffsetRange, Record
+from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.domain.operations.readers import OffsetRange, Record
 from stream.runtime.log_service import LogService
 from tests.support.log_topics import fresh_topics
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from paceline.adapters.kafka.log_reader import OffsetRange
 from paceline.core.errors import PermanentError
 from paceline.core.times import MINUTE_US
-from paceline.domain.operations.readers import ReaderPosition
+from paceline.domain.operations.readers import OffsetRange, ReaderPosition
 from paceline.messages.inbound import Inbound, PriceUpdate
 from paceline.messages.log_form import encode_messages
 from stream.bars import service

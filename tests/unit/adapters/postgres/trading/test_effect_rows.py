@@ -3,6 +3,7 @@
 from typing import Any
 
 from paceline.adapters.postgres.copy_rows import NULL
+from paceline.adapters.postgres.trading.effect_rows import RowMaker, trades_wanted
 from paceline.adapters.postgres.trading.history import COLUMNS
 from paceline.core.money import SCALE
 from paceline.domain.trading.open_trade import OpenTrade
@@ -19,7 +20,6 @@ from paceline.messages.inbound import (
     Withdraw,
 )
 from paceline.messages.outbound import Effect
-from stream.writer.rows import RowMaker, trades_wanted
 
 SYMBOL = "BTC_USDC_PERP"
 MARKET = ConfigureMarket("m", 1, SYMBOL, "BTC", 1000, 5 * SCALE, 100, 2, 5, 50, 5_000_000)
