@@ -3,12 +3,14 @@
 Markets and accounts are those up to the last effect that the writer has stored.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from paceline.core.pages import Page
+from paceline.domain.operations.archive import Manifest, Segment
+from paceline.domain.operations.readers import Record
 from paceline.domain.operations.watch import WatchProblem
 from paceline.messages.inbound import AdminInstruction, UserInstruction
 from paceline.ports.market import Market
@@ -134,3 +136,85 @@ class LogEndsByTopic(Protocol):
         ...
 
     async def stop(self) -> None: ...
+
+
+class SnapshotPlace(Struct, frozen=True):
+    """A complete snapshot of the engine: the state after `position` messages, whose next record of
+    `engine.in` is at `next_offset`."""
+
+    generation: int
+    position: int
+    next_offset: int
+    state_hash: str
+
+
+class StoredProgress(Protocol):
+    """How far the engine and the readers of a shard have come. `TransientError` if it cannot be read."""
+
+    async def snapshots(self, shard: int) -> list[SnapshotPlace]:
+        """The complete snapshots, newest first."""
+        ...
+
+    async def chunks(self, shard: int, generation: int) -> list[bytes]:
+        """The chunks of a snapshot in order; empty if it was replaced."""
+        ...
+
+    async def reader_offsets(self, shard: int) -> Mapping[str, int]:
+        """By reader the offset of the next record that it needs; readers that never started are missing."""
+        ...
+
+
+class ShardLog(Protocol):
+    """The part of a shard's `engine.in` that is in Kafka."""
+
+    async def begin(self) -> int:
+        """The offset of the first record that is kept."""
+        ...
+
+    def records(self, begin: int, end: int) -> AsyncIterator[Record]:
+        """The records with offsets `[begin, end)`, which must exist."""
+        ...
+
+    async def cut_before(self, offset: int) -> int:
+        """Delete the records before `offset`; returns the new first offset."""
+        ...
+
+
+class ArchiveSegment(Protocol):
+    """A segment that is being written."""
+
+    @property
+    def messages(self) -> int: ...
+
+    def add(self, offset: int, lines: Iterable[bytes]) -> None:
+        """Write the lines of the record at `offset`."""
+        ...
+
+    def close(self) -> Segment: ...
+
+    def abandon(self) -> None:
+        """Drop the unfinished segment."""
+        ...
+
+
+class ShardArchive(Protocol):
+    """The archive of one shard. `InvariantViolation` if it is not what the manifest says."""
+
+    @property
+    def name(self) -> str:
+        """Where it is, for a person."""
+        ...
+
+    def manifest(self) -> Manifest | None:
+        """`None` if nothing is archived."""
+        ...
+
+    def begin(self, position: int, offset: int) -> ArchiveSegment: ...
+
+    def add(self, manifest: Manifest, segment: Segment) -> Manifest:
+        """Add a closed segment; returns the longer manifest."""
+        ...
+
+    def verify(self, manifest: Manifest) -> None:
+        """Read all segments again."""
+        ...

@@ -14,44 +14,12 @@ from pathlib import Path
 from typing import IO, Final
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from paceline.core.errors import InvariantViolation, PermanentError
+from paceline.domain.operations.archive import MANIFEST_VERSION, Manifest, Segment
 
 MANIFEST: Final = "manifest.json"
-_VERSION: Final = 1
-
-
-class Segment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Positions are those of its first and last message, offsets of its first and last Kafka record; both
-    ends are included."""
-
-    file: str
-    first_position: int
-    last_position: int
-    first_offset: int
-    last_offset: int
-    sha256: str
-    chain: str = ""
-
-
-class Manifest(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"segments": "stretches"}
-):
-    """The key `stretches` is that of archives that exist already."""
-
-    shard: int
-    version: int = _VERSION
-    segments: list[Segment] = []
-
-    @property
-    def next_position(self) -> int:
-        return self.segments[-1].last_position + 1 if self.segments else 0
-
-    @property
-    def next_offset(self) -> int:
-        return self.segments[-1].last_offset + 1 if self.segments else 0
 
 
 class SegmentWriter:
@@ -111,6 +79,10 @@ class LogArchive:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def name(self) -> str:
+        return str(self.folder)
+
     def manifest(self) -> Manifest | None:
         """The manifest, `None` if nothing is archived; `InvariantViolation` if its chain is broken."""
         try:
@@ -121,8 +93,10 @@ class LogArchive:
             manifest = msgspec.json.decode(text, type=Manifest)
         except msgspec.MsgspecError as error:
             raise InvariantViolation(f"{self.folder / MANIFEST} is not a manifest: {error}") from error
-        if manifest.version != _VERSION:
-            raise PermanentError(f"{self.folder / MANIFEST} has version {manifest.version}, not {_VERSION}.")
+        if manifest.version != MANIFEST_VERSION:
+            raise PermanentError(
+                f"{self.folder / MANIFEST} has version {manifest.version}, not {MANIFEST_VERSION}."
+            )
         _check_chain(manifest, self.folder)
         return manifest
 

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from itertools import islice
 from typing import Final
 
-from paceline.adapters.files.log_archive import LogArchive, Manifest
-from paceline.adapters.kafka.log_reader import OffsetRange
+from paceline.adapters.files.log_archive import LogArchive
 from paceline.adapters.kafka.log_scan import Scan, scan
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.core.errors import PermanentError
-from paceline.domain.operations.readers import ReaderPosition
+from paceline.domain.operations.archive import Manifest
+from paceline.domain.operations.readers import OffsetRange, ReaderPosition
 from paceline.messages.inbound import Inbound
 from paceline.messages.json_form import DecodeError, decode_line
 from paceline.messages.log_form import Undecodable, decode_messages

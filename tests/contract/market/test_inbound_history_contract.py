@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from paceline.adapters.files.log_archive import LogArchive, Manifest
+from paceline.adapters.files.log_archive import LogArchive
 from paceline.adapters.kafka.inbound_history import KafkaInboundHistory
 from paceline.adapters.kafka.log_cut import cut_before
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.core.errors import PermanentError
+from paceline.domain.operations.archive import Manifest
 from paceline.domain.operations.readers import ReaderPosition
 from paceline.messages.inbound import Deposit, Inbound
 from paceline.messages.log_form import encode_messages

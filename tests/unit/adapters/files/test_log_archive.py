@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from paceline.adapters.files.log_archive import MANIFEST, LogArchive, Manifest
+from paceline.adapters.files.log_archive import MANIFEST, LogArchive
 from paceline.core.errors import InvariantViolation
+from paceline.domain.operations.archive import Manifest
 
 # Lines by record: two segments of two records, the first with three messages, the second with two.
 STRETCHES = [[[b"a", b"b"], [b"c"]], [[b"d"], [b"e"]]]
