@@ -219,8 +219,12 @@ def _instruct(state: State, message: Any, handler: Handler) -> list[Outbound]:
         turn.repeat(answer)
         return turn.outputs
     if refusal := handler(turn, message, account):
+        assert not turn.outputs
+        assert not turn.changed
         turn.refuse(refusal)
-    state.answers.remember(key, turn.response)
+    answer = turn.response
+    assert answer.id == turn.first_id  # the answer is the first output
+    state.answers.remember(key, answer)
     return turn.finish()
 
 

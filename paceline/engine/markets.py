@@ -81,6 +81,7 @@ def _drop(state: State, reason: str) -> list[Outbound]:
 def _move_and_fire(state: State, market: MarketState) -> list[Outbound]:
     """Move all trailing levels, then fire on falling prices, highest first, then on rising, lowest first."""
     bid, ask, books = market.bid, market.ask, market.books
+    assert 0 < bid < ask
     books.move_trailing(bid, ask)
     if books.bid_low < bid < books.bid_high and books.ask_low < ask < books.ask_high:
         return []

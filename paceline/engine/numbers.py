@@ -51,6 +51,7 @@ def profit_of(long: bool, entry: int, exit_price: int, quantity: int) -> int:
 
 def margin_of_part(margin: int, part: int, quantity: int) -> int:
     """The margin released with a part of the quantity: rounded down; all of it with the whole quantity."""
+    assert 0 < part <= quantity
     if part == quantity:  # most closings; this avoids a product larger than a machine word
         return margin
     return margin * part // quantity

@@ -133,6 +133,9 @@ def _execute_at_once(turn: Turn, market: MarketState, message: PlaceOrder, order
 
 def _place_resting(turn: Turn, market: MarketState, message: PlaceOrder, order: Order) -> None:
     state = turn.state
+    assert order.quantity > 0
+    assert order.lock >= 0
+    assert (order.price is None) != (order.distance is None)
     turn.accept(order=order.id)
     state.orders.add(order.id, order)
     if order.side == "buy":
@@ -170,6 +173,10 @@ def _fill_fee(market: MarketState, order: Order, price: int, rate_bps: int) -> i
 def _fill(turn: Turn, market: MarketState, order: Order, price: int, fee: int) -> None:
     """Exchange money and asset. The locked amount is used first; a `lock` of 0 means that there is none."""
     name, base, quantity = order.account, market.base, order.quantity
+    assert quantity > 0
+    assert price > 0
+    assert order.lock >= 0
+    assert fee >= 0
     if order.side == "buy":
         paid = notional_up(price, quantity)
         post_usd(turn, name, locked=-order.lock, cash=order.lock - paid - fee, fees=fee, house=paid)
@@ -177,6 +184,8 @@ def _fill(turn: Turn, market: MarketState, order: Order, price: int, fee: int) -
     else:
         proceeds = notional_down(price, quantity)
         from_free = quantity - order.lock
+        assert from_free >= 0
+        assert fee <= proceeds
         post_asset(turn, name, base, free=-from_free, held=-order.lock, house=quantity)
         post_usd(turn, name, cash=proceeds - fee, fees=fee, house=-proceeds)
     turn.order_closed(order, "filled", exit_price=price, fee=fee)

@@ -95,9 +95,14 @@ def _new_trade(turn: Turn, market: MarketState, message: CreateTrade) -> Trade:
 
 
 def _open(turn: Turn, market: MarketState, trade: Trade, fee: int) -> None:
+    long, level = trade.side == "long", trade.liquidation
+    assert trade.quantity > 0
+    assert trade.margin > 0
+    assert fee >= 0
+    assert level is None or (level < market.bid if long else level > market.ask)
     turn.state.trades.add(trade.id, trade)
     market.books.add_fixed(trade)
-    market.books.add_trailing(trade, _watched(market, trade.side == "long"))
+    market.books.add_trailing(trade, _watched(market, long))
     post_usd(turn, trade.account, cash=-trade.margin - fee, margin=trade.margin, fees=fee)
     turn.accept(
         trade=trade.id, price=trade.entry, quantity=trade.quantity, fee=fee, liquidation=trade.liquidation
@@ -191,6 +196,9 @@ def _settle(turn: Turn, trade: Trade, part: int, terms: Settlement, reason: Reas
     state = turn.state
     price, profit, fee, share = terms
     left = share + profit
+    assert 0 < part <= trade.quantity
+    assert 0 <= share <= trade.margin
+    assert 0 <= fee <= (left if left > 0 else 0)  # so the cash of the account cannot fall
     if part == trade.quantity:
         state.trades.remove(trade.id)
         state.markets[trade.symbol].books.forget_trade(trade)
