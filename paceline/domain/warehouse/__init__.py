@@ -1,0 +1,1 @@
+"""Valuation of accounts at the end of a day."""
