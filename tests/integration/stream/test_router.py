@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 import redis
+from stream.router.commands import MAX_EVENTS
 
 from paceline.adapters.redis.keys import REPLIES
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import CloseTrade, OpenAccount
 from paceline.messages.outbound import OrderResponse
-from stream.router.commands import MAX_EVENTS
 from stream.router.service import RouterOpener
 from stream.runtime.log_service import ReopenShard
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
+from paceline.domain.identity.accounts import account_of, default_display_name
 from paceline.ports.identity import CODE_TRIES, Member, NewLink, NewSession, OpenLink
 from tests.support.fakes.store import FakeStore
 
