@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from paceline.core.errors import PermanentError
-from paceline.settings import one
+from paceline.settings import load_setting
 
 PACKAGE = Path(__file__).parents[1]
 COMPILER = PACKAGE / "build" / "engine_compiler.py"
@@ -46,7 +46,7 @@ def builds() -> Path:
 @cache
 def in_use() -> Path | None:
     """The build that this process uses; None if the engine is plain Python."""
-    setting = one("engine", os.environ)
+    setting = load_setting("engine", os.environ)
     if setting == "python":
         return None
     build = builds() / key()

@@ -17,7 +17,7 @@ from paceline.local.supervisor import state
 from paceline.local.supervisor.runner import ServiceRunner
 from paceline.local.supervisor.screen import Screen
 from paceline.local.supervisor.supervisor import Supervisor
-from paceline.settings import PREFIX, Settings, load, sources
+from paceline.settings import PREFIX, Settings, load, read_variables
 
 
 def run(options: UpOptions) -> int:
@@ -65,7 +65,7 @@ def run(options: UpOptions) -> int:
 
 def _environment(folder: Path, settings: Settings, var_dir: Path) -> dict[str, str]:
     """The environment of every service: ours, plus the settings from files."""
-    found = sources(os.environ, folder)
+    found = read_variables(os.environ, folder)
     return {
         **found,
         # One worker per service: Kafka gives a restarted one its shards back at once.
