@@ -43,12 +43,12 @@ class _Claims(Struct, frozen=True):
 
 
 def install(app: Flask, settings: Settings) -> None:
-    if len(settings.jwt_secret) < _SECRET_LENGTH:
+    if len(settings.jwt_secret.reveal()) < _SECRET_LENGTH:
         raise ValidationError(
             f"PACELINE_JWT_SECRET must have at least {_SECRET_LENGTH} characters. Let `paceline up` set it."
         )
     app.config.update(
-        JWT_SECRET_KEY=settings.jwt_secret,
+        JWT_SECRET_KEY=settings.jwt_secret.reveal(),
         JWT_ALGORITHM="HS256",
         JWT_TOKEN_LOCATION=["cookies"],
         JWT_ACCESS_COOKIE_NAME=_COOKIE,
@@ -67,7 +67,7 @@ def authenticate() -> Member:
     environ = request.environ
     found = _TOKEN_COOKIE.search(environ.get("HTTP_COOKIE", ""))
     try:
-        claims = _claims(found[1] if found else "", settings().jwt_secret)
+        claims = _claims(found[1] if found else "", settings().jwt_secret.reveal())
     except (JWTExtendedException, PyJWTError, ValueError) as error:
         raise AuthenticationError("You are not signed in. Sign in first.") from error
     if claims.ends_s <= time.time():

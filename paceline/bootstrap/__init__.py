@@ -80,7 +80,7 @@ def open_platform(settings: Settings) -> Platform:
     pool = Pool(settings.database_url, connections=max(2, settings.api_requests // 4))
     redis = SyncRedis(settings.cache_url, settings.reply_timeout_ms)
     log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
-    notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key, settings.mail_from)
+    notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key.reveal(), settings.mail_from)
     mails = BackgroundMailQueue(notifier)
     events = _security_events(pool)
     prices, replies = RedisPrices(redis), RedisReplies(redis)

@@ -54,7 +54,11 @@ def load_setting(name: str, environ: Mapping[str, str], folder: Path = Path()) -
     try:
         return item.metadata["parse"](text)
     except ValueError as error:
-        raise ValidationError(f"{variable}: {text[:40]!r}: {error}") from error
+        raise ValidationError(f"{variable}: {_problem(item, text, error)}") from error
+
+
+def _problem(item: "dataclasses.Field[Any]", text: str, error: ValueError) -> str:
+    return str(error) if item.metadata["hidden"] else f"{text[:40]!r}: {error}"
 
 
 def load(environ: Mapping[str, str], folder: Path = Path()) -> Settings:
@@ -68,7 +72,7 @@ def load(environ: Mapping[str, str], folder: Path = Path()) -> Settings:
         try:
             values[item.name] = item.metadata["parse"](text)
         except ValueError as error:
-            problems[name] = f"{text[:40]!r}: {error}"
+            problems[name] = _problem(item, text, error)
     known = {PREFIX + item.name.upper() for item in dataclasses.fields(Settings)}
     for name in sorted(found):
         if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and name not in known:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from paceline.settings.fields import amount, between, flag, networks, setting, url
+from paceline.settings.fields import amount, between, flag, networks, plain_url, setting
 from paceline.settings.local import LocalSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(LocalSettings):
-    public_url: str = setting(
-        "", url("http", "https"), "URL of the API for people; empty means loopback. Required off loopback"
+    public_url: str = plain_url(
+        "http", "https", doc="URL of the API for people; empty means loopback. Required off loopback"
     )
     allow_insecure_public_url: bool = setting(
         "false", flag, "Accept an http:// public URL off this machine: sessions then travel without TLS"

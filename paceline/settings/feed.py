@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
-from paceline.settings.fields import between, names, setting, url
+from paceline.settings.fields import between, names, plain_url, setting
 from paceline.settings.local import LocalSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeedSettings(LocalSettings):
-    feed_url: str = setting(
-        "", url("ws", "wss"), "WebSocket of the exchange; empty means the sandbox exchange"
-    )
+    feed_url: str = plain_url("ws", "wss", doc="WebSocket of the exchange; empty means the sandbox exchange")
     feed_symbols: tuple[str, ...] = setting(
         "BTC_USDC_PERP,ETH_USDC_PERP,SOL_USDC_PERP,ADA_USDC_PERP", names, "Symbols to subscribe to"
     )

@@ -1,16 +1,45 @@
 """What a setting is made of: its default, its parser, its documentation. A parser raises `ValueError`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import field
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from paceline.core.money import parse_decimal
+from paceline.core.secret import Secret, SecretUrl
+
+_BAD_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
-def setting(default: str, parse: Callable[[str], Any], doc: str) -> Any:
-    """A field of a settings class. `default` is text, as it would stand in the environment."""
-    return field(metadata={"default": default, "parse": parse, "doc": doc})
+def setting(default: str, parse: Callable[[str], Any], doc: str, *, hidden: bool = False) -> Any:
+    """A field of a settings class. `default` is text, as it would stand in the environment.
+
+    The value of a `hidden` setting is not shown when it is wrong.
+    """
+    return field(metadata={"default": default, "parse": parse, "doc": doc, "hidden": hidden})
+
+
+def secret(doc: str) -> Any:
+    """A field for a password or a key, empty by default. Its value is a `Secret`."""
+    return setting("", Secret, doc, hidden=True)
+
+
+def secret_url(*schemes: str, doc: str) -> Any:
+    """A field for a URL that may hold a password, empty by default. Its value is a `SecretUrl`."""
+    return setting("", lambda value: SecretUrl(_url_with(schemes, value)), doc, hidden=True)
+
+
+def plain_url(*schemes: str, doc: str) -> Any:
+    """A field for a URL without a user name or a password, empty by default."""
+
+    def parse(value: str) -> str:
+        if "@" in urlsplit(value).netloc:
+            raise ValueError("must not hold a user name or a password")
+        return _url_with(schemes, value)
+
+    return setting("", parse, doc, hidden=True)
 
 
 def text(value: str) -> str:
@@ -51,13 +80,16 @@ def amount(value: str) -> int:
     return parse_decimal(value)
 
 
-def url(*schemes: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value and not value.startswith(tuple(f"{s}://" for s in schemes)):
-            raise ValueError(f"must begin with {' or '.join(f'{s}://' for s in schemes)}")
-        return value.rstrip("/")
-
-    return parse
+def _url_with(schemes: tuple[str, ...], value: str) -> str:
+    if value and not value.startswith(tuple(f"{s}://" for s in schemes)):
+        raise ValueError(f"must begin with {' or '.join(f'{s}://' for s in schemes)}")
+    try:
+        valid = _BAD_PERCENT.search(value) is None and urlsplit(value).port != 0
+    except ValueError:
+        valid = False
+    if not valid:  # said here: a client would name the part that it cannot read, which may be the password
+        raise ValueError("must be a URL, with special characters in the password percent-encoded")
+    return value.rstrip("/")
 
 
 def flag(value: str) -> bool:

@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 
-from paceline.settings.fields import setting, text, url
+from paceline.core.secret import Secret
+from paceline.settings.fields import plain_url, secret, setting, text
 from paceline.settings.local import LocalSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotificationSettings(LocalSettings):
-    resend_url: str = setting(
-        "", url("http", "https"), "Resend API for mail; empty means the sandbox mailbox"
-    )
-    resend_api_key: str = setting("", text, "Key for Resend; the sandbox mailbox accepts any")
+    resend_url: str = plain_url("http", "https", doc="Resend API for mail; empty means the sandbox mailbox")
+    resend_api_key: Secret = secret("Key for Resend; the sandbox mailbox accepts any")
     mail_from: str = setting("Paceline <login@paceline.example>", text, "Sender of mail")
 
     @property

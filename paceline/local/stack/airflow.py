@@ -83,7 +83,7 @@ def environment(settings: Settings, root: Path) -> dict[str, str]:
 
 def _derived(settings: Settings, purpose: str) -> str:
     """A separate secret for each purpose, derived from the stored one."""
-    return hmac.new(settings.jwt_secret.encode(), purpose.encode(), hashlib.sha512).hexdigest()
+    return hmac.new(settings.jwt_secret.reveal().encode(), purpose.encode(), hashlib.sha512).hexdigest()
 
 
 def services(settings: Settings, root: Path, program: Path) -> list[Service]:

@@ -99,8 +99,8 @@ def local_servers(settings: Settings) -> list[LocalServer]:
         LocalPostgres(
             folder / "postgres",
             settings.postgres_port,
-            password=settings.postgres_password,
-            analyst_password=settings.analyst_password,
+            password=settings.postgres_password.reveal(),
+            analyst_password=settings.analyst_password.reveal(),
         ),
         LocalRedis(folder / "redis", settings.redis_port),
         LocalKafka(folder / "kafka", settings.kafka_port, controller_port=settings.kafka_controller_port),

@@ -44,7 +44,7 @@ class Service:
     address: str = ""
     probe: Probe | None = None
     server: LocalServer | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # it may hold secrets
     ports: Mapping[str, int] = field(default_factory=dict)
     stop_phase: int = 0
     first: bool = False

@@ -64,7 +64,7 @@ def on_instance(app: Flask, member: Member) -> Iterator[Member]:
 
 @pytest.fixture(scope="module")
 def without_redis(stack: Stack) -> Iterator[Flask]:
-    with app_with(stack, redis_url=f"redis://127.0.0.1:{free_port()}/0", reply_timeout_ms=4_000) as made:
+    with app_with(stack, redis_url=SecretUrl(f"redis://127.0.0.1:{free_port()}/0"), reply_timeout_ms=4_000) as made:
         yield made
 
 

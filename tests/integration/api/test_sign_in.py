@@ -17,6 +17,7 @@ from api.http.context import platform
 from paceline.adapters.notify.mail_queue import BackgroundMailQueue
 from paceline.adapters.runtime.awaiting import pause
 from paceline.core.errors import UnknownError, ValidationError
+from paceline.core.secret import Secret
 from paceline.ports.notifications import Mail
 from tests.support.api_stack import Member, Stack, ask, sign_in
 from tests.support.fakes.notifications.mail_queue import FakeMailQueue
@@ -252,7 +253,7 @@ def test_forged_and_foreign_tokens_are_refused(app: Flask, stack: Stack, member:
     cookie = member.client.get_cookie("access_token_cookie")
     assert cookie is not None
     claims = jwt.decode(cookie.value, options={"verify_signature": False})
-    secret = stack.settings.jwt_secret
+    secret = stack.settings.jwt_secret.reveal()
     forged = [
         jwt.encode(claims, "another secret" * 4, algorithm="HS256"),
         jwt.encode(claims, None, algorithm="none"),
@@ -359,4 +360,4 @@ def test_a_mailbox_gets_thirty_mails_in_ten_minutes(app: Flask, email: str) -> N
 
 def test_a_short_jwt_secret_is_refused_at_start(stack: Stack) -> None:
     with pytest.raises(ValidationError, match="at least 32 characters"):
-        create_app(replace(stack.settings, jwt_secret="short"))
+        create_app(replace(stack.settings, jwt_secret=Secret("short")))

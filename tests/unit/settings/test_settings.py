@@ -18,7 +18,7 @@ def test_environment_overrides_dot_env_which_overrides_secrets(tmp_path: Path) -
     (tmp_path / "var" / "secrets.env").write_text("PACELINE_JWT_SECRET=from-secrets\nPACELINE_API_PORT=1\n")
     (tmp_path / ".env").write_text("# ports\nPACELINE_API_PORT='2'\nPACELINE_REDIS_PORT=3\n")
     settings = load({"PACELINE_REDIS_PORT": "4"}, tmp_path)
-    assert (settings.jwt_secret, settings.api_port, settings.redis_port) == ("from-secrets", 2, 4)
+    assert (settings.jwt_secret.reveal(), settings.api_port, settings.redis_port) == ("from-secrets", 2, 4)
 
 
 @pytest.mark.parametrize(
