@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from api import close, create_app
+from paceline.core.secret import SecretUrl
 from paceline.local.processes.ports import free_port
 from tests.support.api_stack import BTC, Member, Stack, eventually, sign_in
 from tests.support.frozen import freeze, unfreeze
@@ -64,7 +65,8 @@ def on_instance(app: Flask, member: Member) -> Iterator[Member]:
 
 @pytest.fixture(scope="module")
 def without_redis(stack: Stack) -> Iterator[Flask]:
-    with app_with(stack, redis_url=SecretUrl(f"redis://127.0.0.1:{free_port()}/0"), reply_timeout_ms=4_000) as made:
+    url = SecretUrl(f"redis://127.0.0.1:{free_port()}/0")
+    with app_with(stack, redis_url=url, reply_timeout_ms=4_000) as made:
         yield made
 
 
