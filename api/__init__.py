@@ -15,7 +15,7 @@ from api.http.middleware import RequestMiddleware
 from api.leaderboard.routes import blueprint as leaderboard
 from api.pages.routes import blueprint as pages
 from api.trade.routes import blueprint as trade
-from paceline.bootstrap import Platform, open_platform
+from paceline.bootstrap.api import Platform, open_platform
 from paceline.settings import Settings
 from paceline.settings import settings as settings_of_process
 from paceline.settings.public_url import check_public_url

@@ -37,7 +37,7 @@ def database_for_dbt(_context):
     secret is rendered."""
     import os
 
-    from paceline.bootstrap import warehouse_environment
+    from paceline.bootstrap.nightly import warehouse_environment
     from paceline.settings import settings
 
     os.environ.update(warehouse_environment(settings()))
@@ -45,7 +45,7 @@ def database_for_dbt(_context):
 
 def on_servers(work):
     """Run a step of the nightly run on the real servers. Permanent errors fail without a retry."""
-    from paceline.bootstrap import open_nightly
+    from paceline.bootstrap.nightly import open_nightly
     from paceline.core.errors import AppError, NotFoundError, TransientError
     from paceline.settings import settings
 

@@ -4,7 +4,7 @@ from typing import cast
 
 from flask import current_app
 
-from paceline.bootstrap import Platform
+from paceline.bootstrap.api import Platform
 from paceline.settings import Settings
 
 

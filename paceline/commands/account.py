@@ -7,7 +7,7 @@ import typer
 
 from paceline.adapters.runtime import terminal
 from paceline.adapters.runtime.terminal import Column
-from paceline.bootstrap import Platform
+from paceline.bootstrap.operator import OperatorPlatform
 from paceline.commands.operating import (
     Yes,
     ask,
@@ -155,7 +155,7 @@ def make_operator(
     typer.echo(f"{email} is a plain member now." if undo else f"{email} is an operator now.")
 
 
-def _known(opened: Platform, name: str) -> OperatorAccount:
+def _known(opened: OperatorPlatform, name: str) -> OperatorAccount:
     if "@" not in name:
         return operating.require_account(opened.control, name)
     account = opened.control.account_of(name)

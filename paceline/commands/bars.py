@@ -56,7 +56,7 @@ def rebuild(
 
 
 async def _rebuild(archive: Path | None) -> Rebuilt:
-    from paceline.bootstrap import open_bars, open_price_history
+    from paceline.bootstrap.stream import open_bars, open_price_history
 
     config = settings()
     store = open_bars(config)

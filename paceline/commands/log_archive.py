@@ -11,7 +11,7 @@ from paceline.adapters.kafka.shard_log import KafkaShardLog
 from paceline.adapters.postgres.operations.progress import PostgresStoredProgress
 from paceline.adapters.runtime import terminal
 from paceline.adapters.runtime.logs import warnings_to_stderr
-from paceline.bootstrap import security_log
+from paceline.bootstrap.security import security_log
 from paceline.commands.operating import unix_actor
 from paceline.commands.options import AsJson
 from paceline.core.errors import ValidationError

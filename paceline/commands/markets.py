@@ -12,7 +12,7 @@ from paceline.settings import settings
 
 def markets(*, as_json: AsJson = False) -> None:
     """Write the default markets to the log of every shard that lacks them. Existing markets do not change."""
-    from paceline.bootstrap import configure_default_markets
+    from paceline.bootstrap.operator import configure_default_markets
 
     log_to_stderr()
     written = asyncio.run(configure_default_markets(settings()))

@@ -23,7 +23,7 @@ def nightly(
     as_json: AsJson = False,
 ) -> None:
     """Take a cut, build the models, check the gates, publish the leaderboard, write the month's Parquet."""
-    from paceline.bootstrap import build_models, open_nightly
+    from paceline.bootstrap.nightly import build_models, open_nightly
     from paceline.core.errors import AppError
     from paceline.usecases.warehouse.nightly import run_steps
 

@@ -11,7 +11,7 @@ import typer
 
 from paceline.adapters.runtime import terminal
 from paceline.adapters.runtime.logs import warnings_to_stderr
-from paceline.bootstrap import Platform, open_platform
+from paceline.bootstrap.operator import OperatorPlatform, open_operator_platform
 from paceline.core.errors import TradingError
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import AdminInstruction, UserInstruction
@@ -24,10 +24,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @contextmanager
-def platform() -> Iterator[Platform]:
-    """The platform of this installation, as the API uses it."""
+def platform() -> Iterator[OperatorPlatform]:
+    """The platform of this installation, as operators use it."""
     with warnings_to_stderr():
-        opened = open_platform(settings())
+        opened = open_operator_platform(settings())
         try:
             yield opened
         finally:
@@ -42,7 +42,7 @@ def unix_actor() -> str:
         return f"cli:{os.getuid()}"
 
 
-def record_act(opened: Platform, message: AdminInstruction | UserInstruction) -> None:
+def record_act(opened: OperatorPlatform, message: AdminInstruction | UserInstruction) -> None:
     """Record the operator's act that this command is about to send."""
     opened.security.record(
         "operator_acted",

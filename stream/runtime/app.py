@@ -15,9 +15,9 @@ import structlog
 import uvloop
 from mode import Service
 
-from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.runtime.logs import set_up_logs
+from paceline.bootstrap.stream import open_bars, open_log_reader
 from paceline.core.errors import AppError, ValidationError
 from paceline.domain.market.bars import PRICE_SHARD
 from paceline.settings import Settings
@@ -37,7 +37,7 @@ _LARGE_FETCHES: Final = {"min_bytes": 64 * 1024, "max_wait_ms": 250}
 def _log_service(
     name: str, topic: str, opener: ShardOpener, settings: Settings, **fetching: int
 ) -> LogService:
-    reader = LogReader(settings.brokers, topic, f"paceline-{name}", worker=settings.worker_id, **fetching)
+    reader = open_log_reader(settings, name, topic, **fetching)
     return LogService(name, reader, opener, topic, settings.engine_shards)
 
 
@@ -59,7 +59,6 @@ def _router(settings: Settings) -> LogService:
 
 
 def _bars(settings: Settings) -> LogService:
-    from paceline.bootstrap import open_bars
     from stream.bars.service import BarsOpener
 
     opener = BarsOpener(open_bars(settings))

@@ -3,7 +3,7 @@
 import time
 from typing import Any, NoReturn
 
-from paceline.bootstrap import Platform
+from paceline.bootstrap.api import Platform
 from paceline.core.errors import TransientError
 from paceline.usecases.identity.security_log import SecurityLog
 from paceline.usecases.trading.accounts import AccountReader

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from paceline.bootstrap import build_models, open_nightly
+from paceline.bootstrap.nightly import build_models, open_nightly
 from paceline.ports.warehouse import Cut
 from paceline.settings import Settings, load
 from paceline.usecases.warehouse.nightly import Nightly

@@ -240,8 +240,8 @@ def test_a_nightly_run_prints_one_json_value_and_its_log_on_stderr(monkeypatch: 
 
             return step
 
-    monkeypatch.setattr("paceline.bootstrap.open_nightly", lambda _: Nightly())
-    monkeypatch.setattr("paceline.bootstrap.build_models", lambda *_: True)
+    monkeypatch.setattr("paceline.bootstrap.nightly.open_nightly", lambda _: Nightly())
+    monkeypatch.setattr("paceline.bootstrap.nightly.build_models", lambda *_: True)
     before = structlog.get_config()
     try:
         result = CliRunner().invoke(cli.app, ["nightly", "--provisional", "--json"])
