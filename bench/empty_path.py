@@ -35,6 +35,7 @@ from paceline.adapters.redis import client as streams
 from paceline.adapters.redis.client import SyncRedis
 from paceline.adapters.redis.trading.commands import reply_command
 from paceline.adapters.redis.trading.replies import RedisReplies
+from paceline.core.connections import KafkaConnection
 from paceline.core.ids import shard_of
 from paceline.local.processes.ports import free_port
 from paceline.local.processes.process import spawn
@@ -51,7 +52,7 @@ _LONGEST_BODY = 1024
 
 def application() -> WsgiBridge:
     """An application that returns the engine's answer."""
-    log = KafkaInstructionLog(settings().brokers, timeout_ms=2_000, client_id="bench-empty")
+    log = KafkaInstructionLog(settings().kafka, timeout_ms=2_000, client_id="bench-empty")
     replies = RedisReplies(SyncRedis(settings().cache_url, 2_000))
     shards, number = settings().engine_shards, count()
 
@@ -68,12 +69,12 @@ def application() -> WsgiBridge:
     return WsgiBridge(answer, _LONGEST_BODY, log.close)
 
 
-async def accept_orders(brokers: str, shards: int) -> None:
+async def accept_orders(kafka: KafkaConnection, shards: int) -> None:
     """Accept every order on `engine.in` at once."""
-    producer = make_producer(brokers, "bench-yes")
+    producer = make_producer(kafka, "bench-yes")
     await producer.start()
     outlets = [PartitionWriter(producer, ENGINE_OUT, shard) for shard in range(shards)]
-    async for record in _records(brokers, ENGINE_IN, shards):
+    async for record in _records(kafka, ENGINE_IN, shards):
         effects = [
             Effect(record.offset, message.time, message, [_accepted(f"0:{record.offset}:{number}", message)])
             for number, message in enumerate(decode_messages(record.value))
@@ -88,10 +89,10 @@ def _accepted(name: str, order: PlaceOrder) -> OrderResponse:
     return OrderResponse(name, order.time, order.id, order.account, "accepted", None, *rest, False)
 
 
-async def route_answers(brokers: str, cache_url: str, shards: int) -> None:
+async def route_answers(kafka: KafkaConnection, cache_url: str, shards: int) -> None:
     """Send every answer on `engine.out` to Redis, where its request waits."""
     client = streams.connect(cache_url)
-    async for record in _records(brokers, ENGINE_OUT, shards):
+    async for record in _records(kafka, ENGINE_OUT, shards):
         commands: list[streams.CommandWords] = []
         for effect in decode_effects(record.value):
             for output in effect.outputs:
@@ -100,8 +101,8 @@ async def route_answers(brokers: str, cache_url: str, shards: int) -> None:
         await client.ask(*commands)
 
 
-async def send_prices(brokers: str, ticks_hz: int, shards: int) -> None:
-    producer = make_producer(brokers, "bench-ticks")
+async def send_prices(kafka: KafkaConnection, ticks_hz: int, shards: int) -> None:
+    producer = make_producer(kafka, "bench-ticks")
     await producer.start()
     batch = max(1, ticks_hz // _TICK_BATCHES_HZ)
     due, number = time.perf_counter(), 0
@@ -115,8 +116,8 @@ async def send_prices(brokers: str, ticks_hz: int, shards: int) -> None:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
 
 
-async def _records(brokers: str, topic: str, shards: int) -> Any:
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+async def _records(kafka: KafkaConnection, topic: str, shards: int) -> Any:
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.brokers)
     await consumer.start()
     partitions = [TopicPartition(topic, shard) for shard in range(shards)]
     consumer.assign(partitions)
@@ -191,10 +192,10 @@ if __name__ == "__main__":
         case ["serve", port_]:
             serve_asgi(application(), "127.0.0.1", int(port_))
         case ["yes"]:
-            uvloop.run(accept_orders(settings().brokers, settings().engine_shards))
+            uvloop.run(accept_orders(settings().kafka, settings().engine_shards))
         case ["hand-on"]:
-            uvloop.run(route_answers(settings().brokers, settings().cache_url, settings().engine_shards))
+            uvloop.run(route_answers(settings().kafka, settings().cache_url, settings().engine_shards))
         case ["prices", rate]:
-            uvloop.run(send_prices(settings().brokers, int(rate), settings().engine_shards))
+            uvloop.run(send_prices(settings().kafka, int(rate), settings().engine_shards))
         case other:
             main(other)

@@ -62,7 +62,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 async def measure(settings: Settings, seconds: float, pids: dict[str, int]) -> dict[str, float]:
     """Read shard 0 for `seconds` after a warm-up. Returns rates, delays and the CPU time of `pids`."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.brokers, fetch_max_wait_ms=100)
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka.brokers, fetch_max_wait_ms=100)
     await consumer.start()
     consumer.assign([TopicPartition(ENGINE_IN, 0)])
     waits_us: list[int] = []

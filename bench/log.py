@@ -35,6 +35,7 @@ from paceline.adapters.postgres.operations import installation, snapshots
 from paceline.adapters.postgres.operations.snapshots import SnapshotHead
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.postgres.trading.effect_rows import RowMaker
+from paceline.core.connections import KafkaConnection
 from paceline.domain.operations.readers import OffsetRange
 from paceline.engine import Engine
 from paceline.engine.snapshot import SCHEMA_VERSION
@@ -83,7 +84,7 @@ async def timed(work: Awaitable[object]) -> Run:
 
 
 async def write(servers: Servers, topic: str, values: Sequence[bytes]) -> None:
-    producer = make_producer(servers.kafka, "bench")
+    producer = make_producer(KafkaConnection(servers.kafka), "bench")
     await producer.start()
     outlet = PartitionWriter(producer, topic, 0)
     for value in values:
@@ -95,7 +96,9 @@ async def serve(
     name: str, topic: str, servers: Servers, opener: ShardOpener, until: int, *, since: int = 0
 ) -> Run:
     """Run a service's loop until it has handled all records before `until`. The time counts from `since`."""
-    service = LogService(name, LogReader(servers.kafka, topic, f"bench-{name}"), opener, topic, 1)
+    service = LogService(
+        name, LogReader(KafkaConnection(servers.kafka), topic, f"bench-{name}"), opener, topic, 1
+    )
 
     async def opened() -> None:
         while not service.health()["shards"]:  # noqa: ASYNC110  (no event to wait for)
@@ -118,7 +121,7 @@ async def empty_engine(servers: Servers, since: int, end: int) -> Run:
     """Run the same log through an engine that only returns every fifth message as its effect."""
     await make_topic(servers.kafka, _EMPTY_OUT)
     consumer = AIOKafkaConsumer(bootstrap_servers=servers.kafka, max_partition_fetch_bytes=4 * 1024 * 1024)
-    producer = make_producer(servers.kafka, "bench-empty")
+    producer = make_producer(KafkaConnection(servers.kafka), "bench-empty")
     await consumer.start()
     await producer.start()
     partition = TopicPartition(ENGINE_IN, 0)
@@ -154,7 +157,7 @@ async def kafka_engine_kafka(servers: Servers, scale: int) -> list[Figure]:
     first = load.encoded(opening)
     mixed = load.encoded(load.mixed(len(opening), count, accounts))
     await write(servers, ENGINE_IN, first)
-    engines = partial(EngineOpener, servers.postgres, servers.kafka, 1, _SNAPSHOT_INTERVAL_S)
+    engines = partial(EngineOpener, servers.postgres, KafkaConnection(servers.kafka), 1, _SNAPSHOT_INTERVAL_S)
     await serve("engine", ENGINE_IN, servers, engines(), len(first))
     await write(servers, ENGINE_IN, mixed)
     end = len(first) + len(mixed)
@@ -288,7 +291,7 @@ async def trigger_times(
     and do not count, because the JVM is slow while it compiles.
     """
     await use_append_timestamps(servers.kafka, ENGINE_IN, ENGINE_OUT)
-    producer = make_producer(servers.kafka, "bench-ticks")
+    producer = make_producer(KafkaConnection(servers.kafka), "bench-ticks")
     await producer.start()
     await append_times(servers, ENGINE_OUT, {first - 1})
     for number in range(first, first + warm_up):
@@ -345,7 +348,7 @@ async def recovery(servers: Servers, scale: int) -> list[Figure]:
     await write(servers, ENGINE_IN, values)
     # As after a crash: the effects of these messages are already on `engine.out`.
     await write(servers, ENGINE_OUT, [encode_effects([Effect(_NO_POSITION, 0, load.price(0, 1), [])])])
-    opener = EngineOpener(servers.postgres, servers.kafka, 1, _SNAPSHOT_INTERVAL_S)
+    opener = EngineOpener(servers.postgres, KafkaConnection(servers.kafka), 1, _SNAPSHOT_INTERVAL_S)
     replay = await serve("engine", ENGINE_IN, servers, opener, len(values))
     million = 1_000_000 / count
     return [

@@ -17,6 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from paceline.adapters.kafka.topics import TOPICS, ensure_topics
 from paceline.adapters.postgres.migrate import migrate
+from paceline.core.connections import KafkaConnection
 from paceline.local.processes.ports import free_port
 from paceline.local.processes.process import spawn
 from paceline.local.processes.scheduling import real_time_priority, real_time_services
@@ -70,7 +71,7 @@ async def _empty_log(brokers: str, shards: int) -> None:
                 await asyncio.sleep(0.05)
     finally:
         await admin.close()
-    await ensure_topics(brokers, shards)
+    await ensure_topics(KafkaConnection(brokers), shards)
 
 
 async def make_topic(brokers: str, name: str) -> None:

@@ -17,6 +17,7 @@ from bench.servers import Servers, make_topic, running_servers, terminated_at_en
 from bench.sidebyside import work
 from bench.sidebyside.own_engine import opening, with_brackets
 from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.core.connections import KafkaConnection
 from paceline.messages.log_form import encode_messages
 from stream.engine.service import EngineOpener
 
@@ -27,7 +28,7 @@ _WAIT_S = 600.0
 async def engine(servers: Servers, first: work.Quote, records: Sequence[bytes]) -> Run:
     """Run the service's loop on a log of a market, an account and then these records."""
     before = encoded(opening(first))
-    engines = EngineOpener(servers.postgres, servers.kafka, 1, snapshot_interval_s=3600.0)
+    engines = EngineOpener(servers.postgres, KafkaConnection(servers.kafka), 1, snapshot_interval_s=3600.0)
     await write(servers, ENGINE_IN, [*before, *records])
     return await serve("engine", ENGINE_IN, servers, engines, len(before) + len(records))
 

@@ -57,7 +57,7 @@ def open_platform(settings: Settings) -> Platform:
     """The platform on real servers. They need not be running yet."""
     pool = Pool(settings.database_url, connections=max(2, settings.api_requests // 4))
     redis = SyncRedis(settings.cache_url, settings.reply_timeout_ms)
-    log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
+    log = KafkaInstructionLog(settings.kafka, timeout_ms=settings.reply_timeout_ms)
     notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key.reveal(), settings.mail_from)
     mails = BackgroundMailQueue(notifier)
     security, close_security = security_log_on(pool, now_us)

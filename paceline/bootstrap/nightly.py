@@ -22,7 +22,7 @@ def open_nightly(settings: Settings) -> "Nightly":
     url = settings.database_url
     return Nightly(
         cuts=PostgresCuts(url),
-        log_ends=KafkaLogEnds(settings.brokers, settings.engine_shards),
+        log_ends=KafkaLogEnds(settings.kafka, settings.engine_shards),
         metrics=PostgresAccountMetrics(url),
         gates=PostgresGates(url),
         models=PostgresModels(url),

@@ -33,7 +33,7 @@ def open_operator_platform(settings: Settings) -> OperatorPlatform:
     """The platform on real servers. They need not be running yet."""
     pool = Pool(settings.database_url, connections=_CONNECTIONS)
     redis = SyncRedis(settings.cache_url, settings.reply_timeout_ms)
-    log = KafkaInstructionLog(settings.brokers, timeout_ms=settings.reply_timeout_ms)
+    log = KafkaInstructionLog(settings.kafka, timeout_ms=settings.reply_timeout_ms)
     replies = RedisReplies(redis)
     security, close_security = security_log_on(pool, now_us)
 
@@ -60,7 +60,7 @@ async def configure_default_markets(settings: Settings) -> int:
     from paceline.adapters.postgres.market.market_book import PostgresMarketConfigurations
     from paceline.usecases.market import markets
 
-    async with EngineInWriter(settings.brokers) as log:
+    async with EngineInWriter(settings.kafka) as log:
         return await markets.configure_markets(
             markets.default_markets(),
             PostgresMarketConfigurations(settings.database_url),

@@ -1,4 +1,4 @@
-"""Security events: recorded in the background, so that no request waits for them and none fails without Postgres."""
+"""Security events: recorded in the background. No request waits for them, none fails without Postgres."""
 
 import time
 from collections.abc import Callable, Iterator

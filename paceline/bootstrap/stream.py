@@ -11,7 +11,7 @@ from paceline.settings import Settings
 
 def open_log_reader(settings: Settings, service: str, topic: str, **fetching: int) -> LogReader:
     """The reader of a service, whose instances share the shards of `topic`. It connects when started."""
-    return LogReader(settings.brokers, topic, f"paceline-{service}", worker=settings.worker_id, **fetching)
+    return LogReader(settings.kafka, topic, f"paceline-{service}", worker=settings.worker_id, **fetching)
 
 
 def open_bars(settings: Settings) -> BarStore:
@@ -28,7 +28,7 @@ def open_price_history(settings: Settings, archive: Path | None) -> InboundHisto
     from paceline.adapters.postgres.operations.snapshots import places
 
     return KafkaInboundHistory(
-        settings.brokers,
+        settings.kafka,
         PRICE_SHARD,
         partial(places, settings.database_url, PRICE_SHARD),
         None if archive is None else LogArchive(archive / f"shard-{PRICE_SHARD}"),

@@ -83,7 +83,7 @@ async def _lines(config: Settings, shard: int, archive: Path | None) -> AsyncIte
     from paceline.adapters.kafka.topics import ENGINE_IN
     from paceline.usecases.replay.export_log import lines_of_record
 
-    async with scan(config.brokers, ENGINE_IN, shard) as log_of_shard:
+    async with scan(config.kafka, ENGINE_IN, shard) as log_of_shard:
         bounds = await log_of_shard.bounds()
         begin = 0
         if archive is not None:

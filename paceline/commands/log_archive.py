@@ -49,7 +49,7 @@ def archive(
     results: list[dict[str, int | None]] = []
     try:
         for one in range(config.engine_shards) if shard is None else [shard]:
-            store, log = LogArchive(folder / f"shard-{one}"), KafkaShardLog(config.brokers, one)
+            store, log = LogArchive(folder / f"shard-{one}"), KafkaShardLog(config.kafka, one)
             manifest, added = asyncio.run(archive_shard(log, stored, store, one, segment))
             results.append(
                 {

@@ -14,7 +14,7 @@ def topics(*, as_json: AsJson = False) -> None:
     from paceline.adapters.kafka.topics import ensure_topics
 
     config = settings()
-    made = asyncio.run(ensure_topics(config.brokers, config.engine_shards))
+    made = asyncio.run(ensure_topics(config.kafka, config.engine_shards))
     if as_json:
         terminal.show_json({"made": made, "partitions": config.engine_shards})
     else:

@@ -48,6 +48,9 @@ class Secret:
         raise TypeError("A secret cannot be pickled.")
 
 
+NO_SECRET: Final = Secret("")
+
+
 class SecretUrl(Secret):
     """A URL that may hold a password: shown as `scheme://user:***@host:port/path`."""
 

@@ -111,7 +111,7 @@ def _resumed_hash(snapshot: Snapshot, file: Path) -> str:
 
 
 async def _read_engine_out(stack: Stack, evidence: ShardEvidence) -> None:
-    async with scan(stack.settings.brokers, ENGINE_OUT, evidence.shard) as log:
+    async with scan(stack.settings.kafka, ENGINE_OUT, evidence.shard) as log:
         bounds = await log.bounds()
         async for record in log.records(bounds.begin, bounds.end):
             for effect in decode_effects(record.value):

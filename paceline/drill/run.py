@@ -248,7 +248,7 @@ class Drill:
 
     async def _at_rest(self) -> bool:
         """Whether the engine's snapshots and all readers have reached the ends of their logs."""
-        reader = LogEndReader(self._stack.settings.brokers, self._stack.settings.engine_shards)
+        reader = LogEndReader(self._stack.settings.kafka, self._stack.settings.engine_shards)
         try:
             ends = await reader.ends()
         finally:

@@ -9,7 +9,6 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from functools import cache
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from paceline.settings.api import ApiSettings
 from paceline.settings.demo import DemoSettings
 from paceline.settings.engine import EngineSettings
 from paceline.settings.feed import FeedSettings
+from paceline.settings.fields import invalid_settings
 from paceline.settings.identity import IdentitySettings
 from paceline.settings.local import LocalSettings
 from paceline.settings.notifications import NotificationSettings
@@ -78,8 +78,7 @@ def load(environ: Mapping[str, str], folder: Path = Path()) -> Settings:
         if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and name not in known:
             problems[name] = "is not a setting"
     if problems:
-        lines = "; ".join(f"{name}: {why}" for name, why in problems.items())
-        raise ValidationError(f"Settings are invalid. {lines}", details=problems)
+        raise invalid_settings(problems)
     return Settings(**values)
 
 

@@ -1,12 +1,14 @@
 """What a setting is made of: its default, its parser, its documentation. A parser raises `ValueError`."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from paceline.core.errors import ValidationError
 from paceline.core.money import parse_decimal
 from paceline.core.secret import Secret, SecretUrl
 
@@ -75,9 +77,21 @@ def names(value: str) -> tuple[str, ...]:
     return found
 
 
+def readable_file(value: str) -> str:
+    if value and not os.access(value, os.R_OK):
+        raise ValueError("must be a file that can be read")
+    return value
+
+
 def amount(value: str) -> int:
     """A decimal number as an integer of 10⁻⁸."""
     return parse_decimal(value)
+
+
+def invalid_settings(problems: Mapping[str, str]) -> ValidationError:
+    """`problems`: variable → what is wrong with its value."""
+    lines = "; ".join(f"{name}: {why}" for name, why in problems.items())
+    return ValidationError(f"Settings are invalid. {lines}", details=problems)
 
 
 def _url_with(schemes: tuple[str, ...], value: str) -> str:

@@ -14,6 +14,7 @@ from paceline.adapters.postgres.connections.session import Session
 from paceline.adapters.postgres.operations import installation
 from paceline.adapters.postgres.operations.dead_letters import LONGEST_RAW_BYTES, DeadLetter
 from paceline.build import compiled
+from paceline.core.connections import KafkaConnection
 from paceline.domain.operations.readers import OffsetRange, Record
 from paceline.engine import Engine
 from paceline.messages.inbound import Inbound
@@ -129,9 +130,11 @@ class EngineShard:
 class EngineOpener:
     """Opens the engine's shards: from a snapshot, then the log."""
 
-    def __init__(self, database_url: str, brokers: str, shards: int, snapshot_interval_s: float) -> None:
+    def __init__(
+        self, database_url: str, kafka: KafkaConnection, shards: int, snapshot_interval_s: float
+    ) -> None:
         self._database_url = database_url
-        self._brokers = brokers
+        self._kafka = kafka
         self._shards = shards
         self._interval_s = snapshot_interval_s
         self._sessions: dict[int, Session] = {}
@@ -139,13 +142,13 @@ class EngineOpener:
 
     async def start(self) -> None:
         await self._session(0).transaction(lambda c: installation.ensure_shards(c, self._shards))
-        self._producer = make_producer(self._brokers, "paceline-engine")
+        self._producer = make_producer(self._kafka, "paceline-engine")
         await self._producer.start()
 
     async def open(self, shard: int, bounds: OffsetRange) -> EngineShard:
         session = self._session(shard)
         recovered = await recover(session, shard, bounds)
-        sent_to = await last_position_out(self._brokers, shard)
+        sent_to = await last_position_out(self._kafka, shard)
         # Spread over the interval, so the shards do not all store at the same time.
         first_s = self._interval_s * (shard + 1) / self._shards
         keeper = SnapshotWriter(shard, session, self._interval_s, first_s)

@@ -17,7 +17,10 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from msgspec.structs import replace
 
 from paceline.adapters.kafka.producer import make_producer
-from paceline.adapters.runtime.retry import pause_of, reason_of, reconnecting
+from paceline.adapters.runtime.retry import pause_of
+from paceline.adapters.runtime.retry import reason_of
+from paceline.adapters.runtime.retry import reconnecting
+from paceline.core.connections import KafkaConnection
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import encode_messages
 from stream.feed.buffer import PriceBuffer
@@ -37,14 +40,14 @@ class PriceLog:
     def __init__(
         self,
         *,
-        brokers: str,
+        kafka: KafkaConnection,
         topic: str,
         shards: int,
         buffer: PriceBuffer,
         stats: FeedStats,
         written: Callable[[list[PriceUpdate]], None],
     ) -> None:
-        self._brokers = brokers
+        self._kafka = kafka
         self._topic = topic
         self._shards = range(shards)
         self._buffer = buffer
@@ -70,13 +73,13 @@ class PriceLog:
             longest_s=LONGEST_PAUSE_S,
             stable_s=STABLE_S,
             report=lambda state: log.warning(
-                "log lost", brokers=self._brokers, why=reason_of(state), again_in_s=pause_of(state)
+                "log lost", brokers=self._kafka.brokers, why=reason_of(state), again_in_s=pause_of(state)
             ),
         )(self._session)
 
     async def _session(self) -> None:
         """Send with one producer, until it fails; ends only with an error."""
-        producer = make_producer(self._brokers, "paceline-feed")
+        producer = make_producer(self._kafka, "paceline-feed")
         try:
             await producer.start()
             self._failure, self._stats.log_open = None, True

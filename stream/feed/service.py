@@ -37,7 +37,7 @@ class FeedService(Service):  # type: ignore[misc]
         self._last_prices = LastPrices(self._redis)
         self._keeper = FeedStore(settings.database_url, urlsplit(settings.exchange_url).netloc)
         self._price_log = PriceLog(
-            brokers=settings.brokers,
+            kafka=settings.kafka,
             topic=topic,
             shards=settings.engine_shards,
             buffer=self._buffer,

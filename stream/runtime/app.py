@@ -13,11 +13,15 @@ from typing import Any, Final
 import faust
 import structlog
 import uvloop
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
 from mode import Service
 
+from paceline.adapters.kafka.connection import ssl_context
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.runtime.logs import set_up_logs
 from paceline.bootstrap.stream import open_bars, open_log_reader
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import AppError, ValidationError
 from paceline.domain.market.bars import PRICE_SHARD
 from paceline.settings import Settings
@@ -43,7 +47,7 @@ def _log_service(
 
 def _engine(settings: Settings) -> LogService:
     opener = EngineOpener(
-        settings.database_url, settings.brokers, settings.engine_shards, settings.snapshot_interval_s
+        settings.database_url, settings.kafka, settings.engine_shards, settings.snapshot_interval_s
     )
     return _log_service("engine", ENGINE_IN, opener, settings)
 
@@ -81,7 +85,7 @@ def _watchdog(settings: Settings) -> Service:
     return WatchdogService(
         PostgresWatchStore(settings.database_url, settings.engine_shards),
         RedisLiveSigns(settings.cache_url),
-        LogEndReader(settings.brokers, settings.engine_shards),
+        LogEndReader(settings.kafka, settings.engine_shards),
         shards=settings.engine_shards,
         symbols=frozenset(settings.feed_symbols),
         limits=Limits(
@@ -113,6 +117,18 @@ def check_names(names: Sequence[str]) -> None:
         raise ValidationError("Name at least one stream service, and none twice.")
 
 
+def _credentials(kafka: KafkaConnection) -> CredentialsT | None:
+    """The connection in Faust's words."""
+    if kafka.signs_in:
+        return SASLCredentials(
+            username=kafka.sasl_username,
+            password=kafka.sasl_password.reveal(),
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=ssl_context(kafka),
+        )
+    return SSLCredentials(ssl_context(kafka)) if kafka.encrypted else None
+
+
 class PacelineApp(faust.App):  # type: ignore[misc]
     """A Faust app that starts `services` after its own and stops them first."""
 
@@ -128,7 +144,8 @@ def build_app(names: Sequence[str], settings: Settings) -> PacelineApp:
     check_names(names)
     app = PacelineApp(
         f"paceline-{'-'.join(names)}",
-        broker=[f"kafka://{broker}" for broker in settings.brokers.split(",")],
+        broker=[f"kafka://{broker}" for broker in settings.kafka.brokers.split(",")],
+        broker_credentials=_credentials(settings.kafka),
         store="memory://",
         datadir=str(settings.var_dir / "faust"),  # stays empty, but Faust creates it
         web_enabled=False,

@@ -20,6 +20,7 @@ import redis
 
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.postgres.numbers import from_numeric
+from paceline.core.connections import KafkaConnection
 from paceline.core.ids import shard_of
 from paceline.core.money import SCALE
 from paceline.engine import Engine
@@ -137,7 +138,7 @@ async def test_sigkills_during_trading_lose_and_duplicate_nothing(
         tmp_path, postgres_url, redis_url, kafka_bootstrap, engine_shards=SHARDS, snapshot_interval_s=1
     )
     with running(SERVICES, environment, tmp_path) as workers:
-        async with EngineInWriter(kafka_bootstrap) as log:
+        async with EngineInWriter(KafkaConnection(kafka_bootstrap)) as log:
             trading = Trading(log, seed=11)
             await trading.open()
             await until(lambda: answered(postgres_url) > 0, workers)

@@ -24,6 +24,7 @@ from werkzeug.test import TestResponse
 
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.kafka.topics import ensure_topics
+from paceline.core.connections import KafkaConnection
 from paceline.core.money import format_decimal, parse_decimal
 from paceline.local.processes.ports import free_port
 from paceline.local.servers import server
@@ -55,7 +56,7 @@ class Stack:
         asyncio.run(self._log(messages))
 
     async def _log(self, messages: tuple[Inbound, ...]) -> None:
-        async with EngineInWriter(self.settings.brokers) as log:
+        async with EngineInWriter(self.settings.kafka) as log:
             for shard in range(SHARDS):
                 await log.append(shard, messages)
 
@@ -184,7 +185,7 @@ def running_stack(folder: Path, database_url: str) -> Iterator[Stack]:
     }
     stack = Stack(load(environ, folder), environ, cache, kafka)
     try:
-        asyncio.run(ensure_topics(kafka.url, SHARDS))
+        asyncio.run(ensure_topics(KafkaConnection(kafka.url), SHARDS))
         stack.workers.append(start_command("stream:stream", "engine,writer,router", environ, folder))
         stack.configure()
         stack.price("68983", "68983.1")

@@ -5,6 +5,7 @@ import asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 
 from paceline.adapters.kafka.topics import TOPICS, ensure_topics
+from paceline.core.connections import KafkaConnection
 
 
 async def fresh_topics(brokers: str, shards: int) -> None:
@@ -20,4 +21,4 @@ async def fresh_topics(brokers: str, shards: int) -> None:
                 await asyncio.sleep(0.05)
     finally:
         await admin.close()
-    await ensure_topics(brokers, shards)
+    await ensure_topics(KafkaConnection(brokers), shards)

@@ -7,6 +7,7 @@ from typing import Final
 from paceline.adapters.files.log_archive import LogArchive
 from paceline.adapters.kafka.log_scan import Scan, scan
 from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import PermanentError
 from paceline.domain.operations.archive import Manifest
 from paceline.domain.operations.readers import OffsetRange, ReaderPosition
@@ -25,14 +26,16 @@ class KafkaInboundHistory:
     position and offset are known, such as those of snapshots: messages of a log that was cut are counted from
     there."""
 
-    def __init__(self, brokers: str, shard: int, places: Places, archive: LogArchive | None = None) -> None:
-        self._brokers = brokers
+    def __init__(
+        self, kafka: KafkaConnection, shard: int, places: Places, archive: LogArchive | None = None
+    ) -> None:
+        self._kafka = kafka
         self._shard = shard
         self._places = places
         self._archive = archive
 
     async def read(self, start: ReaderPosition | None = None) -> AsyncIterator[LoggedMessages]:
-        async with scan(self._brokers, ENGINE_IN, self._shard) as log:
+        async with scan(self._kafka, ENGINE_IN, self._shard) as log:
             bounds = await log.bounds()
             if start is None and self._archive is not None and (manifest := self._archive.manifest()):
                 for part in _archived(self._archive, manifest):

@@ -12,6 +12,7 @@ from msgspec import Struct
 from paceline.adapters.kafka.librdkafka import Connection
 from paceline.adapters.kafka.topics import ENGINE_IN, MAX_RECORD_BYTES
 from paceline.adapters.runtime.awaiting import wait_for
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import TransientError
 from paceline.messages.inbound import AdminInstruction, UserInstruction
 from paceline.messages.log_form import encode_messages
@@ -43,15 +44,17 @@ _statistics = msgspec.json.Decoder(_Statistics)
 class KafkaInstructionLog:
     """Connects when first used. After an error it asks Kafka again before it takes more instructions."""
 
-    def __init__(self, brokers: str, timeout_ms: int = 2_000, client_id: str = "paceline-api") -> None:
-        self._brokers = brokers
+    def __init__(
+        self, kafka: KafkaConnection, timeout_ms: int = 2_000, client_id: str = "paceline-api"
+    ) -> None:
+        self._kafka = kafka
         self._client_id = client_id
         self._timeout_s = timeout_ms / 1000
         self._producer: Producer | None = None
         self._has_producer_id = (
             False  # has a producer id; before, it holds records back, usually for half a second
         )
-        self._connection = Connection(_log, brokers, reached=False)
+        self._connection = Connection(_log, kafka.brokers, reached=False)
         self._probe: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
 
@@ -117,7 +120,7 @@ class KafkaInstructionLog:
         self._has_producer_id = False
         return Producer(
             {
-                **self._connection.settings(self._brokers, self._client_id),
+                **self._connection.settings(self._kafka, self._client_id),
                 # A repeated request neither loses nor doubles a record; all replicas acknowledge it.
                 "enable.idempotence": True,
                 "linger.ms": 0,

@@ -5,6 +5,12 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
+from paceline.adapters.kafka.connection import for_librdkafka
+from paceline.core.connections import KafkaConnection
+
+# The broker does not accept our sign-in, or we do not accept its certificate.
+_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
+
 
 class Connection:
     """Whether Kafka can be reached. librdkafka reports a lost connection; the client sets `reached` again."""
@@ -14,10 +20,11 @@ class Connection:
         self._log = log
         self._name = name
         self.reached = reached
+        self._refusal = ""
 
-    def settings(self, brokers: str, client_id: str) -> dict[str, Any]:
+    def settings(self, kafka: KafkaConnection, client_id: str) -> dict[str, Any]:
         return {
-            "bootstrap.servers": brokers,
+            **for_librdkafka(kafka),
             "client.id": client_id,
             "socket.nagle.disable": True,
             "reconnect.backoff.max.ms": 1_000,
@@ -28,6 +35,11 @@ class Connection:
 
     def lost(self, error: KafkaError) -> None:
         """Log the loss once: librdkafka keeps trying, several times a second."""
+        if error.code() in _REFUSALS and not self.reached:
+            if error.str() != self._refusal:
+                self._log.error("%s refuses the connection: %s", self._name, error.str())
+            self._refusal = error.str()
+            return
         if self.reached:
             self._log.warning("lost %s: %s", self._name, error.str())
         self.reached = False

@@ -3,12 +3,14 @@
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
+from paceline.adapters.kafka.connection import for_aiokafka
 from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.core.connections import KafkaConnection
 
 
-async def cut_before(brokers: str, shard: int, offset: int) -> int:
+async def cut_before(kafka: KafkaConnection, shard: int, offset: int) -> int:
     """Delete the records of `engine.in` before `offset`; returns the new first offset."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    admin = AIOKafkaAdminClient(**for_aiokafka(kafka))
     await admin.start()
     try:
         partition = TopicPartition(ENGINE_IN, shard)

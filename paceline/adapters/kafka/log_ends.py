@@ -7,15 +7,17 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from paceline.adapters.kafka.connection import for_aiokafka
 from paceline.adapters.kafka.topics import ENGINE_OUT, TOPICS
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import TransientError
 
 _WITHIN_S: Final = 5
 
 
 class KafkaLogEnds:
-    def __init__(self, brokers: str, shards: int) -> None:
-        self._brokers = brokers
+    def __init__(self, kafka: KafkaConnection, shards: int) -> None:
+        self._kafka = kafka
         self._partitions = [TopicPartition(ENGINE_OUT, shard) for shard in range(shards)]
 
     def __call__(self) -> Mapping[int, int]:
@@ -23,11 +25,11 @@ class KafkaLogEnds:
             return asyncio.run(self._ends())
         except (KafkaError, OSError) as error:
             raise TransientError(
-                f"Kafka at {self._brokers} does not return the end of the log: {error}"
+                f"Kafka at {self._kafka.brokers} does not return the end of the log: {error}"
             ) from error
 
     async def _ends(self) -> dict[int, int]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._brokers, group_id=None, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**for_aiokafka(self._kafka), group_id=None, enable_auto_commit=False)
         try:
             await consumer.start()
             consumer.assign(self._partitions)
@@ -40,8 +42,8 @@ class KafkaLogEnds:
 class LogEndReader:
     """Reads the ends of both logs over one connection, which is made again after an error."""
 
-    def __init__(self, brokers: str, shards: int) -> None:
-        self._brokers = brokers
+    def __init__(self, kafka: KafkaConnection, shards: int) -> None:
+        self._kafka = kafka
         self._partitions = [TopicPartition(topic, shard) for topic in TOPICS for shard in range(shards)]
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -56,7 +58,7 @@ class LogEndReader:
         try:
             if self._consumer is None:
                 self._consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._brokers, group_id=None, enable_auto_commit=False
+                    **for_aiokafka(self._kafka), group_id=None, enable_auto_commit=False
                 )
                 await self._consumer.start()
             offsets = await self._consumer.end_offsets(self._partitions)

@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from msgspec import Struct
 
 from paceline.adapters.kafka.librdkafka import Connection
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import InvariantViolation
 from paceline.domain.operations.readers import OffsetRange, Record
 
@@ -40,7 +41,7 @@ class LogReader:
 
     def __init__(
         self,
-        brokers: str,
+        kafka: KafkaConnection,
         topic: str,
         group: str,
         *,
@@ -58,9 +59,9 @@ class LogReader:
         """
         self._topic = topic
         self._only_shard = only_shard
-        self._connection = Connection(_log, f"{topic}, {brokers}", reached=True)
+        self._connection = Connection(_log, f"{topic}, {kafka.brokers}", reached=True)
         self._settings: dict[str, Any] = {
-            **self._connection.settings(brokers, group),
+            **self._connection.settings(kafka, group),
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
@@ -88,7 +89,11 @@ class LogReader:
 
     async def start(self) -> None:
         self._consumer = Consumer(self._settings)
-        known = await self._on_thread(self._consumer.list_topics, self._topic, _ANSWER_TIMEOUT_S)
+        try:
+            known = await self._on_thread(self._consumer.list_topics, self._topic, _ANSWER_TIMEOUT_S)
+        except KafkaException:
+            await self._on_thread(self._consumer.poll, 0)  # logs why, such as a wrong password
+            raise
         topic = known.topics[self._topic]
         self._partitions = 0 if topic.error is not None else len(topic.partitions)
         self._consumer.subscribe(

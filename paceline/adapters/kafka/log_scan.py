@@ -6,7 +6,10 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from paceline.adapters.kafka.connection import for_aiokafka
+
 from paceline.adapters.kafka.topics import ENGINE_OUT
+from paceline.core.connections import KafkaConnection
 from paceline.domain.operations.readers import OffsetRange, Record
 from paceline.messages.log_form import decode_effects
 
@@ -40,9 +43,9 @@ class Scan:
 
 
 @asynccontextmanager
-async def scan(brokers: str, topic: str, shard: int) -> AsyncIterator[Scan]:
+async def scan(kafka: KafkaConnection, topic: str, shard: int) -> AsyncIterator[Scan]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers,
+        **for_aiokafka(kafka),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 * 1024 * 1024,
@@ -56,9 +59,9 @@ async def scan(brokers: str, topic: str, shard: int) -> AsyncIterator[Scan]:
         await consumer.stop()
 
 
-async def last_position_out(brokers: str, shard: int) -> int:
+async def last_position_out(kafka: KafkaConnection, shard: int) -> int:
     """The highest position with an effect on `engine.out`; -1 if there is none."""
-    async with scan(brokers, ENGINE_OUT, shard) as log:
+    async with scan(kafka, ENGINE_OUT, shard) as log:
         bounds = await log.bounds()
         last = -1
         async for record in log.records(max(bounds.begin, bounds.end - _TAIL_RECORDS), bounds.end):

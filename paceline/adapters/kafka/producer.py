@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
+from paceline.adapters.kafka.connection import for_aiokafka
 from paceline.adapters.kafka.topics import ENGINE_IN, MAX_RECORD_BYTES
+from paceline.core.connections import KafkaConnection
 from paceline.messages.inbound import Inbound
 from paceline.messages.log_form import encode_messages
 
@@ -16,10 +18,10 @@ from paceline.messages.log_form import encode_messages
 _BATCH_BYTES: Final = 256 * 1024
 
 
-def make_producer(brokers: str, client_id: str) -> AIOKafkaProducer:
+def make_producer(kafka: KafkaConnection, client_id: str) -> AIOKafkaProducer:
     """A producer that is not started yet. A record not delivered within 40 s fails for good."""
     return AIOKafkaProducer(
-        bootstrap_servers=brokers,
+        **for_aiokafka(kafka),
         client_id=client_id,
         acks="all",
         max_batch_size=_BATCH_BYTES,
@@ -64,8 +66,8 @@ class PartitionWriter:
 class EngineInWriter:
     """Writes messages to `engine.in` on its own producer: for commands and tests, not for the hot path."""
 
-    def __init__(self, brokers: str, client_id: str = "paceline-command") -> None:
-        self._producer = make_producer(brokers, client_id)
+    def __init__(self, kafka: KafkaConnection, client_id: str = "paceline-command") -> None:
+        self._producer = make_producer(kafka, client_id)
 
     async def __aenter__(self) -> "EngineInWriter":
         await self._producer.start()

@@ -7,6 +7,8 @@ from typing import Any, Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
+from paceline.adapters.kafka.connection import for_aiokafka
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import PermanentError, TransientError
 
 ENGINE_IN: Final = "engine.in"
@@ -26,12 +28,12 @@ _CONFIG: Final = {
 }
 
 
-async def ensure_topics(brokers: str, shards: int, replication: int = 1) -> list[str]:
+async def ensure_topics(kafka: KafkaConnection, shards: int, replication: int = 1) -> list[str]:
     """Create the missing topics and return their names.
 
     `PermanentError` if one exists with another number of partitions: accounts would change shards.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    admin = AIOKafkaAdminClient(**for_aiokafka(kafka))
     await admin.start()
     try:
         present = set(await admin.list_topics())

@@ -10,6 +10,7 @@ from paceline.adapters.files.log_archive import LogArchive
 from paceline.adapters.kafka.inbound_history import KafkaInboundHistory
 from paceline.adapters.kafka.log_cut import cut_before
 from paceline.adapters.kafka.producer import EngineInWriter
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import PermanentError
 from paceline.domain.operations.archive import Manifest
 from paceline.domain.operations.readers import ReaderPosition
@@ -36,7 +37,7 @@ def history(brokers: str, *places: ReaderPosition, archive: LogArchive | None = 
     async def known() -> Sequence[ReaderPosition]:
         return places
 
-    return KafkaInboundHistory(brokers, 0, known, archive)
+    return KafkaInboundHistory(KafkaConnection(brokers), 0, known, archive)
 
 
 def archived(folder: Path, records: int) -> LogArchive:
@@ -56,7 +57,7 @@ def brokers(kafka_bootstrap: str) -> str:
 
 async def write(brokers: str) -> None:
     await fresh_topics(brokers, 1)
-    async with EngineInWriter(brokers) as log:
+    async with EngineInWriter(KafkaConnection(brokers)) as log:
         for record in RECORDS:
             await log.append(0, record)
 
@@ -74,7 +75,7 @@ def cut(request: pytest.FixtureRequest) -> InboundHistory:
     if request.param == "fake":
         return FakeHistory(*RECORDS, cut=CUT)
     brokers = request.getfixturevalue("brokers")
-    asyncio.run(cut_before(brokers, 0, CUT))
+    asyncio.run(cut_before(KafkaConnection(brokers), 0, CUT))
     return history(brokers, place(8), place(6))
 
 
@@ -109,12 +110,12 @@ async def test_of_a_log_that_was_cut_what_is_left_comes_with_its_positions(cut: 
 
 
 async def test_an_archive_and_what_is_left_are_the_whole_log(brokers: str, tmp_path: Path) -> None:
-    await cut_before(brokers, 0, CUT)
+    await cut_before(KafkaConnection(brokers), 0, CUT)
     check(await read(history(brokers, archive=archived(tmp_path, CUT))), ReaderPosition(0, 0))
 
 
 async def test_missing_messages_and_unknown_positions_are_refused(brokers: str, tmp_path: Path) -> None:
-    await cut_before(brokers, 0, CUT)
+    await cut_before(KafkaConnection(brokers), 0, CUT)
     with pytest.raises(PermanentError, match="holds offsets 4 to 9, but 2 comes next"):
         await read(history(brokers, place(6), archive=archived(tmp_path, 2)))
     with pytest.raises(PermanentError, match="no snapshot says at which position"):

@@ -9,6 +9,7 @@ import pytest
 from paceline.adapters.kafka.log_scan import scan
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.core.connections import KafkaConnection
 from paceline.messages.inbound import Deposit
 from paceline.messages.log_form import decode_messages
 from paceline.ports.trading import EventLog
@@ -38,11 +39,11 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     await fresh_topics(brokers, 2)
 
     async def read(shard: int, offset: int) -> list[Any]:
-        async with scan(brokers, ENGINE_IN, shard) as log:
+        async with scan(KafkaConnection(brokers), ENGINE_IN, shard) as log:
             [record] = [record async for record in log.records(offset, offset + 1)]
         return list(decode_messages(record.value))
 
-    async with EngineInWriter(brokers) as log:
+    async with EngineInWriter(KafkaConnection(brokers)) as log:
         yield Subject(log, read)
 
 

@@ -12,6 +12,7 @@ import pytest
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.kafka.log_scan import scan
 from paceline.adapters.kafka.topics import ENGINE_IN, ensure_topics
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import TransientError
 from paceline.local.processes.ports import free_port
 from paceline.local.servers.kafka import LocalKafka
@@ -42,7 +43,7 @@ class Subject:
 
 
 async def _read(brokers: str, shard: int) -> list[Any]:
-    async with scan(brokers, ENGINE_IN, shard) as log:
+    async with scan(KafkaConnection(brokers), ENGINE_IN, shard) as log:
         bounds = await log.bounds()
         records = [record async for record in log.records(bounds.begin, bounds.end)]
     return [message for record in records for message in decode_messages(record.value)]
@@ -65,7 +66,7 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
         return
     server = request.getfixturevalue("kafka_server")
     asyncio.run(fresh_topics(server.url, SHARDS))
-    log = KafkaInstructionLog(server.url, timeout_ms=2_000)
+    log = KafkaInstructionLog(KafkaConnection(server.url), timeout_ms=2_000)
     yield Subject(
         log,
         lambda shard: asyncio.run(_read(server.url, shard)),
@@ -82,7 +83,7 @@ def unavailable(request: pytest.FixtureRequest) -> Iterator[InstructionLog]:
         fake.failing_shards.add(0)
         yield make_unavailable(fake) if request.param == "fake" else fake
         return
-    log = KafkaInstructionLog(f"127.0.0.1:{free_port()}", timeout_ms=100)
+    log = KafkaInstructionLog(KafkaConnection(f"127.0.0.1:{free_port()}"), timeout_ms=100)
     yield log
     log.close()
 
@@ -122,7 +123,7 @@ def test_a_message_to_a_silent_log_is_stored_at_most_once(subject: Subject) -> N
 
 def test_close_delivers_pending_messages(kafka_server: RunningServer) -> None:
     asyncio.run(fresh_topics(kafka_server.url, SHARDS))
-    log = KafkaInstructionLog(kafka_server.url)
+    log = KafkaInstructionLog(KafkaConnection(kafka_server.url))
     sent = [message(f"m{number}") for number in range(100)]
     for one in sent:
         log.append(one, 0)
@@ -133,9 +134,9 @@ def test_close_delivers_pending_messages(kafka_server: RunningServer) -> None:
 def test_a_stopped_kafka_accepts_nothing_until_it_is_restarted(server_folder: Path) -> None:
     kafka = LocalKafka(server_folder / "kafka", free_port(), controller_port=free_port())
     [running] = start(kafka)
-    log = KafkaInstructionLog(kafka.url, timeout_ms=2_000)
+    log = KafkaInstructionLog(KafkaConnection(kafka.url), timeout_ms=2_000)
     try:
-        asyncio.run(ensure_topics(kafka.url, SHARDS))
+        asyncio.run(ensure_topics(KafkaConnection(kafka.url), SHARDS))
         log.append(message("before"), 0)
         running.kill()
         time.sleep(0.5)
@@ -171,7 +172,7 @@ def test_an_unavailable_log_stores_nothing(unavailable: InstructionLog) -> None:
 
 @pytest.mark.parametrize("kind", ["fake", "kafka"])
 def test_an_unavailable_log_fails_a_ping(kind: str) -> None:
-    unreachable = KafkaInstructionLog(f"127.0.0.1:{free_port()}", timeout_ms=100)
+    unreachable = KafkaInstructionLog(KafkaConnection(f"127.0.0.1:{free_port()}"), timeout_ms=100)
     unavailable: InstructionLog = make_unavailable(FakeInstructionLog()) if kind == "fake" else unreachable
     with pytest.raises(TransientError):
         unavailable.ping()

@@ -159,7 +159,7 @@ KEYS = ["", " ", "x" * 65, "with space", "tab\there", "..", "naïve", "open-3f1c
 
 
 async def _log_ends(stack: Stack) -> dict[int, int]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=stack.settings.brokers)
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.settings.kafka.brokers)
     await consumer.start()
     try:
         ends = await consumer.end_offsets([TopicPartition(ENGINE_IN, shard) for shard in range(SHARDS)])

@@ -19,6 +19,7 @@ from paceline.adapters.kafka.log_scan import scan
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.adapters.postgres.numbers import from_numeric
+from paceline.core.connections import KafkaConnection
 from paceline.core.times import MINUTE_US
 from paceline.messages.inbound import Deposit, Inbound, PriceUpdate
 from paceline.messages.log_form import decode_messages
@@ -73,7 +74,7 @@ class World:
 
     async def on_log(self, first: int = 0) -> list[bytes]:
         """The records of shard 0 from this offset on."""
-        async with scan(self.brokers, ENGINE_IN, 0) as log:
+        async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
             bounds = await log.bounds()
             return [record.value async for record in log.records(first, bounds.end)]
 
@@ -95,7 +96,7 @@ class World:
 
     async def caught_up(self, worker: Worker) -> None:
         """Until the reader has stored all that is on the log."""
-        async with scan(self.brokers, ENGINE_IN, 0) as log:
+        async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
             end = (await log.bounds()).end
         deadline = time.monotonic() + 40
         at = "select next_offset from engine.readers where reader = 'bars' and shard = 0"
@@ -148,7 +149,7 @@ def _bar(updates: list[PriceUpdate]) -> list[int]:
 
 
 async def feed(world: World, prices: Prices, seconds: float) -> None:
-    async with EngineInWriter(world.brokers) as log:
+    async with EngineInWriter(KafkaConnection(world.brokers)) as log:
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
             await world.write(log, prices.batch(prices.random.randrange(1, 12)))
@@ -195,12 +196,12 @@ async def test_a_rebuild_while_the_reader_runs_and_prices_come_gives_the_same_ba
 
 async def test_bars_that_were_stored_before_the_reader_began_are_not_doubled(world: World) -> None:
     prices = Prices(seed=7)
-    async with EngineInWriter(world.brokers) as log:
+    async with EngineInWriter(KafkaConnection(world.brokers)) as log:
         for _ in range(60):
             await world.write(log, prices.batch(10))
     assert world.rebuild().returncode == 0
     world.execute("delete from engine.readers where reader = 'bars'")
-    async with EngineInWriter(world.brokers) as log:
+    async with EngineInWriter(KafkaConnection(world.brokers)) as log:
         for _ in range(60):
             await world.write(log, prices.batch(10))
     with running(["bars"], world.environment, world.folder) as workers:
@@ -211,14 +212,14 @@ async def test_bars_that_were_stored_before_the_reader_began_are_not_doubled(wor
 
 async def test_of_a_log_that_was_cut_a_rebuild_takes_the_archive_or_says_from_when_on(world: World) -> None:
     prices, cut, records = Prices(seed=8), 100, 200
-    async with EngineInWriter(world.brokers) as log:
+    async with EngineInWriter(KafkaConnection(world.brokers)) as log:
         for _ in range(records):
             await world.write(log, prices.batch(10))
     values = await world.on_log()
     archive(world.folder / "archive" / "shard-0", values[:cut])
     whole = expected(values)
     assert world.rebuild().returncode == 0
-    await cut_before(world.brokers, 0, cut)
+    await cut_before(KafkaConnection(world.brokers), 0, cut)
 
     # The first start of a reader is refused, with the reason, until a rebuild has placed it.
     world.execute("delete from engine.readers where reader = 'bars'")

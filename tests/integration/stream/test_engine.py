@@ -11,6 +11,7 @@ from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT, ensure_topics
 from paceline.adapters.postgres.connections.session import Session
 from paceline.build import compiled
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import InvariantViolation, PermanentError
 from paceline.domain.operations.readers import OffsetRange
 from paceline.engine import Engine
@@ -54,27 +55,27 @@ class EngineHarness:
 
     async def write(self, messages: Sequence[Inbound | Undecodable], per_record: int = 30) -> None:
         """Append messages to the log of shard 0. An undecodable message is a record of its own."""
-        producer = make_producer(self.brokers, "test")
+        producer = make_producer(KafkaConnection(self.brokers), "test")
         await producer.start()
         for value in _records(messages, per_record):
             await producer.send_and_wait(ENGINE_IN, value=value, partition=0)
         await producer.stop()
 
     async def open(self) -> EngineShard:
-        engines = EngineOpener(self.database, self.brokers, SHARDS, SNAPSHOT_INTERVAL_S)
+        engines = EngineOpener(self.database, KafkaConnection(self.brokers), SHARDS, SNAPSHOT_INTERVAL_S)
         self._opened.append(engines)
         await engines.start()
-        async with scan(self.brokers, ENGINE_IN, 0) as log:
+        async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
             return await engines.open(0, await log.bounds())
 
     async def run(self, shard: EngineShard, end: int | None = None) -> None:
         """Let the shard process the log up to an offset (default: the end)."""
-        async with scan(self.brokers, ENGINE_IN, 0) as log:
+        async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
             until = (await log.bounds()).end if end is None else end
             await shard.handle([record async for record in log.records(shard.next_offset, until)])
 
     async def effects(self) -> list[Effect]:
-        async with scan(self.brokers, ENGINE_OUT, 0) as log:
+        async with scan(KafkaConnection(self.brokers), ENGINE_OUT, 0) as log:
             bounds = await log.bounds()
             return [
                 effect
@@ -164,7 +165,7 @@ async def test_readers_can_skip_duplicates_of_two_concurrent_engines(
             seen.append(effect)
             wanted = effect.position + 1
     assert seen == busy.effects
-    assert await last_position_out(harness.brokers, 0) == busy.effects[-1].position
+    assert await last_position_out(KafkaConnection(harness.brokers), 0) == busy.effects[-1].position
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ async def test_undecodable_messages_are_stored_as_dead_letters(harness: EngineHa
 async def test_the_exported_log_replays_to_the_live_hash(harness: EngineHarness, busy: Day) -> None:
     await harness.write(busy.messages)
     replayed = Engine(shard=0)
-    async with scan(harness.brokers, ENGINE_IN, 0) as log:
+    async with scan(KafkaConnection(harness.brokers), ENGINE_IN, 0) as log:
         async for record in log.records(0, (await log.bounds()).end):
             for line in lines_of_record(record.value):
                 try:
@@ -239,12 +240,12 @@ async def test_the_exported_log_replays_to_the_live_hash(harness: EngineHarness,
 
 async def test_a_changed_number_of_shards_is_refused(harness: EngineHarness, brokers: str) -> None:
     await harness.open()
-    other = EngineOpener(harness.database, brokers, 3, SNAPSHOT_INTERVAL_S)
+    other = EngineOpener(harness.database, KafkaConnection(brokers), 3, SNAPSHOT_INTERVAL_S)
     with pytest.raises(PermanentError, match="installation has 2 shards, but PACELINE_ENGINE_SHARDS is 3"):
         await other.start()
     await other.stop()
     with pytest.raises(PermanentError, match="has 2 partitions, but PACELINE_ENGINE_SHARDS is 3"):
-        await ensure_topics(brokers, 3)
+        await ensure_topics(KafkaConnection(brokers), 3)
 
 
 @pytest.mark.parametrize(

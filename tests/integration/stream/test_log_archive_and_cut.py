@@ -19,6 +19,7 @@ from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.adapters.postgres.market.bars import PostgresBars
 from paceline.cli import app
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import AppError, InvariantViolation, PermanentError
 from paceline.messages.log_form import Undecodable, encode_messages
 from paceline.settings import settings
@@ -45,7 +46,7 @@ class ShardSetup:
         return CliRunner().invoke(app, [str(word) for word in arguments], input=answer)
 
     async def write(self, log: Day) -> None:
-        producer = make_producer(self.brokers, "test")
+        producer = make_producer(KafkaConnection(self.brokers), "test")
         await producer.start()
         for message in log.messages:
             raw = b"\xc1 " + message.raw if isinstance(message, Undecodable) else encode_messages([message])
@@ -54,10 +55,10 @@ class ShardSetup:
 
     async def run(self, *ends: int) -> str:
         """Run the engine up to each of these offsets and take a snapshot at each; return the final hash."""
-        engines = EngineOpener(self.database, self.brokers, 1, 3600)
+        engines = EngineOpener(self.database, KafkaConnection(self.brokers), 1, 3600)
         try:
             await engines.start()
-            async with scan(self.brokers, ENGINE_IN, 0) as log:
+            async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
                 shard = await engines.open(0, await log.bounds())
                 for end in ends:
                     await shard.handle([record async for record in log.records(shard.next_offset, end)])
@@ -70,7 +71,7 @@ class ShardSetup:
         """The reader of bars up to this offset, or to the log's end."""
         bars = BarsOpener(PostgresBars(self.database))
         try:
-            async with scan(self.brokers, ENGINE_IN, 0) as log:
+            async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
                 bounds = await log.bounds()
                 shard = await bars.open(0, bounds)
                 end = bounds.end if end is None else end
@@ -80,7 +81,7 @@ class ShardSetup:
             await bars.stop()
 
     async def begin(self) -> int:
-        async with scan(self.brokers, ENGINE_IN, 0) as log:
+        async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
             return (await log.bounds()).begin
 
 
@@ -175,7 +176,7 @@ def test_a_cut_requires_two_snapshots_and_an_intact_archive(installation: ShardS
 def test_an_archive_that_misses_cut_messages_is_refused(installation: ShardSetup, busy: Day) -> None:
     asyncio.run(installation.write(busy))
     asyncio.run(installation.run(200, 300))
-    assert asyncio.run(cut_before(installation.brokers, 0, 150)) == 150
+    assert asyncio.run(cut_before(KafkaConnection(installation.brokers), 0, 150)) == 150
     missing = installation.paceline("log", "archive", installation.folder / "archive").exception
     assert isinstance(missing, AppError)
     assert "the log begins at 150" in str(missing)
@@ -186,7 +187,7 @@ def test_a_log_that_does_not_reach_back_to_the_older_snapshot_is_refused(
 ) -> None:
     asyncio.run(installation.write(busy))
     asyncio.run(installation.run(200, 300))
-    assert asyncio.run(cut_before(installation.brokers, 0, 201)) == 201
+    assert asyncio.run(cut_before(KafkaConnection(installation.brokers), 0, 201)) == 201
     with pytest.raises(PermanentError, match=r"position 200 continues at offset 200 .* begins at 201"):
         asyncio.run(installation.run(400))
 

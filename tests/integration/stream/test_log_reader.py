@@ -9,6 +9,7 @@ import pytest
 from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import InvariantViolation
 from paceline.domain.operations.readers import OffsetRange
 from paceline.messages.inbound import Deposit
@@ -25,14 +26,14 @@ Make = Callable[..., Awaitable[LogReader]]
 async def make(kafka_bootstrap: str) -> AsyncIterator[Make]:
     """Starts readers of a new group, on a log with `RECORDS` records in each shard."""
     await fresh_topics(kafka_bootstrap, SHARDS)
-    async with EngineInWriter(kafka_bootstrap) as log:
+    async with EngineInWriter(KafkaConnection(kafka_bootstrap)) as log:
         for number in range(RECORDS):
             for shard in range(SHARDS):
                 await log.append(shard, [Deposit(f"{shard}-{number}", 1, "ada", 1)])
     group, made = f"test-{uuid4().hex}", []
 
     async def started(only_shard: int | None = None) -> LogReader:
-        reader = LogReader(kafka_bootstrap, ENGINE_IN, group, only_shard=only_shard)
+        reader = LogReader(KafkaConnection(kafka_bootstrap), ENGINE_IN, group, only_shard=only_shard)
         made.append(reader)
         await reader.start()
         return reader
@@ -83,7 +84,7 @@ async def test_a_cancelled_read_loses_nothing(make: Make, kafka_bootstrap: str) 
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    async with EngineInWriter(kafka_bootstrap) as log:
+    async with EngineInWriter(KafkaConnection(kafka_bootstrap)) as log:
         await log.append(0, [Deposit("one more", 1, "ada", 1)])
     assert await read(reader, 1) == {0: ["one more"]}
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.topics import ENGINE_IN
+from paceline.core.connections import KafkaConnection
 from paceline.domain.operations.readers import OffsetRange, Record
 from stream.runtime.log_service import LogService
 from tests.support.log_topics import fresh_topics
@@ -46,8 +47,9 @@ class CountingShards:
 async def test_a_worker_without_a_shard_is_on_standby_and_healthy(kafka_bootstrap: str) -> None:
     await fresh_topics(kafka_bootstrap, SHARDS)
     group = f"test-{uuid4().hex}"
+    kafka = KafkaConnection(kafka_bootstrap)
     workers = [
-        LogService("test", LogReader(kafka_bootstrap, ENGINE_IN, group), CountingShards(), ENGINE_IN, SHARDS)
+        LogService("test", LogReader(kafka, ENGINE_IN, group), CountingShards(), ENGINE_IN, SHARDS)
         for _ in range(SHARDS + 1)
     ]
     for worker in workers:

@@ -9,6 +9,7 @@ import redis
 
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.redis.operations import heartbeats, merge_heartbeats
+from paceline.core.connections import KafkaConnection
 from paceline.core.ids import shard_of
 from paceline.messages.inbound import OpenAccount
 from tests.support.log_topics import fresh_topics
@@ -39,7 +40,7 @@ async def open_accounts(brokers: str, prefix: str) -> None:
     names: dict[int, str] = {}
     for number in range(100):
         names.setdefault(shard_of(f"{prefix}-{number}", SHARDS), f"{prefix}-{number}")
-    async with EngineInWriter(brokers) as log:
+    async with EngineInWriter(KafkaConnection(brokers)) as log:
         for shard, name in names.items():
             await log.append(shard, [OpenAccount(f"open-{name}", time.time_ns() // 1000, name, 10**8)])
 

@@ -16,6 +16,7 @@ from paceline.adapters.postgres.operations import alerts
 from paceline.adapters.postgres.operations.watch import PostgresWatchStore
 from paceline.adapters.redis import operations as health
 from paceline.adapters.redis.operations import RedisLiveSigns
+from paceline.core.connections import KafkaConnection
 from paceline.messages.inbound import HaltMarket
 from paceline.settings import PREFIX, load
 from stream.runtime.app import SERVICES
@@ -81,7 +82,7 @@ async def watched_system(
 async def test_a_stuck_engine_opens_one_alert_that_is_closed_on_recovery(
     watched_system: WatchdogSetup, kafka_bootstrap: str
 ) -> None:
-    async with EngineInWriter(kafka_bootstrap) as log:
+    async with EngineInWriter(KafkaConnection(kafka_bootstrap)) as log:
         await log.append(0, [HaltMarket("h", 1, "S")])
     await watched_system.publish_heartbeats(engine=0)
     await watched_system.run_round()
@@ -98,7 +99,7 @@ async def test_a_stuck_engine_opens_one_alert_that_is_closed_on_recovery(
 
 
 async def test_stuck_bars_open_an_alert(watched_system: WatchdogSetup, kafka_bootstrap: str) -> None:
-    async with EngineInWriter(kafka_bootstrap) as log:
+    async with EngineInWriter(KafkaConnection(kafka_bootstrap)) as log:
         await log.append(0, [HaltMarket("h", 1, "S")])
     for _ in range(2):
         await watched_system.publish_heartbeats(engine=1, bars=0)

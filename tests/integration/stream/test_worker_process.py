@@ -13,6 +13,7 @@ import redis
 
 from paceline.adapters.kafka.producer import EngineInWriter
 from paceline.adapters.redis.operations import heartbeats, merge_heartbeats
+from paceline.core.connections import KafkaConnection
 from paceline.messages.inbound import OpenAccount
 from tests.support.log_topics import fresh_topics
 from tests.support.stream_workers import Worker, running, stream_environment
@@ -78,7 +79,7 @@ async def test_a_permanent_failure_of_a_service_ends_the_process(
     with psycopg.connect(environment["PACELINE_POSTGRES_URL"], autocommit=True) as connection:
         connection.execute("alter table engine.accounts add constraint no_accounts check (account = '')")
     with running(["engine,writer"], environment, tmp_path) as workers:
-        async with EngineInWriter(kafka_bootstrap) as log:
+        async with EngineInWriter(KafkaConnection(kafka_bootstrap)) as log:
             await log.append(0, [OpenAccount("o", 1, "a", 1)])
         assert workers["engine,writer"].process.wait(30) not in (0, None)
         assert "CheckViolation" in workers["engine,writer"].tail()
