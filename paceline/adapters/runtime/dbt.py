@@ -24,6 +24,10 @@ def dbt_environment(database_url: str) -> dict[str, str]:
         "DBT_USER": str(parts.get("user", "paceline")),
         "DBT_PASSWORD": str(parts.get("password", "")),
         "DBT_DBNAME": str(parts.get("dbname", "paceline")),
+        "DBT_SSLMODE": str(parts.get("sslmode", "prefer")),
+        "DBT_SSLROOTCERT": str(parts.get("sslrootcert", "")),
+        "DBT_SSLCERT": str(parts.get("sslcert", "")),
+        "DBT_SSLKEY": str(parts.get("sslkey", "")),
         "DBT_EXCLUDE_RESOURCE_TYPES": "unit_test",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }

@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from paceline.adapters.runtime.dbt import dbt_environment
 from paceline.local.stack.services import BIN, ROOT
 
 PROJECT = ROOT / "dbt"
@@ -39,7 +39,7 @@ def write_page(page: Path, *, catalogue_of: str | None) -> bool:
     """Write the documentation as one HTML file, with the column types of a database if one is given."""
     page.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=page.parent) as folder:
-        environment = {"DBT_LOG_PATH": folder, **(connection(catalogue_of) if catalogue_of else {})}
+        environment = {"DBT_LOG_PATH": folder, **(dbt_environment(catalogue_of) if catalogue_of else {})}
         shutil.copy(PROJECT / "target" / "manifest.json", folder)
         source = () if catalogue_of else ("--empty-catalog", "--no-compile")
         done = run(
@@ -55,15 +55,3 @@ def write_page(page: Path, *, catalogue_of: str | None) -> bool:
         if done:
             (Path(folder) / "static_index.html").replace(page)
     return done
-
-
-def connection(url: str) -> dict[str, str]:
-    """The variables that `dbt/profiles.yml` reads."""
-    parts = urlsplit(url)
-    return {
-        "DBT_HOST": parts.hostname or "",
-        "DBT_PORT": str(parts.port or 5432),
-        "DBT_USER": unquote(parts.username or ""),
-        "DBT_PASSWORD": unquote(parts.password or ""),
-        "DBT_DBNAME": parts.path.strip("/"),
-    }
