@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,14 +56,26 @@ def test_no_representation_of_the_settings_shows_a_secret(tmp_path: Path) -> Non
         json.dumps(dataclasses.asdict(settings) | {"var_dir": ""})
 
 
+@pytest.fixture
+def logs_restored() -> Iterator[None]:
+    root, structured = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**structured)
+
+
+@pytest.mark.usefixtures("logs_restored")
 def test_no_log_line_shows_a_secret(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     settings = load(environment(), tmp_path)
     set_up_logs("test")
     structlog.get_logger().warning(
         f"{settings}", settings=settings, each=[getattr(settings, name) for name in SECRETS]
     )
+    logging.getLogger("a-library").warning("%s %r", settings, settings)
     written = capfd.readouterr().err
-    structlog.reset_defaults()
+    assert written.count("\n") == 2
     assert "***" in written
     assert MARKER not in written
 
