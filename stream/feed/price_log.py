@@ -17,9 +17,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from msgspec.structs import replace
 
 from paceline.adapters.kafka.producer import make_producer
-from paceline.adapters.runtime.retry import pause_of
-from paceline.adapters.runtime.retry import reason_of
-from paceline.adapters.runtime.retry import reconnecting
+from paceline.adapters.runtime.retry import pause_of, reason_of, reconnecting
 from paceline.core.connections import KafkaConnection
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import encode_messages

@@ -7,7 +7,6 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from paceline.adapters.kafka.connection import for_aiokafka
-
 from paceline.adapters.kafka.topics import ENGINE_OUT
 from paceline.core.connections import KafkaConnection
 from paceline.domain.operations.readers import OffsetRange, Record
