@@ -52,7 +52,7 @@ def test_the_mailed_link_signs_in_once() -> None:
         redeem(members, token, BROWSER, 60)
 
 
-@pytest.mark.parametrize("browser", [None, "", new_browser_secret()])
+@pytest.mark.parametrize("browser", [None, "", "A" * 43])
 def test_a_link_signs_in_only_in_the_browser_that_requested_it(browser: str | None) -> None:
     members, mails = FakeMembers(), FakeMailQueue()
     token, _ = ask(members, mails)
