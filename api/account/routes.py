@@ -13,15 +13,13 @@ blueprint = Blueprint("account", __name__)
 
 
 @blueprint.get("/balance/usd")
-@endpoint(
-    Spec(summary="USD balance", data=schemas.UsdBalance, example=schemas.USD_EXAMPLE, errors=(401, 503))
-)
+@endpoint(Spec(summary="USD balance", data=schemas.UsdBalance, example=schemas.USD_EXAMPLE))
 def usd(member: Member) -> schemas.UsdBalance:
     return schemas.usd_of(accounts.balance(platform().account_reader, platform().gateway, member.account))
 
 
 @blueprint.get("/balance")
-@endpoint(Spec(summary="All balances", data=Balance, example=schemas.BALANCE_EXAMPLE, errors=(401, 503)))
+@endpoint(Spec(summary="All balances", data=Balance, example=schemas.BALANCE_EXAMPLE))
 def balance(member: Member) -> Balance:
     return accounts.balance(platform().account_reader, platform().gateway, member.account)
 
@@ -32,7 +30,6 @@ def balance(member: Member) -> Balance:
         summary="Tradable assets, with their last prices",
         data=schemas.Assets,
         example=schemas.ASSETS_EXAMPLE,
-        errors=(401, 503),
     )
 )
 def assets(member: Member) -> schemas.Assets:

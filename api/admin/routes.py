@@ -14,7 +14,8 @@ from api.http import security_events
 from api.http.context import platform
 from api.http.endpoint import Spec, endpoint
 from api.http.envelope import success
-from api.http.idempotency import request_key, valid_key
+from api.http.fields import Name
+from api.http.idempotency import OperatorInstructionId, request_key, valid_key
 from api.http.instruction_replies import OPENED, REFUSED, Pending, StoredAnswer, answered, stored
 from api.http.paging import PageQuery, pagination
 from paceline.core.errors import NotFoundError
@@ -28,6 +29,8 @@ from paceline.usecases.trading import instructions as trading
 
 blueprint = Blueprint("admin", __name__)
 
+_MARKET: Final = {"symbol": Name}
+_ACCOUNT: Final = {"account": Name}
 # The prefix, an account, and a key.
 _ID_FORM: Final = re.compile(r"[\x21-\x7e]{1,96}", re.ASCII)
 _NAME_FORM: Final = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
@@ -36,17 +39,18 @@ _NAME_FORM: Final = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 def _read_endpoint(
     summary: str, data: type[Struct], example: Any, **more: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    errors = (400, 401, 403, 404, 503) if more.pop("may_miss", False) else (400, 401, 403, 503)
-    return endpoint(Spec(summary=summary, data=data, example=example, operator=True, errors=errors, **more))
+    return endpoint(Spec(summary=summary, data=data, example=example, operator=True, **more))
 
 
 def _instruction(summary: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """The common spec of instructions to the engines of all shards."""
-    errors = (*more.pop("errors", ()), 400, 401, 403, 404, 409, 503, 504)
-    spec: dict[str, Any] = {"data": Outcome, "example": schemas.DONE_EXAMPLE} | more
-    return endpoint(
-        Spec(summary=summary, operator=True, keyed=True, pending=True, errors=tuple(sorted(errors)), **spec)
-    )
+    spec: dict[str, Any] = {
+        "data": Outcome,
+        "example": schemas.DONE_EXAMPLE,
+        "pending_data": Outcome,
+        "errors": (504,),
+    }
+    return endpoint(Spec(summary=summary, operator=True, keyed=True, pending=True, **(spec | more)))
 
 
 @blueprint.get("/markets")
@@ -61,7 +65,7 @@ def markets(member: Member) -> schemas.Markets:
     description="All fields take effect at once. The base of an existing market cannot change.",
     body=ConfigureMarket,
     body_example=schemas.CONFIGURE_EXAMPLE,
-    errors=(413, 415),
+    errors=(504,),
 )
 def configure(member: Member, body: ConfigureMarket) -> Response:
     message = body.message(_new_id(member), platform().gateway.now_us())
@@ -71,13 +75,13 @@ def configure(member: Member, body: ConfigureMarket) -> Response:
 
 
 @blueprint.post("/markets/<symbol>/halt")
-@_instruction("Halt a market: prices are still read, but nothing opens, closes or triggers")
+@_instruction("Halt a market: prices are still read, but nothing opens, closes or triggers", path=_MARKET)
 def halt_market(member: Member, symbol: str) -> Response:
     return _market(member, inbound.HaltMarket, symbol)
 
 
 @blueprint.post("/markets/<symbol>/resume")
-@_instruction("Resume a halted market: the next price decides what triggers")
+@_instruction("Resume a halted market: the next price decides what triggers", path=_MARKET)
 def resume_market(member: Member, symbol: str) -> Response:
     return _market(member, inbound.ResumeMarket, symbol)
 
@@ -92,19 +96,19 @@ def accounts(member: Member, query: PageQuery) -> schemas.Accounts:
 
 
 @blueprint.get("/accounts/<account>")
-@_read_endpoint("An account", OperatorAccount, schemas.ACCOUNT_EXAMPLE, may_miss=True)
+@_read_endpoint("An account", OperatorAccount, schemas.ACCOUNT_EXAMPLE, path=_ACCOUNT)
 def account(member: Member, account: str) -> OperatorAccount:
     return operating.require_account(platform().control, _name_in_url(account))
 
 
 @blueprint.post("/accounts/<account>/halt")
-@_instruction("Halt an account: it can close, amend and cancel, but not open")
+@_instruction("Halt an account: it can close, amend and cancel, but not open", path=_ACCOUNT)
 def halt_account(member: Member, account: str) -> Response:
     return _account(member, inbound.HaltAccount, account)
 
 
 @blueprint.post("/accounts/<account>/resume")
-@_instruction("Resume a halted account")
+@_instruction("Resume a halted account", path=_ACCOUNT)
 def resume_account(member: Member, account: str) -> Response:
     return _account(member, inbound.ResumeAccount, account)
 
@@ -113,8 +117,10 @@ _TRANSFER: Final[dict[str, Any]] = {
     "body": Transfer,
     "body_example": schemas.TRANSFER_EXAMPLE,
     "data": Answer,
+    "pending_data": None,
+    "path": _ACCOUNT,
     "example": OPENED | dict.fromkeys(("trade", "price", "quantity", "fee", "liquidation")),
-    "errors": (413, 415, 422),
+    "errors": (422,),
 }
 
 
@@ -136,7 +142,8 @@ def withdraw(member: Member, account: str, body: Transfer) -> Response:
     StoredAnswer,
     REFUSED,
     pending=True,
-    may_miss=True,
+    errors=(400,),
+    path=_ACCOUNT | {"instruction": OperatorInstructionId},
 )
 def instruction(member: Member, account: str, instruction: str) -> Response:
     name = _instruction_id(member, instruction)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Struct
 
-from api.http.fields import Bps, Decimal, Leverage, Symbol, describe_field
+from api.http.fields import Bps, Decimal, Leverage, PositiveDecimal, Symbol, describe_field
 from api.http.paging import Pagination
 from paceline.core.money import parse_decimal
 from paceline.messages import inbound
@@ -14,8 +14,8 @@ Asset = Annotated[
     str,
     describe_field(
         "Asset whose balance the market moves, such as BTC. Fixed once the market is known.",
-        "be 1 to 16 of A-Z and 0-9",
-        pattern=r"^[A-Z0-9]{1,16}$",
+        "be 1 to 16 of A-Z and 0-9, and not USD, the currency of balances",
+        pattern=r"^(?!USD$)[A-Z0-9]{1,16}$",
     ),
 ]
 PriceAgeUs = Annotated[
@@ -34,19 +34,13 @@ class ConfigureMarket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     symbol: Symbol
     base: Asset
-    quantity_step: Decimal
+    quantity_step: PositiveDecimal
     min_notional: Decimal
     max_leverage: Leverage
     maker_rate_bps: Bps
     taker_rate_bps: Bps
     maintenance_rate_bps: Bps
     max_price_age_us: PriceAgeUs
-
-    def __post_init__(self) -> None:
-        if self.base == "USD":
-            raise ValueError("base: must not be USD, the currency of balances")
-        if parse_decimal(self.quantity_step) == 0:
-            raise ValueError("quantity_step: must be above 0")
 
     def message(self, id: str, time: int) -> inbound.ConfigureMarket:
         return inbound.ConfigureMarket(
@@ -67,11 +61,7 @@ class ConfigureMarket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Transfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """USD to deposit or withdraw."""
 
-    amount: Decimal
-
-    def __post_init__(self) -> None:
-        if parse_decimal(self.amount) == 0:
-            raise ValueError("amount: must be above 0")
+    amount: PositiveDecimal
 
     @property
     def scaled(self) -> int:

@@ -31,8 +31,10 @@ _log = structlog.get_logger()
         data=schemas.LinkSent,
         example=schemas.SENT_EXAMPLE,
         signed_in=False,
-        errors=(400, 403, 413, 415, 429, 503),
+        errors=(403, 429),
         form=True,
+        html=(200,),
+        cookies=True,
     )
 )
 def ask(body: schemas.SignInRequest) -> Response:
@@ -66,7 +68,8 @@ def ask(body: schemas.SignInRequest) -> Response:
         data=schemas.LinkInfo,
         example=schemas.LINK_EXAMPLE,
         signed_in=False,
-        errors=(400, 401, 429, 503),
+        errors=(401, 429),
+        html=(200, 401),
     )
 )
 def look(query: schemas.SignInToken) -> Response:
@@ -94,8 +97,10 @@ def look(query: schemas.SignInToken) -> Response:
         data=schemas.SessionInfo,
         example=schemas.SESSION_EXAMPLE,
         signed_in=False,
-        errors=(400, 401, 403, 413, 415, 429, 503),
+        errors=(401, 403, 429),
         form=True,
+        html=(200, 401, 403),
+        cookies=True,
     )
 )
 def verify(body: schemas.SignInProof) -> Response:
@@ -143,7 +148,7 @@ def verify(body: schemas.SignInProof) -> Response:
         summary="End the session",
         data=schemas.SignedOut,
         example={"signed_out": True},
-        errors=(401, 403, 503),
+        cookies=True,
     )
 )
 def logout(member: Member) -> Response:

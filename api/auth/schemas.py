@@ -1,26 +1,30 @@
 """Bodies and responses of sign-in."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from msgspec import Struct
 
 from api.http.fields import describe_field
+
+_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # one part of a domain
 
 Email = Annotated[
     str,
     describe_field(
         "Address that gets the sign-in link.",
         "be an e-mail address such as name@example.com",
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,186}[A-Za-z0-9])?$",
+        pattern=rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@({_LABEL}\.)+{_LABEL}$",
         max_length=254,
     ),
 ]
 DisplayName = Annotated[
     str,
     describe_field(
-        "Name of a new member on the leaderboard. An existing member keeps their name.",
+        "Name of a new member on the leaderboard, printable. An existing member keeps their name.",
         "have 1 to 40 characters, no < or >, and no space at either end",
         pattern=r"^[^\s<>]([^<>]{0,38}[^\s<>])?$",
+        # No pattern that all tools read can state "printable": the format is a name for it.
+        extra_json_schema={"format": "printable"},
     ),
 ]
 Token = Annotated[
@@ -56,6 +60,27 @@ class SignInProof(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     token: Token | None = None
     email: Email | None = None
     code: Code | None = None
+
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {
+                "properties": {
+                    "token": {"type": "string"},
+                    "email": {"type": "null"},
+                    "code": {"type": "null"},
+                },
+                "required": ["token"],
+            },
+            {
+                "properties": {
+                    "token": {"type": "null"},
+                    "email": {"type": "string"},
+                    "code": {"type": "string"},
+                },
+                "required": ["email", "code"],
+            },
+        ]
+    }
 
     def __post_init__(self) -> None:
         if self.token is not None:

@@ -24,6 +24,11 @@ _BUSY: Final = ErrorDetails("BUSY", "The API is busy, and this request is not ex
 _ALWAYS_ANSWERED: Final = ("/health", "/metrics")
 
 
+def is_always_answered(path: str) -> bool:
+    """Whether requests of this path are outside the limit."""
+    return path.startswith(_ALWAYS_ANSWERED)
+
+
 class ConcurrencyLimiter:
     """Runs at most `max_requests` requests of `app` at a time; the others get 503."""
 
@@ -32,7 +37,7 @@ class ConcurrencyLimiter:
         self._free_slots = threading.BoundedSemaphore(max_requests)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["PATH_INFO"].startswith(_ALWAYS_ANSWERED):
+        if is_always_answered(environ["PATH_INFO"]):
             return self._app(environ, start_response)
         if not self._free_slots.acquire(blocking=False):
             return _busy_response(environ, start_response)

@@ -1,6 +1,6 @@
 """The common part of all routes: authenticate, validate, call, serialise. OpenAPI uses the same specs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final
 
@@ -20,8 +20,11 @@ SPEC: Final = "__endpoint__"
 class Spec(Struct, frozen=True, kw_only=True):
     """The specification of a route, as in the OpenAPI document. `data` is the type of the envelope's data.
 
-    `operator` routes need that role, `keyed` routes accept an Idempotency-Key, `form` routes also accept form
-    fields, `pending` routes may answer 202, `limited` routes count against the account's limits of orders.
+    `path` has the types of the parameters in the path. A body's class may have `schema_rules`: the JSON
+    Schema of checks over several fields. `operator` routes need that role, `keyed` routes accept an
+    Idempotency-Key, `form` routes also accept form fields, `html` has the statuses that may come with a page,
+    `cookies` routes set cookies, `pending` routes may answer 202 with `pending_data`, `limited` routes count
+    against the account's limits of orders. `errors` are the error statuses that do not follow from the rest.
     """
 
     summary: str
@@ -31,13 +34,17 @@ class Spec(Struct, frozen=True, kw_only=True):
     body: type[Struct] | None = None
     body_example: Any = None
     query: type[Struct] | None = None
+    path: Mapping[str, Any] = {}
     signed_in: bool = True
     operator: bool = False
     keyed: bool = False
     form: bool = False
+    html: tuple[int, ...] = ()
+    cookies: bool = False
     errors: tuple[int, ...] = ()
     pending: bool = False
     limited: bool = False
+    pending_data: type[Struct] | None = None
 
 
 def endpoint(spec: Spec) -> Callable[[Callable[..., Any]], Callable[..., Response]]:

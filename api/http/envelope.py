@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from flask import Response, request
@@ -30,7 +30,7 @@ class ErrorDetails(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    success: bool
+    success: Annotated[bool, msgspec.Meta(extra_json_schema={"const": False})]
     error: ErrorDetails
     meta: Meta
 

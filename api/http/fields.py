@@ -39,6 +39,22 @@ Symbol = Annotated[
         pattern=r"^[A-Za-z0-9_]{1,64}$",
     ),
 ]
+PositiveDecimal = Annotated[
+    str,
+    describe_field(
+        "Decimal number as a string: above 0, at most 8 decimals, at most 10⁹, no sign, no exponent.",
+        'be a decimal string above 0 such as "0.5", with at most 8 decimals and at most 10⁹',
+        pattern=f"^(?=.*[1-9]){_DECIMAL[1:]}",
+    ),
+]
+Name = Annotated[
+    str,
+    describe_field(
+        "Name of a market or an account.",
+        "have 1 to 64 visible ASCII characters and no slash",
+        pattern=r"^(?!\.{1,2}$)[!-.0-~]{1,64}$",
+    ),
+]
 OutputId = Annotated[
     str,
     describe_field(
@@ -117,7 +133,7 @@ def _checked(cls: type[S], data: dict[str, Any], *, strict: bool) -> S:
             problems[name] = "has a character that is not printable"
             continue
         try:
-            values[field.name] = msgspec.convert(data[name], field.type, strict=strict)
+            values[field.name] = _converted(data[name], field.type, strict)
         except msgspec.ValidationError as error:
             problems[name] = _must_sentence(field.type) or _readable(error)
     if problems:
@@ -127,6 +143,16 @@ def _checked(cls: type[S], data: dict[str, Any], *, strict: bool) -> S:
     except ValueError as error:  # from a check over several fields, in the form "field: problem"
         name, _, problem = str(error).partition(": ")
         raise _invalid({name: problem}) from error
+
+
+def _converted(value: Any, annotation: Any, strict: bool) -> Any:
+    """The value as `annotation`. `1.0` in JSON is a whole number; in text, a number has one form only."""
+    if strict and isinstance(value, float):
+        return msgspec.convert(value, annotation, strict=False)
+    found = msgspec.convert(value, annotation, strict=strict)
+    if not strict and str(found) != value:
+        raise msgspec.ValidationError(f"Expected `{found}`")
+    return found
 
 
 @cache

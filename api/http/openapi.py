@@ -11,60 +11,11 @@ from werkzeug.routing import Rule
 import paceline
 from api.http.endpoint import SPEC, Spec
 from api.http.envelope import Failure, Meta
+from api.http.idempotency import KEY, Key
+from api.http.openapi_responses import REF, ref, responses
+from api.http.session import SAFE_METHODS
 
-_REF: Final = "#/components/schemas/{name}"
-_DESCRIPTIONS: Final = {
-    400: "The input is malformed. `details` maps each wrong field to its problem.",
-    401: "You are not signed in, or the session has ended.",
-    403: "The CSRF header or the role is missing.",
-    404: "The object does not exist or is not yours.",
-    409: "The current state does not allow this, or the Idempotency-Key belongs to another request.",
-    413: "The body is larger than 16 KiB.",
-    415: "The body is not JSON.",
-    422: "The engine refuses the instruction. `code` is the engine's code, `message` the reason.",
-    429: "The rate limit is exceeded. `Retry-After` says when to try again.",
-    502: "An outside service refuses the request.",
-    503: "A required service cannot be reached, or the API is busy. Nothing is done. `Retry-After` says "
-    "when to try again.",
-    504: "The result is unknown; the request may be done in part. Sending it again is safe.",
-}
-_EXAMPLE_CODES: Final = {
-    400: "VALIDATION_ERROR",
-    401: "UNAUTHENTICATED",
-    403: "CSRF_FAILED",
-    404: "NOT_FOUND",
-    409: "IDEMPOTENCY_KEY_REUSED",
-    413: "PAYLOAD_TOO_LARGE",
-    415: "UNSUPPORTED_MEDIA_TYPE",
-    422: "INSUFFICIENT_BALANCE",
-    429: "RATE_LIMITED",
-    502: "UPSTREAM_REFUSED",
-    503: "UNAVAILABLE",
-    504: "OUTCOME_UNKNOWN",
-}
-_RATE_LIMIT_HEADERS: Final = {
-    "RateLimit-Policy": {
-        "description": "The limits of orders per account: quota `q` in a window of `w` seconds.",
-        "schema": {"type": "string"},
-        "example": '"orders";q=20;w=1, "orders-day";q=50000;w=86400',
-    },
-    "RateLimit": {
-        "description": "What is left: `r` orders, and `t` seconds until the whole quota is available again.",
-        "schema": {"type": "string"},
-        "example": '"orders";r=19;t=1, "orders-day";r=49999;t=2',
-    },
-}
-_META_EXAMPLE: Final = {
-    "timestamp": "2025-09-06T07:13:18.738Z",
-    "requestId": "0f8fad5bd9cb469fa16570867728950e",
-}
-_IDEMPOTENCY_KEY: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "Id of the instruction, generated if absent. A repeat within a day is not executed again. "
-    "A key that belongs to another request is refused (409).",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 64},
-}
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
 def install(app: Flask, base: str) -> None:
@@ -81,8 +32,6 @@ def install(app: Flask, base: str) -> None:
 def document(app: Flask) -> dict[str, Any]:
     """The document as plain data."""
     routes = list(_routes(app))
-    types = [Failure, Meta, *(spec.data for _, spec in routes), *(s.body for _, s in routes if s.body)]
-    _, components = msgspec.json.schema_components(types, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for rule, spec in routes:
         path = paths.setdefault(_path(rule), {})
@@ -97,13 +46,32 @@ def document(app: Flask) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": _components([spec for _, spec in routes]),
             "securitySchemes": {
                 "session": {"type": "apiKey", "in": "cookie", "name": "access_token_cookie"},
                 "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-TOKEN"},
             },
         },
     }
+
+
+def _components(specs: list[Spec]) -> dict[str, Any]:
+    """The schemas of all types. Responses contain every field, also those that have a default."""
+    bodies = {spec.body for spec in specs if spec.body is not None}
+    answers = {Failure, Meta, *(spec.data for spec in specs)}
+    answers |= {spec.pending_data for spec in specs if spec.pending_data is not None}
+    _, found = msgspec.json.schema_components(sorted(answers, key=_name), ref_template=REF)
+    for schema in found.values():
+        if "properties" in schema:
+            schema["required"] = list(schema["properties"])
+    _, requests = msgspec.json.schema_components(sorted(bodies, key=_name), ref_template=REF)
+    for body in bodies:
+        requests[body.__name__] |= getattr(body, "schema_rules", {})
+    return dict(sorted((found | requests).items()))
+
+
+def _name(cls: type[Struct]) -> str:
+    return cls.__name__
 
 
 def _routes(app: Flask) -> Iterator[tuple[Rule, Spec]]:
@@ -123,85 +91,48 @@ def _operation(rule: Rule, spec: Spec, method: str) -> dict[str, Any]:
         "tags": [rule.endpoint.partition(".")[0]],
         "summary": spec.summary,
         "parameters": [
-            *_path_parameters(rule),
+            *(_parameter("path", name, _schema(spec.path[name])) for name in sorted(rule.arguments)),
             *_query_parameters(spec.query),
-            *([_IDEMPOTENCY_KEY] if spec.keyed else []),
+            *([_parameter("header", KEY, _schema(Key), required=False)] if spec.keyed else []),
         ],
-        "responses": _responses(spec),
+        "responses": responses(spec, method, rule.rule),
     }
     if spec.description:
         operation["description"] = spec.description
     if spec.signed_in:
-        csrf: dict[str, list[str]] = {"csrf": []} if method != "GET" else {}
+        csrf: dict[str, list[str]] = {"csrf": []} if method not in SAFE_METHODS else {}
         operation["security"] = [{"session": []} | csrf]
     if spec.body is not None:
-        content = {"schema": _ref(spec.body), "example": spec.body_example}
-        kinds = ["application/json", *(["application/x-www-form-urlencoded"] if spec.form else [])]
+        content = {"schema": ref(spec.body), "example": spec.body_example}
+        kinds = ["application/json", *([_FORM] if spec.form else [])]
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(kinds, content)}
     return operation
 
 
-def _responses(spec: Spec) -> dict[str, Any]:
-    body = {"success": True, "data": spec.example, "meta": _META_EXAMPLE}
-    answers = {"200": _response("The result.", _envelope(_ref(spec.data)), body)}
-    if spec.pending:
-        pending = {
-            "success": True,
-            "data": {"instruction": "5b7a9c", "status": "pending"},
-            "meta": _META_EXAMPLE,
-        }
-        schema = {
-            "type": "object",
-            "properties": {"instruction": {"type": "string"}, "status": {"const": "pending"}},
-            "required": ["instruction", "status"],
-        }
-        answers["202"] = _response("The engine has not answered yet.", _envelope(schema), pending)
-        answers["202"]["headers"] = {
-            "Location": {"description": "Where the answer will be.", "schema": {"type": "string"}}
-        }
-    for status in spec.errors:
-        problem = {"code": _EXAMPLE_CODES[status], "message": _DESCRIPTIONS[status], "details": {}}
-        failed = {"success": False, "error": problem, "meta": _META_EXAMPLE}
-        answers[str(status)] = _response(_DESCRIPTIONS[status], _ref(Failure), failed)
-    if spec.limited:
-        for name, answer in answers.items():
-            if name not in ("401", "403"):  # a request without a valid session is not counted
-                answer["headers"] = answer.get("headers", {}) | _RATE_LIMIT_HEADERS
-    return answers
+def _parameter(place: str, name: str, schema: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+    """A parameter. Its description is that of its type."""
+    description = {"description": schema.pop("description")} if "description" in schema else {}
+    return {"name": name, "in": place, "required": required, "schema": schema} | description
 
 
-def _response(description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    return {
-        "description": description,
-        "content": {"application/json": {"schema": schema, "example": example}},
-    }
-
-
-def _envelope(data: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"success": {"const": True}, "data": data, "meta": _ref(Meta)},
-        "required": ["success", "data", "meta"],
-    }
-
-
-def _ref(cls: type[Struct]) -> dict[str, Any]:
-    return {"$ref": _REF.format(name=cls.__name__)}
-
-
-def _path_parameters(rule: Rule) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "maxLength": 64}}
-        for name in sorted(rule.arguments)
-    ]
+def _schema(annotation: Any) -> dict[str, Any]:
+    return msgspec.json.schema(annotation, ref_template=REF)
 
 
 def _query_parameters(query: type[Struct] | None) -> list[dict[str, Any]]:
     if query is None:
         return []
-    _, components = msgspec.json.schema_components([query], ref_template=_REF)
+    _, components = msgspec.json.schema_components([query], ref_template=REF)
     schema = components[query.__name__]
     return [
-        {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": field}
+        _parameter("query", name, _without_null(field), required=name in schema.get("required", ()))
         for name, field in schema["properties"].items()
     ]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an optional query parameter: it can be absent, but a URL has no null."""
+    if "anyOf" not in schema:
+        return schema
+    [only] = [part for part in schema["anyOf"] if part != {"type": "null"}]
+    return only

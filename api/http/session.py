@@ -33,7 +33,7 @@ _COOKIE: Final = "access_token_cookie"
 _CSRF_COOKIE: Final = "csrf_access_token"
 # A token has no characters that need quoting.
 _TOKEN_COOKIE: Final = re.compile(rf"(?:^|;)\s*{_COOKIE}=([A-Za-z0-9_.-]*)", re.ASCII)
-_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class _Claims(Struct, frozen=True):
@@ -73,7 +73,7 @@ def authenticate() -> Member:
     if claims.ends_s <= time.time():
         raise AuthenticationError("You are not signed in. Sign in first.")
     csrf = environ.get("HTTP_X_CSRF_TOKEN", "")
-    if request.method not in _SAFE_METHODS and not hmac.compare_digest(csrf.encode(), claims.csrf.encode()):
+    if request.method not in SAFE_METHODS and not hmac.compare_digest(csrf.encode(), claims.csrf.encode()):
         security_events.record("csrf_failed", actor=f"session:{claims.session}", path=request.path[:100])
         raise AuthorizationError(
             "The CSRF token is missing or wrong. Send the value of the cookie csrf_access_token "

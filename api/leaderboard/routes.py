@@ -19,7 +19,6 @@ blueprint = Blueprint("leaderboard", __name__)
         data=LeaderboardPage,
         example=EXAMPLE,
         signed_in=False,
-        errors=(400, 503),
     )
 )
 def leaderboard(query: LeaderboardQuery) -> LeaderboardPage:

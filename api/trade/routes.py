@@ -8,7 +8,7 @@ from flask import Blueprint, Response, url_for
 from api.http.context import platform
 from api.http.endpoint import Spec, endpoint
 from api.http.envelope import success
-from api.http.idempotency import request_key, valid_key
+from api.http.idempotency import InstructionId, request_key, valid_key
 from api.http.instruction_replies import OPENED, REFUSED, Pending, StoredAnswer, answered, stored
 from api.http.paging import pagination
 from api.trade import examples
@@ -54,7 +54,7 @@ def _instruction(
         keyed=True,
         pending=True,
         limited=True,
-        errors=(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        errors=(422,),
     )
     blueprint.add_url_rule(f"/{name}", name, endpoint(spec)(_submit), methods=["POST"])
 
@@ -94,7 +94,8 @@ _instruction("cancel", CancelOrder, examples.CANCEL, examples.CANCELLED, summary
         data=StoredAnswer,
         example=REFUSED,
         pending=True,
-        errors=(401, 404, 503),
+        path={"instruction": InstructionId},
+        errors=(400,),
     )
 )
 def instruction(member: Member, instruction: str) -> Response:
@@ -109,7 +110,6 @@ def instruction(member: Member, instruction: str) -> Response:
         description="`unrealised_profit` is before the closing fee; null while no price is known.",
         data=Positions,
         example=examples.POSITIONS,
-        errors=(401, 503),
     )
 )
 def positions(member: Member) -> Positions:
@@ -117,7 +117,7 @@ def positions(member: Member) -> Positions:
 
 
 @blueprint.get("/orders")
-@endpoint(Spec(summary="Resting orders", data=Orders, example=examples.ORDERS, errors=(401, 503)))
+@endpoint(Spec(summary="Resting orders", data=Orders, example=examples.ORDERS))
 def orders(member: Member) -> Orders:
     return Orders(accounts.orders(platform().account_reader, member.account))
 
@@ -129,7 +129,6 @@ def orders(member: Member) -> Orders:
         query=HistoryQuery,
         data=History,
         example=examples.HISTORY,
-        errors=(400, 401, 503),
     )
 )
 def history(member: Member, query: HistoryQuery) -> History:

@@ -1,6 +1,6 @@
 """Bodies and responses of trading, with the engine's field names."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -73,6 +73,8 @@ class AmendTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     take_profit: Decimal | UnsetType | None = UNSET
     trailing_stop: Decimal | UnsetType | None = UNSET
 
+    schema_rules: ClassVar[dict[str, Any]] = {"minProperties": 2}
+
     def __post_init__(self) -> None:
         if self.stop_loss is self.take_profit is self.trailing_stop is UNSET:
             raise ValueError("stop_loss: is required if take_profit and trailing_stop are absent")
@@ -95,6 +97,18 @@ class AmendTrade(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
 
 
+def _order_rule(
+    types: list[str], *, absent: list[str], needed: str | None = None, default: bool = False
+) -> dict[str, Any]:
+    """The rule of some order types: the field that they need, and those that must be absent or null."""
+    properties: dict[str, Any] = {"order_type": {"enum": types}} | {name: {"type": "null"} for name in absent}
+    required = [] if default else ["order_type"]
+    if needed is not None:
+        properties[needed] = {"type": "string"}
+        required.append(needed)
+    return {"properties": properties} | ({"required": required} if required else {})
+
+
 class PlaceOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Buy or sell an asset. `price` belongs to limit, stop and take_profit, `distance` to trailing_stop."""
 
@@ -107,6 +121,14 @@ class PlaceOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     oco_with: OutputId | None = None
     expected_price: Decimal | None = None
     max_slippage_bps: Bps | None = None
+
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            _order_rule(["market"], absent=["price", "distance"], default=True),
+            _order_rule(["limit", "stop", "take_profit"], needed="price", absent=["distance"]),
+            _order_rule(["trailing_stop"], needed="distance", absent=["price"]),
+        ]
+    }
 
     def __post_init__(self) -> None:
         needed = {"market": None, "trailing_stop": "distance"}.get(self.order_type, "price")
