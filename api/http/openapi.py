@@ -134,5 +134,5 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of an optional query parameter: it can be absent, but a URL has no null."""
     if "anyOf" not in schema:
         return schema
-    [only] = [part for part in schema["anyOf"] if part != {"type": "null"}]
-    return only
+    parts: list[dict[str, Any]] = [part for part in schema["anyOf"] if part != {"type": "null"}]
+    return parts[0]

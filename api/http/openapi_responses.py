@@ -60,7 +60,7 @@ _META_EXAMPLE: Final = {
     "timestamp": "2025-09-06T07:13:18.738Z",
     "requestId": "0f8fad5bd9cb469fa16570867728950e",
 }
-_PENDING: Final = {
+_PENDING: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {"instruction": {"type": "string"}, "status": {"const": "pending"}},
     "required": ["instruction", "status"],

@@ -3,7 +3,7 @@
 Importing schemathesis takes a second: import this module in fixtures, not at the head of a test module.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -70,7 +70,10 @@ class DocumentedApi:
             {
                 "seed": SEED,
                 "generation": {"deterministic": True},
-                "checks": {"positive_data_acceptance": {"expected-statuses": list(accepted)}},
+                "checks": {
+                    "positive_data_acceptance": {"expected-statuses": list(accepted)},
+                    "not_a_server_error": {"expected-statuses": ["2xx", "4xx", *accepted]},
+                },
             }
         )
         self.schema: Any = schemathesis.openapi.from_wsgi(DOCUMENT, app, config=config)
@@ -134,9 +137,12 @@ class DocumentedApi:
             case.headers[KEY_HEADER] = f"{key[:50]}.{len(self._keys)}"
         self._keys.add(str(case.headers.get(KEY_HEADER)))
 
-    def valid_case(self, operation: Any) -> Any:
-        """One valid request of an operation."""
-        return random_cases(operation, schemathesis.GenerationMode.POSITIVE, 1)[0]
+    def valid_case(self, operation: Any, path_parameters: Mapping[str, str] | None = None) -> Any:
+        """One valid request of an operation, with the `path_parameters` that it has."""
+        names = [one.name for one in operation.path_parameters]
+        own = {name: value for name, value in (path_parameters or {}).items() if name in names}
+        fixed = {"path_parameters": own} if own else {}
+        return random_cases(operation, schemathesis.GenerationMode.POSITIVE, 1, **fixed)[0]
 
 
 def random_cases(operation: Any, mode: Any, examples: int, **fixed: dict[str, str]) -> list[Any]:

@@ -1,0 +1,139 @@
+"""The responses of an API that is busy, unavailable or waits for the engine are documented for all routes."""
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+
+from api import create_app
+from api.http.concurrency import ConcurrencyLimiter, is_always_answered
+from api.http.middleware import RequestMiddleware
+from api.http.session import token_of
+from paceline.bootstrap import Platform
+from paceline.ports.identity import Member
+from paceline.ports.market import Price
+from paceline.ports.operations import OperatorAccount, OperatorMarket
+from paceline.settings import Settings, load
+from tests.support.fakes.identity.members import FakeMembers
+from tests.support.fakes.operations.control import FakeOperatorStore
+from tests.support.fakes.trading.instructions import (
+    FakeAnswers,
+    FakeInstructionLog,
+    FakePrices,
+    FakeReplies,
+)
+from tests.support.offline_platform import offline_platform
+
+OPERATOR = Member(uuid4(), "ada@example.com", "3f1c0a9be2d4477c8a10", "Ada", "operator")
+SYMBOL = "BTC_USDC_PERP"
+# A page and a constant: they need no server.
+WITHOUT_SERVERS = {"GET /health/live", "GET /api/v1/auth/verify"}
+
+
+class SignedInOperator(FakeMembers):
+    def of_session(self, session: UUID) -> Member | None:
+        return OPERATOR
+
+
+@pytest.fixture(scope="module")
+def cases() -> ModuleType:
+    from tests.support import openapi_cases
+
+    return openapi_cases
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    ports = {f"PACELINE_{name}_PORT": "1" for name in ("REDIS", "POSTGRES", "KAFKA")}
+    return load(ports | {"PACELINE_JWT_SECRET": "s" * 32}, tmp_path_factory.mktemp("empty"))
+
+
+def app_on(platform: Platform, settings: Settings, cases: ModuleType) -> tuple[Flask, Any]:
+    """An application, and a valid session of it."""
+    app = create_app(settings, platform)
+    with app.app_context():
+        return app, cases.Session(*token_of(OPERATOR, uuid4()))
+
+
+@pytest.mark.parametrize(
+    "members", [None, SignedInOperator()], ids=["no Postgres", "Postgres for members only"]
+)
+def test_a_server_that_cannot_be_reached(
+    settings: Settings, cases: ModuleType, members: FakeMembers | None
+) -> None:
+    platform = offline_platform()
+    app, session = app_on(replace(platform, members=members or platform.members), settings, cases)
+    api = cases.DocumentedApi(app, session, accepted=["503"])
+    for label, operation in api.operations.items():
+        if label in WITHOUT_SERVERS or (members is not None and "/auth" in label):
+            continue
+        response = api.check(api.valid_case(operation))
+        assert response.status_code == 503, label
+        assert response.json()["error"]["code"] in ("UNAVAILABLE", "NOT_READY"), label
+    api.assert_documented()
+
+
+def test_a_busy_api(settings: Settings, cases: ModuleType) -> None:
+    app = create_app(settings, offline_platform())
+    api = cases.DocumentedApi(app, accepted=["503"])
+    app.wsgi_app = RequestMiddleware(ConcurrencyLimiter(app.wsgi_app, 0))  # type: ignore[method-assign]
+    for label, operation in api.operations.items():
+        if not is_always_answered(operation.path):
+            response = api.check(api.valid_case(operation))
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "BUSY"), label
+    api.assert_documented()
+
+
+def test_an_engine_that_does_not_answer(settings: Settings, cases: ModuleType) -> None:
+    platform = waiting_platform()
+    app, session = app_on(platform, settings, cases)
+    api = cases.DocumentedApi(app, session)
+    existing = {"symbol": SYMBOL, "account": OPERATOR.account, "instruction": "sent-before"}
+    waiting = [
+        operation for operation in api.operations.values() if "202" in operation.definition.raw["responses"]
+    ]
+    assert waiting
+    for operation in waiting:
+        case = api.valid_case(operation, path_parameters=existing)
+        response = api.check(case)
+        assert response.status_code == 202, operation.label
+        where = app.test_client().get(response.headers["location"][0])
+        assert where.status_code == 401, "the address of the answer must exist, and needs the session"
+    api.assert_documented()
+
+
+def waiting_platform() -> Platform:
+    """Everything is there, but no engine reads the log."""
+    market: dict[str, Any] = dict.fromkeys(OperatorMarket.__struct_fields__, 1)
+    market |= {"symbol": SYMBOL, "base": "BTC", "quantity_step": "1", "min_notional": "1", "halted": False}
+    control = FakeOperatorStore(OperatorMarket(**(market | {"shards": [0], "halted_shards": []})))
+    control.held.append(
+        OperatorAccount(
+            account=OPERATOR.account,
+            shard=0,
+            opened=1,
+            halted=False,
+            cash="0",
+            margin="0",
+            locked="0",
+            open_trades=0,
+            email=None,
+            display_name=None,
+            role=None,
+        )
+    )
+    replies = FakeReplies()
+    replies.pending |= {(OPERATOR.account, "sent-before"), (OPERATOR.account, "operator-sent-before")}
+    platform = offline_platform()
+    gateway = replace(
+        platform.gateway,
+        log=FakeInstructionLog(),
+        replies=replies,
+        answers=FakeAnswers(),
+        prices=FakePrices(**{SYMBOL: Price(1, 1, 1)}),
+        reply_timeout_ms=1,
+    )
+    return replace(platform, gateway=gateway, control=control, members=SignedInOperator())
