@@ -11,6 +11,7 @@ from api.health.routes import blueprint as health
 from api.http import concurrency, errors, limits, openapi, order_limits, session
 from api.http.concurrency import ConcurrencyLimiter
 from api.http.context import platform as platform_of_app
+from api.http.idempotency import TextConverter
 from api.http.middleware import RequestMiddleware
 from api.leaderboard.routes import blueprint as leaderboard
 from api.pages.routes import blueprint as pages
@@ -30,7 +31,9 @@ def create_app(settings: Settings | None = None, platform: Platform | None = Non
     check_public_url(settings)
     app = Flask("api")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.url_map.merge_slashes = False  # an instruction id may hold any visible character
+    # An instruction id may hold any visible character, and begin with a slash.
+    app.url_map.merge_slashes = False
+    app.url_map.converters["path"] = TextConverter
     app.extensions["paceline"] = platform or open_platform(settings)
     app.extensions["paceline.settings"] = settings
     errors.install(app)

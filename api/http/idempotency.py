@@ -5,6 +5,7 @@ from secrets import token_hex
 from typing import Annotated, Final
 
 from flask import request
+from werkzeug.routing import PathConverter
 
 from api.http.fields import describe_field
 from paceline.core.errors import ValidationError
@@ -41,6 +42,13 @@ OperatorInstructionId = Annotated[
         max_length=_MAX_ID,
     ),
 ]
+
+
+class TextConverter(PathConverter):
+    """The rest of a path, whatever it is. Werkzeug's own converter refuses a slash at its start."""
+
+    regex = ".+"
+    part_isolating = False
 
 
 def request_key() -> str:

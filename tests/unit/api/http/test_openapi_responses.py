@@ -100,9 +100,25 @@ def test_an_engine_that_does_not_answer(settings: Settings, cases: ModuleType) -
         case = api.valid_case(operation, path_parameters=existing)
         response = api.check(case)
         assert response.status_code == 202, operation.label
-        where = app.test_client().get(response.headers["location"][0])
-        assert where.status_code == 401, "the address of the answer must exist, and needs the session"
     api.assert_documented()
+
+
+@pytest.mark.parametrize("key", ["/", "//x", "a/b//c/", "a?b#c%d&e", ".a", "..a", "%2e%2e"])
+def test_the_location_of_a_pending_answer_leads_to_it(
+    settings: Settings, cases: ModuleType, key: str
+) -> None:
+    app, session = app_on(waiting_platform(), settings, cases)
+    client = app.test_client()
+    client.set_cookie(cases.SESSION_COOKIE, session.cookie)
+    headers = {cases.CSRF_HEADER: session.csrf, cases.KEY_HEADER: key}
+    for path, body in (
+        ("trade/cancel", {"order": "0:1:0"}),
+        (f"admin/accounts/{OPERATOR.account}/deposit", {"amount": "1"}),
+    ):
+        sent = client.post(f"/api/v1/{path}", json=body, headers=headers)
+        assert sent.status_code == 202
+        where = client.get(sent.headers["Location"])
+        assert (where.status_code, where.json["data"]) == (202, sent.json["data"]), path
 
 
 def waiting_platform() -> Platform:
