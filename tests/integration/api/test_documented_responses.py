@@ -10,7 +10,7 @@ from api.http.context import platform
 from tests.support.api_stack import BTC, Member, Stack, eventually, sign_in
 
 # Random valid and random malformed requests for each operation, besides the boundaries of each field.
-EXAMPLES = 4
+EXAMPLES = 8
 OWN_MARKET = "OPENAPI_USDC_PERP"
 MARKET: dict[str, Any] = {
     "symbol": OWN_MARKET,

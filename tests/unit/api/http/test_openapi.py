@@ -152,5 +152,5 @@ def test_routes_of_orders_document_conflicts_and_limits(made: dict[str, Any]) ->
         for status in ("200", "202", "409", "422", "429"):
             assert {"RateLimit-Policy", "RateLimit"} <= responses[status]["headers"].keys(), (path, status)
         assert "Location" in responses["202"]["headers"]
-        assert "headers" not in responses["401"]
+        assert "RateLimit" not in responses["401"]["headers"]
     assert "409" in made["paths"]["/api/v1/admin/markets/{symbol}/halt"]["post"]["responses"]

@@ -17,6 +17,7 @@ from paceline.ports.identity import Member
 from paceline.ports.market import Price
 from paceline.ports.operations import OperatorAccount, OperatorMarket
 from paceline.settings import Settings, load
+from paceline.usecases.operations.operating import operator_id
 from tests.support.fakes.identity.members import FakeMembers
 from tests.support.fakes.operations.control import FakeOperatorStore
 from tests.support.fakes.trading.instructions import (
@@ -103,6 +104,19 @@ def test_an_engine_that_does_not_answer(settings: Settings, cases: ModuleType) -
     api.assert_documented()
 
 
+def test_an_account_that_sends_too_many_orders(settings: Settings, cases: ModuleType) -> None:
+    strict = replace(settings, orders_per_second=1, orders_burst=1)
+    app, session = app_on(waiting_platform(), strict, cases)
+    api = cases.DocumentedApi(app, session)
+    orders = [operation for operation in api.operations.values() if "/trade/" in operation.path]
+    orders = [operation for operation in orders if operation.method == "post"]
+    api.check(api.valid_case(orders[0]))
+    for operation in orders:
+        response = api.check(api.valid_case(operation))
+        assert (response.status_code, response.json()["error"]["code"]) == (429, "RATE_LIMITED")
+    api.assert_documented()
+
+
 @pytest.mark.parametrize("key", ["/", "//x", "a/b//c/", "a?b#c%d&e", ".a", "..a", "%2e%2e"])
 def test_the_location_of_a_pending_answer_leads_to_it(
     settings: Settings, cases: ModuleType, key: str
@@ -142,7 +156,10 @@ def waiting_platform() -> Platform:
         )
     )
     replies = FakeReplies()
-    replies.pending |= {(OPERATOR.account, "sent-before"), (OPERATOR.account, "operator-sent-before")}
+    replies.pending |= {
+        (OPERATOR.account, "sent-before"),
+        (OPERATOR.account, operator_id("sent-before", OPERATOR.account)),
+    }
     platform = offline_platform()
     gateway = replace(
         platform.gateway,
