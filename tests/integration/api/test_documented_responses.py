@@ -114,6 +114,28 @@ def test_every_operation_requires_its_session(
         api.assert_documented()
 
 
+def test_conflicts_answer_as_documented(
+    app: Flask, member: Member, operator: Member, cases: ModuleType
+) -> None:
+    api = cases.DocumentedApi(app, cases.Session.of(member))
+    same_key = {"Idempotency-Key": "openapi-conflict"}
+    cancel, close = ("POST", "/api/v1/trade/cancel"), ("POST", "/api/v1/trade/close")
+    sending = Sender(api)
+    assert sending.send(*cancel, {"order": "0:1:0"}, headers=same_key).status_code == 422
+    # 202 until the writer has stored the first request.
+    reused = eventually(
+        lambda: (
+            (found := sending.send(*close, {"trade": "0:1:0"}, headers=same_key)).status_code != 202 and found
+        )
+    )
+    assert (reused.status_code, reused.json()["error"]["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+    api.assert_documented()
+    api = cases.DocumentedApi(app, cases.Session.of(operator))
+    fixed = Sender(api).send("POST", "/api/v1/admin/markets", MARKET | {"base": "OTHER"})
+    assert (fixed.status_code, fixed.json()["error"]["code"]) == (409, "BASE_IS_FIXED")
+    api.assert_documented()
+
+
 def test_every_operation_succeeds_as_documented(
     app: Flask, stack: Stack, operator: Member, cases: ModuleType
 ) -> None:
@@ -125,37 +147,39 @@ def test_every_operation_succeeds_as_documented(
     assert done == set(cases.DocumentedApi(app).operations)
 
 
-class Succeeding:
-    """Sends requests that succeed. `done` has the labels of their operations."""
+class Sender:
+    """Sends requests that should succeed. `done` has the labels of their operations."""
 
     def __init__(self, api: Any) -> None:
         self.api = api
         self.done: set[str] = set()
 
-    def __call__(
-        self, method: str, path: str, body: Any = None, *, headers: Any = None, kind: str = "", **places: Any
-    ) -> Any:
-        """Send a request until it succeeds; returns the data of its response.
-
-        `places` are the parameters, by place.
-        """
-        label = f"{method} {path}"
-        if body is not None:
-            places |= {"body": body, "media_type": kind or "application/json"}
-        case = self.api.operations[label].Case(headers=headers or {}, **places)
-        if self.api.schema.auth.is_defined:
-            self.api.schema.auth.set(case, None)
-        response = self.api.check(case)
+    def __call__(self, method: str, path: str, body: Any = None, **rest: Any) -> Any:
+        """Send a request until it succeeds; returns the data of its response."""
+        response = self.send(method, path, body, **rest)
         # The writer stores what the engine has answered a moment later.
         if method == "GET" and response.status_code == 404:
-            response = eventually(lambda: (again := self.api.check(case)).status_code == 200 and again)
-        assert response.status_code == 200, (label, response.text)
-        self.done.add(label)
+            response = eventually(
+                lambda: (found := self.send(method, path, **rest)).status_code == 200 and found
+            )
+        assert response.status_code == 200, (method, path, response.text)
+        self.done.add(f"{method} {path}")
         return response.json()["data"] if "json" in response.headers["content-type"][0] else None
+
+    def send(
+        self, method: str, path: str, body: Any = None, *, headers: Any = None, kind: str = "", **places: Any
+    ) -> Any:
+        """The response of a request. `places` are the parameters, by place."""
+        if body is not None:
+            places |= {"body": body, "media_type": kind or "application/json"}
+        case = self.api.operations[f"{method} {path}"].Case(headers=headers or {}, **places)
+        if self.api.schema.auth.is_defined:
+            self.api.schema.auth.set(case, None)
+        return self.api.check(case)
 
 
 def succeed_signing_in(api: Any, stack: Stack) -> set[str]:
-    send = Succeeding(api)
+    send = Sender(api)
     verify = "/api/v1/auth/verify"
     json = {"Accept": "application/json"}
     for number, use in enumerate(
@@ -175,7 +199,7 @@ def succeed_signing_in(api: Any, stack: Stack) -> set[str]:
 
 
 def succeed_as_operator(api: Any, member: Member) -> set[str]:
-    send = Succeeding(api)
+    send = Sender(api)
     admin = "/api/v1/admin"
     of_market: dict[str, Any] = {"path_parameters": {"symbol": OWN_MARKET}}
     of_account: dict[str, Any] = {"path_parameters": {"account": member.account}}
@@ -197,7 +221,7 @@ def succeed_as_operator(api: Any, member: Member) -> set[str]:
 
 
 def succeed_as_member(api: Any) -> set[str]:
-    send = Succeeding(api)
+    send = Sender(api)
     trade, account = "/api/v1/trade", "/api/v1/account"
     opening = {"symbol": BTC, "side": "long", "margin": "100", "leverage": 10.0}
     opened = send("POST", f"{trade}/create", opening)
