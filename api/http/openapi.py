@@ -15,6 +15,7 @@ from api.http.idempotency import KEY, Key
 from api.http.openapi_responses import REF, ref, responses
 from api.http.session import SAFE_METHODS
 
+_NULL: Final = {"type": "null"}
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -57,17 +58,22 @@ def document(app: Flask) -> dict[str, Any]:
 
 def _components(specs: list[Spec]) -> dict[str, Any]:
     """The schemas of all types. Responses contain every field, also those that have a default."""
-    bodies = {spec.body for spec in specs if spec.body is not None}
     answers = {Failure, Meta, *(spec.data for spec in specs)}
     answers |= {spec.pending_data for spec in specs if spec.pending_data is not None}
     _, found = msgspec.json.schema_components(sorted(answers, key=_name), ref_template=REF)
     for schema in found.values():
         if "properties" in schema:
             schema["required"] = list(schema["properties"])
-    _, requests = msgspec.json.schema_components(sorted(bodies, key=_name), ref_template=REF)
+    return dict(sorted((found | _bodies(specs)).items()))
+
+
+def _bodies(specs: list[Spec]) -> dict[str, Any]:
+    """The schemas of the bodies of requests, with their rules over several fields."""
+    bodies = {spec.body for spec in specs if spec.body is not None}
+    _, found = msgspec.json.schema_components(sorted(bodies, key=_name), ref_template=REF)
     for body in bodies:
-        requests[body.__name__] |= getattr(body, "schema_rules", {})
-    return dict(sorted((found | requests).items()))
+        found[body.__name__] |= getattr(body, "schema_rules", {})
+    return found
 
 
 def _name(cls: type[Struct]) -> str:
@@ -103,9 +109,11 @@ def _operation(rule: Rule, spec: Spec, method: str) -> dict[str, Any]:
         csrf: dict[str, list[str]] = {"csrf": []} if method not in SAFE_METHODS else {}
         operation["security"] = [{"session": []} | csrf]
     if spec.body is not None:
-        content = {"schema": ref(spec.body), "example": spec.body_example}
-        kinds = ["application/json", *([_FORM] if spec.form else [])]
-        operation["requestBody"] = {"required": True, "content": dict.fromkeys(kinds, content)}
+        content = {"application/json": {"schema": ref(spec.body), "example": spec.body_example}}
+        if spec.form:
+            schema = _without_nulls(_bodies([spec])[spec.body.__name__])
+            content[_FORM] = {"schema": schema, "example": spec.body_example}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -130,9 +138,22 @@ def _query_parameters(query: type[Struct] | None) -> list[dict[str, Any]]:
     ]
 
 
+def _without_nulls(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object whose fields come in a form: they can be absent, but a form has no null."""
+    found = schema | {
+        "properties": {
+            name: False if field == _NULL else _without_null(field)
+            for name, field in schema["properties"].items()
+        }
+    }
+    if "oneOf" in schema:
+        found["oneOf"] = [_without_nulls(rule) for rule in schema["oneOf"]]
+    return found
+
+
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an optional query parameter: it can be absent, but a URL has no null."""
+    """The schema of an optional field that can be absent, but not null."""
     if "anyOf" not in schema:
         return schema
-    parts: list[dict[str, Any]] = [part for part in schema["anyOf"] if part != {"type": "null"}]
+    parts: list[dict[str, Any]] = [part for part in schema["anyOf"] if part != _NULL]
     return parts[0]

@@ -1,5 +1,6 @@
 """What the API answers is what its OpenAPI document says, for all clients. Requests are generated from it."""
 
+from http.cookies import SimpleCookie
 from types import ModuleType
 from typing import Any
 
@@ -60,7 +61,7 @@ def symbol_in(fields: Any) -> Any:
 
 
 def test_operations_without_a_session_answer_as_documented(app: Flask, cases: ModuleType) -> None:
-    api = cases.DocumentedApi(app, accepted=[*cases.ACCEPTED, "401"])  # no generated token is a link's
+    api = cases.DocumentedApi(app, accepted=[*cases.ACCEPTED, "401", "403"])  # no generated proof is valid
     for operation in api.operations.values():
         if not cases.needs_session(operation):
             api.check_generated(operation, EXAMPLES, keep_in_bounds)
@@ -180,18 +181,23 @@ class Sender:
 
 def succeed_signing_in(api: Any, stack: Stack) -> set[str]:
     send = Sender(api)
-    verify = "/api/v1/auth/verify"
-    json = {"Accept": "application/json"}
-    for number, use in enumerate(
-        (
-            lambda token: send("GET", verify, query={"token": token}, headers=json),
-            lambda token: send("POST", verify, {"token": token}, headers=json),
-            lambda token: send("POST", verify, {"token": token}, kind="application/x-www-form-urlencoded"),
-        )
+    ask, verify = "/api/v1/auth", "/api/v1/auth/verify"
+    json, form = {"Accept": "application/json"}, "application/x-www-form-urlencoded"
+    for number, (proof, kind) in enumerate(
+        (("token", "application/json"), ("token", form), ("code", "application/json"), ("code", form))
     ):
         email = f"openapi-{number}@example.com"
-        send("POST", "/api/v1/auth", {"email": email, "display_name": "Ada Ž. 愛"})
-        use(stack.token_for(email))
+        asked = send.send("POST", ask, {"email": email, "display_name": "Ada Ž. 愛"}, kind=kind)
+        assert asked.status_code == 200, asked.text
+        browser = SimpleCookie(asked.headers["set-cookie"][0])
+        cookies = {name: morsel.value for name, morsel in browser.items()}
+        mail = stack.new_mail(email, 0)
+        send("GET", verify, query={"token": mail.token}, cookies=cookies)
+        assert send("GET", verify, query={"token": mail.token}, cookies=cookies, headers=json)["works_here"]
+        body = {"token": mail.token} if proof == "token" else {"email": email, "code": mail.code}
+        assert send.send("POST", verify, body, kind=kind).status_code == 403, "another browser"
+        send("POST", verify, body, kind=kind, cookies=cookies)
+    send("POST", ask, {"email": "openapi@example.com"})
     for path in ("/health", "/health/live", "/health/ready", "/api/v1/leaderboard"):
         send("GET", path)
     api.assert_documented()
