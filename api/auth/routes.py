@@ -31,10 +31,11 @@ _log = structlog.get_logger()
         data=schemas.LinkSent,
         example=schemas.SENT_EXAMPLE,
         signed_in=False,
+        cookie=sign_in_browser.PARAMETER,
         errors=(403, 429),
         form=True,
         html=(200,),
-        cookies=True,
+        sets_cookies=True,
     )
 )
 def ask(body: schemas.SignInRequest) -> Response:
@@ -68,6 +69,7 @@ def ask(body: schemas.SignInRequest) -> Response:
         data=schemas.LinkInfo,
         example=schemas.LINK_EXAMPLE,
         signed_in=False,
+        cookie=sign_in_browser.PARAMETER,
         errors=(401, 429),
         html=(200, 401),
     )
@@ -97,10 +99,11 @@ def look(query: schemas.SignInToken) -> Response:
         data=schemas.SessionInfo,
         example=schemas.SESSION_EXAMPLE,
         signed_in=False,
+        cookie=sign_in_browser.PARAMETER,
         errors=(401, 403, 429),
         form=True,
         html=(200, 401, 403),
-        cookies=True,
+        sets_cookies=True,
     )
 )
 def verify(body: schemas.SignInProof) -> Response:
@@ -148,7 +151,7 @@ def verify(body: schemas.SignInProof) -> Response:
         summary="End the session",
         data=schemas.SignedOut,
         example={"signed_out": True},
-        cookies=True,
+        sets_cookies=True,
     )
 )
 def logout(member: Member) -> Response:

@@ -20,11 +20,14 @@ SPEC: Final = "__endpoint__"
 class Spec(Struct, frozen=True, kw_only=True):
     """The specification of a route, as in the OpenAPI document. `data` is the type of the envelope's data.
 
-    `path` has the types of the parameters in the path. A body's class may have `schema_rules`: the JSON
-    Schema of checks over several fields. `operator` routes need that role, `keyed` routes accept an
-    Idempotency-Key, `form` routes also accept form fields, `html` has the statuses that may come with a page,
-    `cookies` routes set cookies, `pending` routes may answer 202 with `pending_data`, `limited` routes count
-    against the account's limits of orders. `errors` are the error statuses that do not follow from the rest.
+    * `path`, `cookie`: the types of the parameters there. A parameter in a cookie is optional.
+    * `body`: its class may have `schema_rules`, the JSON Schema of checks over several fields. With `form` it
+      may also be an HTML form.
+    * `operator` routes need that role. `keyed` routes accept an Idempotency-Key. `limited` routes count against
+      the account's limits of orders.
+    * `html`: the statuses that may come with a page. `sets_cookies` routes set cookies.
+    * `pending` routes may answer 202, with `pending_data` if it is given.
+    * `errors`: the error statuses that do not follow from the rest.
     """
 
     summary: str
@@ -35,12 +38,13 @@ class Spec(Struct, frozen=True, kw_only=True):
     body_example: Any = None
     query: type[Struct] | None = None
     path: Mapping[str, Any] = {}
+    cookie: Mapping[str, Any] = {}
     signed_in: bool = True
     operator: bool = False
     keyed: bool = False
     form: bool = False
     html: tuple[int, ...] = ()
-    cookies: bool = False
+    sets_cookies: bool = False
     errors: tuple[int, ...] = ()
     pending: bool = False
     limited: bool = False

@@ -99,6 +99,10 @@ def _operation(rule: Rule, spec: Spec, method: str) -> dict[str, Any]:
         "parameters": [
             *(_parameter("path", name, _schema(spec.path[name])) for name in sorted(rule.arguments)),
             *_query_parameters(spec.query),
+            *(
+                _parameter("cookie", name, _schema(kind), required=False)
+                for name, kind in spec.cookie.items()
+            ),
             *([_parameter("header", KEY, _schema(Key), required=False)] if spec.keyed else []),
         ],
         "responses": responses(spec, method, rule.rule),

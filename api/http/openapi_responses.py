@@ -111,7 +111,9 @@ _HEADERS: Final = {429: _RETRY_AFTER, 503: _RETRY_AFTER}
 def responses(spec: Spec, method: str, path: str) -> dict[str, Any]:
     """The responses by status, as text."""
     body = {"success": True, "data": spec.example, "meta": _META_EXAMPLE}
-    result = _response("The result.", _envelope(ref(spec.data)), body, _SET_COOKIE if spec.cookies else {})
+    result = _response(
+        "The result.", _envelope(ref(spec.data)), body, _SET_COOKIE if spec.sets_cookies else {}
+    )
     found = {"200": result}
     if spec.pending:
         found["202"] = _pending(spec)
