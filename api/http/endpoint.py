@@ -23,8 +23,8 @@ class Spec(Struct, frozen=True, kw_only=True):
     * `path`, `cookie`: the types of the parameters there. A parameter in a cookie is optional.
     * `body`: its class may have `schema_rules`, the JSON Schema of checks over several fields. With `form` it
       may also be an HTML form.
-    * `operator` routes need that role. `keyed` routes accept an Idempotency-Key. `limited` routes count against
-      the account's limits of orders.
+    * `operator` routes need that role. `keyed` routes accept an Idempotency-Key. `limited` routes count
+      against the account's limits of orders.
     * `html`: the statuses that may come with a page. `sets_cookies` routes set cookies.
     * `pending` routes may answer 202, with `pending_data` if it is given.
     * `errors`: the error statuses that do not follow from the rest.
