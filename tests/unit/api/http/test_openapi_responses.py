@@ -12,7 +12,7 @@ from api import create_app
 from api.http.concurrency import ConcurrencyLimiter, is_always_answered
 from api.http.middleware import RequestMiddleware
 from api.http.session import token_of
-from paceline.bootstrap import Platform
+from paceline.bootstrap.api import Platform
 from paceline.ports.identity import Member
 from paceline.ports.market import Price
 from paceline.ports.operations import OperatorAccount, OperatorMarket
