@@ -39,6 +39,10 @@ async def retrying(
         wait_random_exponential,
     )
 
+    async def attempt() -> T:
+        # tenacity awaits only what it knows to be a coroutine function, and `work` may be a lambda.
+        return await work()
+
     def report(state: "RetryCallState") -> None:
         _log.warning("waiting", what=what, error=reason_of(state), pause_s=pause_of(state))
 
@@ -50,7 +54,7 @@ async def retrying(
         stop=stop_before_delay(patience_s),
         before_sleep=report,
         reraise=True,
-    )(work)
+    )(attempt)
 
 
 def reconnecting(

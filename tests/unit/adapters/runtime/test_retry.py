@@ -32,6 +32,12 @@ async def test_a_call_is_retried_until_it_succeeds() -> None:
     assert server.calls == 4
 
 
+async def test_a_lambda_that_returns_an_awaitable_is_retried_too() -> None:
+    server = Server(failures=2)
+    found = await retrying(lambda: server.answer(), on=(Unavailable,), what="a server", longest_delay_s=0.01)  # noqa: PLW0108
+    assert (found, server.calls) == ("here", 3)
+
+
 async def test_retries_end_after_the_patience() -> None:
     server = Server(failures=10_000)
     with pytest.raises(Unavailable):
