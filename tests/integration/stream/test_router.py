@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 import redis
-from stream.router.commands import MAX_EVENTS
 
 from paceline.adapters.redis.keys import REPLIES
+from paceline.adapters.redis.trading.commands import MAX_EVENTS
 from paceline.core.money import parse_decimal
 from paceline.messages.inbound import CloseTrade, OpenAccount
 from paceline.messages.outbound import OrderResponse
