@@ -11,8 +11,8 @@ from paceline.core.connections import KafkaConnection
 async def cut_before(kafka: KafkaConnection, shard: int, offset: int) -> int:
     """Delete the records of `engine.in` before `offset`; returns the new first offset."""
     admin = AIOKafkaAdminClient(**for_aiokafka(kafka))
-    await admin.start()
     try:
+        await admin.start()
         partition = TopicPartition(ENGINE_IN, shard)
         begins = await admin.delete_records({partition: RecordsToDelete(offset)})
         return int(begins[partition])

@@ -51,8 +51,8 @@ async def scan(kafka: KafkaConnection, topic: str, shard: int) -> AsyncIterator[
     )
     partition = TopicPartition(topic, shard)
     consumer.assign([partition])
-    await consumer.start()
     try:
+        await consumer.start()
         yield Scan(consumer, partition)
     finally:
         await consumer.stop()

@@ -70,7 +70,11 @@ class EngineInWriter:
         self._producer = make_producer(kafka, client_id)
 
     async def __aenter__(self) -> "EngineInWriter":
-        await self._producer.start()
+        try:
+            await self._producer.start()
+        except BaseException:
+            await self._producer.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -34,8 +34,8 @@ async def ensure_topics(kafka: KafkaConnection, shards: int, replication: int = 
     `PermanentError` if one exists with another number of partitions: accounts would change shards.
     """
     admin = AIOKafkaAdminClient(**for_aiokafka(kafka))
-    await admin.start()
     try:
+        await admin.start()
         present = set(await admin.list_topics())
         missing = [name for name in TOPICS if name not in present]
         if missing:
