@@ -37,9 +37,10 @@ def plain_url(*schemes: str, doc: str) -> Any:
     """A field for a URL without a user name or a password, empty by default."""
 
     def parse(value: str) -> str:
-        if "@" in urlsplit(value).netloc:
+        url = _url_with(schemes, value)
+        if "@" in urlsplit(url).netloc:
             raise ValueError("must not hold a user name or a password")
-        return _url_with(schemes, value)
+        return url
 
     return setting("", parse, doc, hidden=True)
 
@@ -102,7 +103,7 @@ def _url_with(schemes: tuple[str, ...], value: str) -> str:
     except ValueError:
         valid = False
     if not valid:  # said here: a client would name the part that it cannot read, which may be the password
-        raise ValueError("must be a URL, with special characters in the password percent-encoded")
+        raise ValueError("must be a URL whose special characters are percent-encoded")
     return value.rstrip("/")
 
 

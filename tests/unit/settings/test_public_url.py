@@ -47,7 +47,7 @@ def test_usable_public_urls_are_accepted(tmp_path: Path, given: dict[str, str]) 
         ({"bind_host": "192.168.1.5"}, "PACELINE_PUBLIC_URL is required"),
         ({"public_url": "http://paceline.example"}, "must begin with https://"),
         ({"public_url": "https://"}, "has no host"),
-        ({"public_url": "https://[::1"}, "Invalid IPv6 URL"),
+        ({"public_url": "https://[::1"}, "must be a URL"),
     ],
 )
 def test_unusable_public_urls_are_refused_with_the_reason(
