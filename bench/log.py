@@ -24,12 +24,20 @@ from msgspec.structs import replace
 from bench import core_load as load
 from bench.core import with_trades
 from bench.figures import Figure, add_json_option, quantile, show
-from bench.servers import Servers, make_topic, priority_of, running_servers, use_append_timestamps, worker
+from bench.servers import (
+    Servers,
+    as_role,
+    make_topic,
+    priority_of,
+    running_servers,
+    use_append_timestamps,
+    worker,
+)
 from bench.steal_time import least_disturbed
 from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
-from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.market.bars import PostgresBars
 from paceline.adapters.postgres.operations import installation, snapshots
 from paceline.adapters.postgres.operations.snapshots import SnapshotHead
@@ -207,12 +215,18 @@ async def writer(servers: Servers, scale: int) -> list[Figure]:
     opened, stopped = opens_and_stops(trades)
     before, after = records_of(opened, 200), records_of(stopped, 6)
     await write(servers, ENGINE_OUT, before)
-    await serve("writer", ENGINE_OUT, servers, WriterOpener(servers.postgres, 1), len(before))
+    await serve(
+        "writer", ENGINE_OUT, servers, WriterOpener(as_role(servers.postgres, "writer"), 1), len(before)
+    )
     await write(servers, ENGINE_OUT, after)
-    session = Session(servers.postgres, "bench", history.prepare)
+    session = WorkerConnection(as_role(servers.postgres, "writer"), "bench", history.prepare)
     rows = await insert_rows(session, stopped)
     run = await serve(
-        "writer", ENGINE_OUT, servers, WriterOpener(servers.postgres, 1), len(before) + len(after)
+        "writer",
+        ENGINE_OUT,
+        servers,
+        WriterOpener(as_role(servers.postgres, "writer"), 1),
+        len(before) + len(after),
     )
     await session.close()
     return [
@@ -222,7 +236,7 @@ async def writer(servers: Servers, scale: int) -> list[Figure]:
     ]  # fmt: skip
 
 
-async def insert_rows(session: Session, effects: Sequence[Effect]) -> Run:
+async def insert_rows(session: WorkerConnection, effects: Sequence[Effect]) -> Run:
     """Insert only the rows of closed orders, then roll back: the limit of Postgres."""
     maker = RowMaker(0, {})
     for effect in effects:
@@ -256,7 +270,8 @@ async def bars(servers: Servers, scale: int) -> list[Figure]:
             decode_messages(value)
 
     decoding = await timed(decode())
-    run = await serve("bars", ENGINE_IN, servers, BarsOpener(PostgresBars(servers.postgres)), len(values))
+    opener = BarsOpener(PostgresBars(as_role(servers.postgres, "writer")))
+    run = await serve("bars", ENGINE_IN, servers, opener, len(values))
     return [
         Figure("bars: prices from Kafka into Postgres", count / run.wall_s, "prices/s", None, None,
                count / decoding.wall_s, "decoding them alone"),
@@ -339,7 +354,7 @@ async def recovery(servers: Servers, scale: int) -> list[Figure]:
     capture = engine.begin_capture()
     chunks = [snapshots.chunk_of(data) for data in capture.slices()]
     head = SnapshotHead(0, capture.position, 0, capture.log_time, capture.hash, SCHEMA_VERSION, "bench")
-    session = Session(servers.postgres, "bench")
+    session = WorkerConnection(as_role(servers.postgres, "writer"), "bench")
     await session.transaction(lambda c: installation.ensure_shards(c, 1))
     await session.transaction(lambda c: snapshots.store(c, head, chunks, {}))
     loading = await timed(recover(session, 0, OffsetRange(0, 0)))
@@ -348,7 +363,9 @@ async def recovery(servers: Servers, scale: int) -> list[Figure]:
     await write(servers, ENGINE_IN, values)
     # As after a crash: the effects of these messages are already on `engine.out`.
     await write(servers, ENGINE_OUT, [encode_effects([Effect(_NO_POSITION, 0, load.price(0, 1), [])])])
-    opener = EngineOpener(servers.postgres, KafkaConnection(servers.kafka), 1, _SNAPSHOT_INTERVAL_S)
+    opener = EngineOpener(
+        as_role(servers.postgres, "writer"), KafkaConnection(servers.kafka), 1, _SNAPSHOT_INTERVAL_S
+    )
     replay = await serve("engine", ENGINE_IN, servers, opener, len(values))
     million = 1_000_000 / count
     return [

@@ -23,16 +23,20 @@ from paceline.local.processes.process import spawn
 from paceline.local.processes.scheduling import real_time_priority, real_time_services
 from paceline.local.servers import server
 from paceline.local.servers.kafka import LocalKafka
-from paceline.local.servers.postgres import LocalPostgres
+from paceline.local.servers.postgres import DATABASE_SQL, OWNER, SUPERUSER, LocalPostgres
 from paceline.local.servers.redis import LocalRedis
 from paceline.settings import settings
 
 _numbers = count(1)
+_PASSWORD = "only-for-the-bench"  # noqa: S105 - a test server
 
 
 @dataclass(frozen=True)
 class Servers:
-    """URLs of the servers. Before `fresh` the log has no topics and the database no tables."""
+    """URLs of the servers. Before `fresh` the log has no topics and the database no tables.
+
+    `postgres` is the superuser's: only it can make databases. What is measured connects `as_role`.
+    """
 
     folder: Path
     postgres: str
@@ -43,9 +47,11 @@ class Servers:
         """The same servers with an empty log of `shards` shards and an empty database."""
         name = f"bench_{next(_numbers)}"
         with psycopg.connect(self.postgres, autocommit=True) as connection:
-            connection.execute(f"create database {name}")
+            connection.execute(f"create database {name} owner {OWNER}")
         database = f"{self.postgres.rpartition('/')[0]}/{name}"
-        migrate(database)
+        with psycopg.connect(database) as connection:
+            connection.execute(DATABASE_SQL.read_bytes())
+        migrate(as_role(database, OWNER))
         asyncio.run(_empty_log(self.kafka, shards))
         return replace(self, postgres=database)
 
@@ -54,10 +60,17 @@ class Servers:
         return {
             "PACELINE_VAR_DIR": str(self.folder),
             "PACELINE_POSTGRES_URL": self.postgres,
+            "PACELINE_API_DATABASE_PASSWORD": _PASSWORD,
+            "PACELINE_WRITER_DATABASE_PASSWORD": _PASSWORD,
             "PACELINE_REDIS_URL": self.redis,
             "PACELINE_KAFKA_BOOTSTRAP": self.kafka,
             "PACELINE_ENGINE_SHARDS": str(shards),
         }
+
+
+def as_role(url: str, role: str) -> str:
+    """The same database as another role; all have one password here."""
+    return url.replace(f"{SUPERUSER}:", f"{role}:", 1)
 
 
 async def _empty_log(brokers: str, shards: int) -> None:
@@ -116,13 +129,13 @@ def running_servers() -> Iterator[Servers]:
         folder.chmod(0o755)
         urls = []
         for one in (
-            LocalPostgres(folder / "postgres", free_port(), password="only-for-the-bench"),  # noqa: S106 - a test server
+            LocalPostgres(folder / "postgres", free_port(), password=_PASSWORD),
             LocalRedis(folder / "redis", free_port()),
             LocalKafka(folder / "kafka", free_port(), controller_port=free_port()),
         ):
             running = server.start(one, first=priority_services())[0]
             stack.callback(running.stop)
-            urls.append(running.url)
+            urls.append(one.superuser_url if isinstance(one, LocalPostgres) else running.url)
         yield Servers(folder, *urls)
 
 

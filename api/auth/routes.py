@@ -155,7 +155,7 @@ def verify(body: schemas.SignInProof) -> Response:
     )
 )
 def logout(member: Member) -> Response:
-    platform().members.end_session(g.session)
+    platform().members.end_session(member, g.session)
     security_events.record("signed_out", actor=security_events.actor(member), account=member.account)
     return session.end(success(schemas.SignedOut()))
 

@@ -13,7 +13,7 @@ import uvloop
 
 from bench.core_load import encoded
 from bench.log import Run, serve, write
-from bench.servers import Servers, make_topic, running_servers, terminated_at_end
+from bench.servers import Servers, as_role, make_topic, running_servers, terminated_at_end
 from bench.sidebyside import work
 from bench.sidebyside.own_engine import opening, with_brackets
 from paceline.adapters.kafka.topics import ENGINE_IN
@@ -28,7 +28,9 @@ _WAIT_S = 600.0
 async def engine(servers: Servers, first: work.Quote, records: Sequence[bytes]) -> Run:
     """Run the service's loop on a log of a market, an account and then these records."""
     before = encoded(opening(first))
-    engines = EngineOpener(servers.postgres, KafkaConnection(servers.kafka), 1, snapshot_interval_s=3600.0)
+    engines = EngineOpener(
+        as_role(servers.postgres, "writer"), KafkaConnection(servers.kafka), 1, snapshot_interval_s=3600.0
+    )
     await write(servers, ENGINE_IN, [*before, *records])
     return await serve("engine", ENGINE_IN, servers, engines, len(before) + len(records))
 

@@ -9,7 +9,7 @@ The functions run as their owner. Where the role `identity` exists it owns those
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 LINKS = """
 -- `browser_hash` is the SHA-256 of the secret of the browser that requested the link, `code_hash` that of
@@ -18,9 +18,6 @@ alter table community.magic_links
 add column browser_hash bytea,
 add column code_hash bytea,
 add column code_tries int not null default 0;
-
-drop function if exists community.add_link(bytea, text, text, float8);
-drop function if exists community.sign_in(bytea, uuid, text, uuid, float8);
 
 -- Rows without further use: each request that adds a row deletes a few of them.
 create function community.add_link(
@@ -84,7 +81,7 @@ begin
         newcomer, address, newcomer_account,
         coalesce(nullif(link.display_name, ''), 'trader-' || left(newcomer_account, 6))
     ) on conflict (email) do nothing;
-    select * into found_member from community.users where email = address;
+    select * into found_member from community.users where email = address and deleted_at is null;
     if not found then
         return;
     end if;

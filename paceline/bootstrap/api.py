@@ -7,6 +7,7 @@ from typing import Any
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
 from paceline.adapters.notify.mail_queue import BackgroundMailQueue
 from paceline.adapters.notify.resend.client import ResendNotifier
+from paceline.adapters.postgres.connections.health import HealthConnection
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.identity.members import PostgresMembers
 from paceline.adapters.postgres.market.markets import PostgresMarkets
@@ -55,7 +56,8 @@ class Platform:
 
 def open_platform(settings: Settings) -> Platform:
     """The platform on real servers. They need not be running yet."""
-    pool = Pool(settings.database_url, connections=max(2, settings.api_requests // 4))
+    url = settings.database_url_of("api")
+    pool, health = Pool(url, connections=max(2, settings.api_requests // 4)), HealthConnection(url)
     redis = SyncRedis(settings.cache_url, settings.reply_timeout_ms)
     log = KafkaInstructionLog(settings.kafka, timeout_ms=settings.reply_timeout_ms)
     notifier = ResendNotifier(settings.mail_api_url, settings.resend_api_key.reveal(), settings.mail_from)
@@ -77,18 +79,19 @@ def open_platform(settings: Settings) -> Platform:
         replies.close()
         notifier.close()
         redis.close()
+        health.close()
         pool.close()
 
     return Platform(
         gateway=gateway,
         account_reader=account_reader,
-        control=PostgresOperatorStore(pool),
+        control=PostgresOperatorStore(pool, health),
         members=PostgresMembers(pool),
         closed_orders=PostgresClosedOrders(pool),
         leaderboards=PostgresLeaderboards(pool),
         mails=mails,
         security=security,
-        pings={"postgres": pool.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
+        pings={"postgres": health.ping, "kafka": log.ping, "redis": lambda: ping(redis)},
         heartbeats=lambda: all_heartbeats(redis),
         close=close,
     )

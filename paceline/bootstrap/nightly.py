@@ -19,7 +19,7 @@ def open_nightly(settings: Settings) -> "Nightly":
     from paceline.usecases.warehouse.nightly import Nightly
     from quality.checkpoint import PostgresExpectations
 
-    url = settings.database_url
+    url = settings.database_url_of("nightly")
     return Nightly(
         cuts=PostgresCuts(url),
         log_ends=KafkaLogEnds(settings.kafka, settings.engine_shards),
@@ -36,7 +36,7 @@ def warehouse_environment(settings: Settings) -> dict[str, str]:
     """Environment variables that the dbt project reads."""
     from paceline.adapters.runtime.dbt import dbt_environment
 
-    return dbt_environment(settings.database_url)
+    return dbt_environment(settings.database_url_of("nightly"))
 
 
 def build_models(settings: Settings, cut_var: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from paceline.adapters.kafka.instruction_log import KafkaInstructionLog
+from paceline.adapters.postgres.connections.health import HealthConnection
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.operations.control import PostgresOperatorStore
 from paceline.adapters.redis.client import SyncRedis
@@ -31,7 +32,8 @@ class OperatorPlatform:
 
 def open_operator_platform(settings: Settings) -> OperatorPlatform:
     """The platform on real servers. They need not be running yet."""
-    pool = Pool(settings.database_url, connections=_CONNECTIONS)
+    url = settings.database_url_of("api")
+    pool, health = Pool(url, connections=_CONNECTIONS), HealthConnection(url)
     redis = SyncRedis(settings.cache_url, settings.reply_timeout_ms)
     log = KafkaInstructionLog(settings.kafka, timeout_ms=settings.reply_timeout_ms)
     replies = RedisReplies(redis)
@@ -42,11 +44,12 @@ def open_operator_platform(settings: Settings) -> OperatorPlatform:
         log.close()
         replies.close()
         redis.close()
+        health.close()
         pool.close()
 
     return OperatorPlatform(
         gateway=gateway_on(settings, log, replies, redis, pool),
-        control=PostgresOperatorStore(pool),
+        control=PostgresOperatorStore(pool, health),
         security=security,
         close=close,
     )
@@ -63,7 +66,7 @@ async def configure_default_markets(settings: Settings) -> int:
     async with EngineInWriter(settings.kafka) as log:
         return await markets.configure_markets(
             markets.default_markets(),
-            PostgresMarketConfigurations(settings.database_url),
+            PostgresMarketConfigurations(settings.database_url_of("writer")),
             log,
             settings.engine_shards,
             time.time_ns() // 1000,

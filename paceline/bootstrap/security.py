@@ -28,7 +28,7 @@ def security_log_on(pool: Pool, now_us: Callable[[], int]) -> tuple[SecurityLog,
 @contextmanager
 def security_log(settings: Settings) -> Iterator[SecurityLog]:
     """Security events of a command that needs nothing else of the platform."""
-    pool = Pool(settings.database_url, connections=1)
+    pool = Pool(settings.database_url_of("api"), connections=1)
     log, close = security_log_on(pool, lambda: time.time_ns() // 1000)
     try:
         yield log

@@ -18,7 +18,7 @@ def open_bars(settings: Settings) -> BarStore:
     """The bars and the position of their reader."""
     from paceline.adapters.postgres.market.bars import PostgresBars
 
-    return PostgresBars(settings.database_url)
+    return PostgresBars(settings.database_url_of("writer"))
 
 
 def open_price_history(settings: Settings, archive: Path | None) -> InboundHistory:
@@ -30,6 +30,6 @@ def open_price_history(settings: Settings, archive: Path | None) -> InboundHisto
     return KafkaInboundHistory(
         settings.kafka,
         PRICE_SHARD,
-        partial(places, settings.database_url, PRICE_SHARD),
+        partial(places, settings.database_url_of("writer"), PRICE_SHARD),
         None if archive is None else LogArchive(archive / f"shard-{PRICE_SHARD}"),
     )

@@ -26,7 +26,7 @@ def docs() -> None:
     def renew() -> None:
         for pause_s in chain((_FIRST_RENEWAL_S,), repeat(_RENEWAL_S)):
             time.sleep(pause_s)
-            if not dbt.write_page(page, catalogue_of=config.database_url):
+            if not dbt.write_page(page, catalogue_of=config.database_url_of("analyst")):
                 print("the page cannot be updated; the previous page stays", flush=True)
 
     handler = partial(Site, directory=str(page.parent))

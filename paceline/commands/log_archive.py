@@ -45,7 +45,7 @@ def archive(
     config = settings()
     if shard is not None and shard >= config.engine_shards:
         raise ValidationError(f"There is no shard {shard}: there are {config.engine_shards}, from 0.")
-    stored = PostgresStoredProgress(config.database_url)
+    stored = PostgresStoredProgress(config.database_url_of("writer"))
     results: list[dict[str, int | None]] = []
     try:
         for one in range(config.engine_shards) if shard is None else [shard]:

@@ -104,7 +104,7 @@ def nightly(
     config = settings()
     file = password_file or airflow.password_file(config)
     client = Airflow(airflow_url or airflow.url(config), airflow.USER, lambda: airflow.password(file))
-    run(client, config.database_url)
+    run(client, config.database_url_of("nightly"))
 
 
 @app.command()

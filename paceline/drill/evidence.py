@@ -125,7 +125,7 @@ async def _read_engine_out(stack: Stack, evidence: ShardEvidence) -> None:
 
 def rows(stack: Stack, query: str, *values: Any) -> list[tuple[Any, ...]]:
     """The rows of a query on the stack's database."""
-    with psycopg.connect(stack.settings.database_url) as connection:
+    with psycopg.connect(stack.settings.database_url_of("nightly")) as connection:
         return connection.execute(query.encode(), values).fetchall()
 
 

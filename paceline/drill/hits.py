@@ -147,7 +147,7 @@ def _has_stored_bars(stack: Stack, since_us: int) -> bool:
 
 def _exists(stack: Stack, question: str, since_us: int) -> bool:
     try:
-        with psycopg.connect(stack.settings.database_url, connect_timeout=2) as connection:
+        with psycopg.connect(stack.settings.database_url_of("nightly"), connect_timeout=2) as connection:
             found = connection.execute(question.encode(), (since_us,)).fetchone()
     except psycopg.OperationalError:
         return False

@@ -79,7 +79,9 @@ class MemberStore(Protocol):
         """The session's member; `None` if the session has ended or expired."""
         ...
 
-    def end_session(self, session: UUID) -> None: ...
+    def end_session(self, member: Member, session: UUID) -> None:
+        """End a session of a member; one that is not theirs stays as it is."""
+        ...
 
 
 SecurityEventName = Literal[

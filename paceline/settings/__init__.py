@@ -23,10 +23,19 @@ from paceline.settings.local import LocalSettings
 from paceline.settings.notifications import NotificationSettings
 from paceline.settings.operations import OperationsSettings
 from paceline.settings.sources import PREFIX, read_variables
-from paceline.settings.storage import StorageSettings
+from paceline.settings.storage import DATABASE_ROLES, DatabaseRole, StorageSettings
 from paceline.settings.warehouse import WarehouseSettings
 
-__all__ = ["PREFIX", "Settings", "load", "load_setting", "read_variables", "settings"]
+__all__ = [
+    "DATABASE_ROLES",
+    "PREFIX",
+    "DatabaseRole",
+    "Settings",
+    "load",
+    "load_setting",
+    "read_variables",
+    "settings",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ def read_variables(environ: Mapping[str, str], folder: Path = Path()) -> dict[st
     """The environment, with the variables of the files added."""
     found = _read_env_file(folder / ".env") | dict(environ)
     var_dir = Path(found.get(f"{PREFIX}VAR_DIR") or "var")
-    return _read_env_file(folder / var_dir / "secrets.env") | found
+    secrets = found.get(f"{PREFIX}SECRETS_FILE") or var_dir / "secrets.env"
+    return _read_env_file(folder / secrets) | found
 
 
 def _read_env_file(path: Path) -> dict[str, str]:

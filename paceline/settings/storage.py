@@ -1,7 +1,8 @@
 """Postgres, Redis and Kafka: where they are and how to sign in."""
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from typing import Final, Literal
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from paceline.core.connections import PLAINTEXT, KafkaConnection
 from paceline.core.secret import Secret, SecretUrl
@@ -16,6 +17,9 @@ from paceline.settings.fields import (
 )
 from paceline.settings.local import LocalSettings
 
+DatabaseRole = Literal["api", "writer", "nightly", "analyst", "airflow"]
+DATABASE_ROLES: Final[tuple[DatabaseRole, ...]] = ("api", "writer", "nightly", "analyst", "airflow")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StorageSettings(LocalSettings):
@@ -25,7 +29,19 @@ class StorageSettings(LocalSettings):
         "Name of a stream worker in Kafka, the same after a restart; must be unique",
     )
     postgres_url: SecretUrl = secret_url(
-        "postgresql", doc="Postgres to use; empty means the local one, with the generated password"
+        "postgresql",
+        doc="Postgres to use, as its owner; empty means the local one and the generated password",
+    )
+    api_database_url: SecretUrl = secret_url(
+        "postgresql", doc="Postgres as the role `api`; empty means the server of PACELINE_POSTGRES_URL"
+    )
+    writer_database_url: SecretUrl = secret_url("postgresql", doc="The same for the stream's role `writer`")
+    nightly_database_url: SecretUrl = secret_url("postgresql", doc="The same for the role `nightly`")
+    analyst_database_url: SecretUrl = secret_url(
+        "postgresql", doc="The same for the read-only role `analyst`"
+    )
+    airflow_database_url: SecretUrl = secret_url(
+        "postgresql", doc="Airflow's database, as the role `airflow`"
     )
     redis_url: SecretUrl = secret_url("redis", "rediss", doc="Redis to use; empty means the local one")
     kafka_bootstrap: str = setting("", text, "Kafka brokers (host:port,…); empty means the local one")
@@ -47,16 +63,39 @@ class StorageSettings(LocalSettings):
     redis_ca_file: str = setting(
         "", readable_file, "Certificate authority of Redis (rediss://), PEM; empty means those of the system"
     )
+    secrets_file: str = setting("", text, "File with the secrets; empty means secrets.env in the data folder")
+    superuser_password: Secret = secret(
+        "Password of the local Postgres' superuser, for `paceline up` alone; generated if empty"
+    )
     postgres_password: Secret = secret("Password of the database owner; generated if empty")
-    analyst_password: Secret = secret("Password of the read-only role; generated if empty")
+    api_database_password: Secret = secret("Password of the role `api`; generated if empty")
+    writer_database_password: Secret = secret("Password of the role `writer`; generated if empty")
+    nightly_database_password: Secret = secret("Password of the role `nightly`; generated if empty")
+    analyst_password: Secret = secret("Password of the role `analyst`; generated if empty")
+    airflow_database_password: Secret = secret("Password of the role `airflow`; generated if empty")
 
     @property
     def database_url(self) -> str:
-        """With the password, for a client of Postgres."""
+        """As the owner, with the password: for migrations. Row-level security shows it no row."""
         if self.postgres_url:
             return self.postgres_url.reveal()
-        password = quote(self.postgres_password.reveal(), safe="")
-        return f"postgresql://paceline:{password}@127.0.0.1:{self.postgres_port}/paceline"
+        login = _login("paceline", self.postgres_password)
+        return f"postgresql://{login}@127.0.0.1:{self.postgres_port}/paceline"
+
+    def database_url_of(self, role: DatabaseRole) -> str:
+        """As a role, with the password. A role without a URL of its own is on the owner's server."""
+        given: SecretUrl = getattr(self, f"{role}_database_url")
+        if given:
+            return given.reveal()
+        parts = urlsplit(self.database_url)
+        netloc = f"{_login(role, self.password_of(role))}@{parts.netloc.rpartition('@')[2]}"
+        path = "/airflow" if role == "airflow" else parts.path
+        return urlunsplit(parts._replace(netloc=netloc, path=path))
+
+    def password_of(self, role: DatabaseRole) -> Secret:
+        name = "analyst_password" if role == "analyst" else f"{role}_database_password"
+        password: Secret = getattr(self, name)
+        return password
 
     @property
     def cache_url(self) -> str:
@@ -92,3 +131,7 @@ class StorageSettings(LocalSettings):
             problems["PACELINE_REDIS_URL"] = "must begin with rediss:// to use PACELINE_REDIS_CA_FILE"
         if problems:
             raise invalid_settings(problems)
+
+
+def _login(role: str, password: Secret) -> str:
+    return f"{role}:{quote(password.reveal(), safe='')}" if password else role

@@ -5,7 +5,7 @@ import gc
 import structlog
 from msgspec import Struct
 
-from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.operations import alerts, snapshots
 from paceline.adapters.postgres.operations.snapshots import SnapshotHead, StoredSnapshot
 from paceline.core.errors import InvariantViolation, PermanentError
@@ -21,7 +21,7 @@ class Recovered(Struct):
     hash: str | None
 
 
-async def recover(session: Session, shard: int, bounds: OffsetRange) -> Recovered:
+async def recover(session: WorkerConnection, shard: int, bounds: OffsetRange) -> Recovered:
     """The engine as of its newest valid snapshot; `PermanentError` if the log does not continue there."""
     stored = await session.transaction(lambda c: snapshots.list_whole(c, shard))
     for one in stored:

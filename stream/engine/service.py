@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from paceline.adapters.kafka.log_scan import last_position_out
 from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_OUT
-from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import installation
 from paceline.adapters.postgres.operations.dead_letters import LONGEST_RAW_BYTES, DeadLetter
 from paceline.build import compiled
@@ -137,7 +137,7 @@ class EngineOpener:
         self._kafka = kafka
         self._shards = shards
         self._interval_s = snapshot_interval_s
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, WorkerConnection] = {}
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
@@ -163,7 +163,7 @@ class EngineOpener:
         for session in self._sessions.values():
             await session.close()
 
-    def _session(self, shard: int) -> Session:
+    def _session(self, shard: int) -> WorkerConnection:
         if shard not in self._sessions:
-            self._sessions[shard] = Session(self._database_url, f"paceline-engine-{shard}")
+            self._sessions[shard] = WorkerConnection(self._database_url, f"paceline-engine-{shard}")
         return self._sessions[shard]

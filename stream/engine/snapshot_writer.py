@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 import paceline
-from paceline.adapters.postgres.connections.session import UNAVAILABLE_ERRORS, Connection, Session
+from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
+from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.operations import alerts, dead_letters, snapshots
 from paceline.adapters.postgres.operations.dead_letters import DeadLetter
 from paceline.adapters.postgres.operations.snapshots import Chunk, Digests, SnapshotHead, chunk_of
@@ -25,7 +26,7 @@ _ALERT_WITHIN_S: Final = 5.0
 class SnapshotWriter:
     """Stores captures and dead letters of a shard. Without Postgres the engine goes on without snapshots."""
 
-    def __init__(self, shard: int, session: Session, interval_s: float, first_s: float) -> None:
+    def __init__(self, shard: int, session: WorkerConnection, interval_s: float, first_s: float) -> None:
         self._shard = shard
         self._session = session
         self._interval_s = interval_s

@@ -7,7 +7,8 @@ from typing import Final
 
 import structlog
 
-from paceline.adapters.postgres.connections.session import UNAVAILABLE_ERRORS, Session
+from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.market.dead_frames import DeadFrame, store_dead_frames
 from stream.feed.decoding import Refusal
 
@@ -25,7 +26,7 @@ class FeedStore:
     """Stores every 3 s; `venue` names the exchange in dead letters."""
 
     def __init__(self, database_url: str, venue: str) -> None:
-        self._session = Session(database_url, "feed", patience_s=_PATIENCE_S)
+        self._session = WorkerConnection(database_url, "feed", patience_s=_PATIENCE_S)
         self._venue = venue
         self._dead: deque[DeadFrame] = deque()
         self.dead_dropped = 0

@@ -35,7 +35,7 @@ class FeedService(Service):  # type: ignore[misc]
         self._buffer = PriceBuffer()
         self._redis = connect(settings.cache_url)
         self._last_prices = LastPrices(self._redis)
-        self._keeper = FeedStore(settings.database_url, urlsplit(settings.exchange_url).netloc)
+        self._keeper = FeedStore(settings.database_url_of("writer"), urlsplit(settings.exchange_url).netloc)
         self._price_log = PriceLog(
             kafka=settings.kafka,
             topic=topic,

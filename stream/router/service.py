@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import structlog
 
-from paceline.adapters.postgres.connections.session import UNAVAILABLE_ERRORS as POSTGRES_UNAVAILABLE_ERRORS
-from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.connections.unavailable import (
+    UNAVAILABLE_ERRORS as POSTGRES_UNAVAILABLE_ERRORS,
+)
+from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.operations import installation, readers
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.redis import keys
@@ -54,7 +56,7 @@ class RouterShard:
         self,
         shard: int,
         store: RouterStore,
-        position_session: Session,
+        position_session: WorkerConnection,
         standing: ReaderPosition,
         *,
         state_from: int,
@@ -161,9 +163,9 @@ class RouterOpener:
     """Opens the router's shards: at the position in Redis, or rebuilt at the writer's position."""
 
     def __init__(self, database_url: str, cache_url: str, shards: int) -> None:
-        self._session = Session(database_url, "paceline-router")
+        self._session = WorkerConnection(database_url, "paceline-router")
         self._database_url = database_url
-        self._position_sessions: dict[int, Session] = {}
+        self._position_sessions: dict[int, WorkerConnection] = {}
         self._client = connect(cache_url)
         self._store = RouterStore(self._client, shards)
         self._shards = shards
@@ -184,7 +186,7 @@ class RouterOpener:
     async def _open(self, shard: int, bounds: OffsetRange) -> RouterShard:
         standing, state_from = await self._store.standing(shard) or await self._rebuild(shard)
         position_session = self._position_sessions.setdefault(
-            shard, Session(self._database_url, "paceline-router", patience_s=0.5)
+            shard, WorkerConnection(self._database_url, "paceline-router", patience_s=0.5)
         )
         opened = RouterShard(
             shard, self._store, position_session, standing, state_from=state_from, end=bounds.end

@@ -47,18 +47,21 @@ def _log_service(
 
 def _engine(settings: Settings) -> LogService:
     opener = EngineOpener(
-        settings.database_url, settings.kafka, settings.engine_shards, settings.snapshot_interval_s
+        settings.database_url_of("writer"),
+        settings.kafka,
+        settings.engine_shards,
+        settings.snapshot_interval_s,
     )
     return _log_service("engine", ENGINE_IN, opener, settings)
 
 
 def _writer(settings: Settings) -> LogService:
-    opener = WriterOpener(settings.database_url, settings.engine_shards)
+    opener = WriterOpener(settings.database_url_of("writer"), settings.engine_shards)
     return _log_service("writer", ENGINE_OUT, opener, settings, **_LARGE_FETCHES)
 
 
 def _router(settings: Settings) -> LogService:
-    opener = RouterOpener(settings.database_url, settings.cache_url, settings.engine_shards)
+    opener = RouterOpener(settings.database_url_of("writer"), settings.cache_url, settings.engine_shards)
     return _log_service("router", ENGINE_OUT, opener, settings)
 
 
@@ -83,7 +86,7 @@ def _watchdog(settings: Settings) -> Service:
     from stream.watchdog.service import WatchdogService
 
     return WatchdogService(
-        PostgresWatchStore(settings.database_url, settings.engine_shards),
+        PostgresWatchStore(settings.database_url_of("writer"), settings.engine_shards),
         RedisLiveSigns(settings.cache_url),
         LogEndReader(settings.kafka, settings.engine_shards),
         shards=settings.engine_shards,

@@ -6,7 +6,7 @@ While Postgres stores one batch, the rows of the next are made.
 import asyncio
 from typing import Any, Final
 
-from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import installation, readers
 from paceline.adapters.postgres.operations.readers import Move
 from paceline.adapters.postgres.trading import history
@@ -29,7 +29,9 @@ class WriterShard:
     holds the changes that are still under way.
     """
 
-    def __init__(self, shard: int, storage: Storage, reads: Session, standing: ReaderPosition) -> None:
+    def __init__(
+        self, shard: int, storage: Storage, reads: WorkerConnection, standing: ReaderPosition
+    ) -> None:
         self._shard = shard
         self._storage = storage
         self._reads = reads
@@ -91,9 +93,9 @@ class WriterOpener:
     """Opens the writer's shards, with one connection for transactions and one for reads."""
 
     def __init__(self, database_url: str, shards: int) -> None:
-        self._session = Session(database_url, "paceline-writer", history.prepare)
+        self._session = WorkerConnection(database_url, "paceline-writer", history.prepare)
         self._storage = Storage(self._session)
-        self._reads = Session(database_url, "paceline-writer-reads")
+        self._reads = WorkerConnection(database_url, "paceline-writer-reads")
         self._shards = shards
 
     async def start(self) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.operations import readers
 from paceline.adapters.postgres.operations.readers import Move
 from paceline.adapters.postgres.trading import history
@@ -34,7 +34,7 @@ class Storage:
     If another process has moved a shard's reader, no row of the shard is stored and `check` raises.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: WorkerConnection) -> None:
         self._session = session
         self._held: list[Batch] = []
         self._lost: set[int] = set()

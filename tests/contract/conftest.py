@@ -5,8 +5,10 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from paceline.adapters.postgres.connections.health import HealthConnection
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.local.processes.ports import free_port
+from tests.support.servers import as_role
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +20,14 @@ def pool_of() -> Iterator[Callable[[str], Pool]]:
 
 @pytest.fixture(scope="module")
 def pool(pool_of: Callable[[str], Pool], postgres_url: str) -> Pool:
-    """A pool on this module's own database."""
-    return pool_of(postgres_url)
+    """A pool on this module's own database, as the API."""
+    return pool_of(as_role(postgres_url, "api"))
+
+
+@pytest.fixture(scope="module")
+def health(postgres_url: str) -> Iterator[HealthConnection]:
+    with closing(HealthConnection(as_role(postgres_url, "api"))) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +39,12 @@ def unreachable_url() -> str:
 @pytest.fixture(scope="session")
 def unreachable_pool(unreachable_url: str) -> Iterator[Pool]:
     with closing(Pool(unreachable_url, connections=1, timeout_s=0.05)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def unreachable_health(unreachable_url: str) -> Iterator[HealthConnection]:
+    with closing(HealthConnection(unreachable_url, timeout_s=0.5)) as opened:
         yield opened
 
 

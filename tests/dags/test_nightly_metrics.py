@@ -12,6 +12,7 @@ import pytest
 from paceline.settings import settings
 from paceline.usecases.warehouse.steps import STEPS
 from tests.support.seed_warehouse import LAST_DAY, seed_warehouse
+from tests.support.servers import ROLE_PASSWORDS
 
 ROOT = Path(__file__).parents[2]
 EXPECTED = {"nightly_metrics"}
@@ -61,7 +62,8 @@ def test_every_dag_documents_what_why_schedule_and_rerun() -> None:
 @pytest.fixture
 def warehouse_url(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     seed_warehouse(postgres_url)
-    monkeypatch.setenv("PACELINE_POSTGRES_URL", postgres_url)
+    for name, value in (ROLE_PASSWORDS | {"PACELINE_POSTGRES_URL": postgres_url}).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("PACELINE_VAR_DIR", str(tmp_path))
     monkeypatch.setenv("PACELINE_ENGINE_SHARDS", "2")
     settings.cache_clear()

@@ -15,8 +15,8 @@ from limits import RateLimitItemPerMinute
 
 from api.http.limits import Limits
 from paceline.adapters.postgres.connections.pool import Pool
-from paceline.adapters.postgres.connections.session import Session
 from paceline.adapters.postgres.connections.transaction import transaction
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.migrate import migrate
 from paceline.adapters.redis.client import SyncRedis, connect
 from paceline.adapters.redis.operations import publish
@@ -81,7 +81,7 @@ def by_pool(url: str) -> None:
 
 def by_session(url: str) -> None:
     async def read() -> None:
-        session = Session(url, "test", patience_s=0.1)
+        session = WorkerConnection(url, "test", patience_s=0.1)
         try:
             await session.transaction(lambda connection: connection.execute("select 1"))
         finally:

@@ -33,6 +33,7 @@ from paceline.local.servers.redis import LocalRedis
 from paceline.messages.inbound import ConfigureMarket, Inbound, PriceUpdate
 from paceline.settings import Settings, load
 from sandbox.mailbox.app import create_app as create_mailbox
+from tests.support.servers import ROLE_PASSWORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARDS = 2
@@ -170,6 +171,7 @@ def running_stack(folder: Path, database_url: str) -> Iterator[Stack]:
     mailbox = make_server("127.0.0.1", free_port(), create_mailbox(), threaded=True)
     threading.Thread(target=mailbox.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     environ = {
+        **ROLE_PASSWORDS,
         "PACELINE_VAR_DIR": str(folder / "var"),
         "PACELINE_POSTGRES_URL": database_url,
         "PACELINE_REDIS_URL": cache.url,

@@ -18,4 +18,6 @@ insert into marts.leaderboard values
         3, 2, true, date '2025-09-06', true),
     ('day', 1, 'a2', 'Second', -3, -0.0006, 5010.5, 0.5, 0.2, -0.01, null, 60, 4,
         3, 1, true, date '2025-09-06', true);
+grant usage on schema marts to api;
+grant select on marts.leaderboard to api;
 """

@@ -19,12 +19,18 @@ from psycopg.conninfo import conninfo_to_dict
 from paceline.local.processes.ports import free_port
 from paceline.local.servers import server
 from paceline.local.servers.kafka import LocalKafka
-from paceline.local.servers.postgres import LocalPostgres
+from paceline.local.servers.postgres import DATABASE_SQL, OWNER, LocalPostgres
 from paceline.local.servers.redis import LocalRedis
+from paceline.settings import DATABASE_ROLES
 
 __all__ = ["free_port", "in_database", "open_folder"]
 
 PASSWORD = "only-for-tests"
+# With these and PACELINE_POSTGRES_URL, a service finds its role on the server of the tests.
+ROLE_PASSWORDS = {
+    f"PACELINE_{'ANALYST' if role == 'analyst' else f'{role.upper()}_DATABASE'}_PASSWORD": PASSWORD
+    for role in DATABASE_ROLES
+}
 _TEMPLATE = "migrated"
 
 
@@ -65,9 +71,12 @@ def postgres_server(servers_folder: Path) -> Iterator[server.RunningServer]:
 
     local = LocalPostgres(servers_folder / "postgres", free_port(), password=PASSWORD, durable=False)
     for running in _running(local):
-        admin = in_database(running.url, "postgres")
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(_TEMPLATE)))
+        with psycopg.connect(local.superuser_url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} owner {}").format(
+                    sql.Identifier(_TEMPLATE), sql.Identifier(OWNER)
+                )
+            )
         migrate(in_database(running.url, _TEMPLATE))
         yield running
 
@@ -83,25 +92,33 @@ def kafka_server(servers_folder: Path) -> Iterator[server.RunningServer]:
 
 
 @pytest.fixture(scope="module")
-def fresh_database(postgres_server: server.RunningServer) -> Iterator[Callable[[], str]]:
+def fresh_database(postgres_server: server.RunningServer) -> Callable[[], str]:
     """Create a migrated database with each call (about 50 ms)."""
-    with psycopg.connect(in_database(postgres_server.url, "postgres"), autocommit=True) as connection:
+    # Not dropped: a running autovacuum would prevent it. They are deleted with the server.
+    return lambda: make_database(postgres_server, f"test_{uuid4().hex[:12]}")
 
-        def make() -> str:
-            name = f"test_{uuid4().hex[:12]}"
-            connection.execute(
-                sql.SQL("create database {} template {}").format(
-                    sql.Identifier(name), sql.Identifier(_TEMPLATE)
-                )
+
+def make_database(postgres: server.RunningServer, name: str) -> str:
+    """A migrated database. The URL is the superuser's, who sees all rows."""
+    assert isinstance(postgres.server, LocalPostgres)
+    url = postgres.server.superuser_url
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create database {} template {} owner {}").format(
+                sql.Identifier(name), sql.Identifier(_TEMPLATE), sql.Identifier(OWNER)
             )
-            return in_database(postgres_server.url, name)
-
-        yield make  # not dropped: a running autovacuum would prevent it; they are deleted with the server
+        )
+    with psycopg.connect(in_database(url, name)) as connection:
+        connection.execute(DATABASE_SQL.read_bytes())
+    return in_database(url, name)
 
 
 @pytest.fixture(scope="module")
 def postgres_url(fresh_database: Callable[[], str]) -> str:
-    """This module's own migrated database."""
+    """This module's own migrated database, as the superuser: to fill it and to look at all of it.
+
+    What is tested connects as its own role: `as_role` and `ROLE_PASSWORDS`.
+    """
     return fresh_database()
 
 
@@ -118,6 +135,12 @@ def redis_url(redis_server: server.RunningServer) -> str:
 @pytest.fixture(scope="session")
 def kafka_bootstrap(kafka_server: server.RunningServer) -> str:
     return kafka_server.url
+
+
+def as_role(url: str, role: str) -> str:
+    """The same database as another role."""
+    part = conninfo_to_dict(url)
+    return f"postgresql://{role}:{PASSWORD}@{part['host']}:{part['port']}/{part['dbname']}"
 
 
 def in_database(url: str, name: str) -> str:

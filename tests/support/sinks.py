@@ -7,11 +7,12 @@ from stream.router.service import RouterOpener, RouterShard
 from stream.runtime.log_service import ReopenShard
 from stream.writer.service import WriterOpener
 from tests.support.scenario_log import Day, LogRecord, bounds_of
+from tests.support.servers import as_role
 
 
 async def write(url: str, records: Sequence[LogRecord], end: int, *, shard: int = 0, shards: int = 1) -> None:
     """Let the writer store the records up to `end` (exclusive) in the database."""
-    writer = WriterOpener(url, shards)
+    writer = WriterOpener(as_role(url, "writer"), shards)
     opened = await writer.open(shard, bounds_of(records))
     if opened.next_offset < end:
         await opened.handle(list(records[opened.next_offset : end]))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from paceline.settings import PREFIX, Settings, load
+from tests.support.servers import ROLE_PASSWORDS
 
 
 def stream_environment(
@@ -23,7 +24,7 @@ def stream_environment(
         **{name.upper(): value for name, value in more.items()},
     }
     plain = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return plain | {PREFIX + name: str(value) for name, value in values.items()}
+    return plain | ROLE_PASSWORDS | {PREFIX + name: str(value) for name, value in values.items()}
 
 
 def settings_of(environment: dict[str, str], folder: Path) -> Settings:

@@ -8,11 +8,13 @@ from paceline.bootstrap.nightly import build_models, open_nightly
 from paceline.ports.warehouse import Cut
 from paceline.settings import Settings, load
 from paceline.usecases.warehouse.nightly import Nightly
+from tests.support.servers import ROLE_PASSWORDS
 from tests.support.warehouse_rows import SimulatedPlatform
 
 
 def settings_of(url: str, folder: Path, shards: int = 2) -> Settings:
     environment = {
+        **ROLE_PASSWORDS,
         "PACELINE_POSTGRES_URL": url,
         "PACELINE_VAR_DIR": str(folder),
         "PACELINE_ENGINE_SHARDS": str(shards),

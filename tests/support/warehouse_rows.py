@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import snapshots
 from paceline.core.ids import shard_of
 from paceline.core.money import SCALE
@@ -36,6 +36,7 @@ from paceline.messages.inbound import (
 from paceline.messages.log_form import encode_effects
 from paceline.messages.outbound import ClosedOrder, Effect, OrderResponse
 from stream.writer.service import WriterOpener
+from tests.support.servers import as_role
 
 BTC, ETH = "BTC_USDC_PERP", "ETH_USDC_PERP"
 MARKETS = {BTC: ("BTC", 60_000 * SCALE), ETH: ("ETH", 3_000 * SCALE)}
@@ -168,8 +169,8 @@ class SimulatedPlatform:
         self._store_bars()
 
     async def _store(self) -> None:
-        writer = WriterOpener(self.url, len(self.engines))
-        session = Session(self.url, "test")
+        writer = WriterOpener(as_role(self.url, "writer"), len(self.engines))
+        session = WorkerConnection(as_role(self.url, "writer"), "test")
         await writer.start()
         for shard, engine in enumerate(self.engines):
             capture = engine.begin_capture()

@@ -11,7 +11,8 @@ import socket
 import struct
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -21,23 +22,31 @@ from urllib.parse import quote
 import psutil
 import psycopg
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from paceline.local.processes import process
 from paceline.local.servers.server import LocalServer, ServerFailed
+from paceline.settings import DATABASE_ROLES
 
 SUPERUSER = "postgres"
 OWNER = "paceline"
-ANALYST = "analyst"
-DATABASES = ("paceline", "airflow")
+DATABASES = {"paceline": OWNER, "airflow": "airflow"}
+_HERE = Path(__file__).parent
+ROLES_SQL = _HERE / "postgres-roles.sql"
+DATABASE_SQL = _HERE / "postgres-databases.sql"
 _USERS_FOR_ROOT = ("postgres", "nobody")
 
 
 @dataclass
 class LocalPostgres(LocalServer):
-    """`durable=False` skips fsync: for tests only."""
+    """`password` is the owner's, and that of the roles that have none of their own.
+
+    `durable=False` skips fsync: for tests only.
+    """
 
     password: str = ""
-    analyst_password: str = ""
+    superuser_password: str = ""
+    passwords: Mapping[str, str] = field(default_factory=dict)
     durable: bool = True
 
     name = "postgres"
@@ -45,10 +54,15 @@ class LocalPostgres(LocalServer):
 
     @property
     def url(self) -> str:
-        return self._url(OWNER, "paceline")
+        return self._url(OWNER, self.password, "paceline")
 
-    def _url(self, role: str, database: str) -> str:
-        return f"postgresql://{role}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
+    @property
+    def superuser_url(self) -> str:
+        """Of the database `postgres`. No service gets it."""
+        return self._url(SUPERUSER, self.superuser_password or self.password, "postgres")
+
+    def _url(self, role: str, password: str, database: str) -> str:
+        return f"postgresql://{role}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
 
     @property
     def user(self) -> str | None:
@@ -75,7 +89,7 @@ class LocalPostgres(LocalServer):
         attempt.mkdir(mode=0o700)
         secret = self.folder.resolve() / "password"
         secret.touch(mode=0o600)
-        secret.write_text(self.password)
+        secret.write_text(self.superuser_password or self.password)
         options = ["--username", SUPERUSER, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
         if not self.durable:
             options.append("--no-sync")
@@ -140,7 +154,7 @@ class LocalPostgres(LocalServer):
         if not _answers(self.port):
             return False
         try:
-            psycopg.connect(self._url(SUPERUSER, "postgres"), connect_timeout=2).close()
+            self._superuser("postgres").close()
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
                 raise ServerFailed(
@@ -150,24 +164,36 @@ class LocalPostgres(LocalServer):
             return False
         return True
 
-    def settle(self) -> None:
-        """Make missing roles and databases, and set the passwords."""
-        with psycopg.connect(self._url(SUPERUSER, "postgres"), autocommit=True) as connection:
-            roles = {row[0] for row in connection.execute("select rolname from pg_roles")}
-            for role, secret in ((OWNER, self.password), (ANALYST, self.analyst_password or self.password)):
-                verb = "alter role" if role in roles else "create role"
-                connection.execute(
-                    sql.SQL(verb + " {} login password {}").format(sql.Identifier(role), sql.Literal(secret))
+    def _superuser(self, database: str) -> psycopg.Connection[TupleRow]:
+        """Data made before the superuser had a password of its own has the owner's; `settle` changes that."""
+        for password in (self.superuser_password or self.password, self.password):
+            try:
+                return psycopg.connect(
+                    self._url(SUPERUSER, password, database), connect_timeout=2, autocommit=True
                 )
-            connection.execute(sql.SQL("alter role {} createdb").format(sql.Identifier(OWNER)))
+            except psycopg.OperationalError as error:
+                failed = error
+        raise failed
+
+    def settle(self) -> None:
+        """Make missing roles and databases, and set passwords and grants."""
+        with self._superuser("postgres") as connection:
+            connection.execute(ROLES_SQL.read_bytes())
+            passwords = {OWNER: self.password, SUPERUSER: self.superuser_password or self.password}
+            passwords |= {role: self.passwords.get(role) or self.password for role in DATABASE_ROLES}
+            for role, password in passwords.items():
+                connection.execute(
+                    sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
+                )
             existing = {row[0] for row in connection.execute("select datname from pg_database")}
-            for name in DATABASES:
-                if name not in existing:
-                    connection.execute(
-                        sql.SQL("create database {} owner {}").format(
-                            sql.Identifier(name), sql.Identifier(OWNER)
-                        )
-                    )
+            for name, owner in DATABASES.items():
+                statement = (
+                    "alter database {} owner to {}" if name in existing else "create database {} owner {}"
+                )
+                connection.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(owner)))
+        for name in DATABASES:
+            with self._superuser(name) as connection:
+                connection.execute(DATABASE_SQL.read_bytes())
 
 
 @cache

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import json
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from paceline.local.supervisor import probes
 from paceline.local.supervisor.service import LOW_PRIORITY, Service
@@ -43,8 +42,7 @@ def password(file: Path) -> str | None:
 
 def database_url(settings: Settings) -> str:
     """URL of the database `airflow` on the same server."""
-    parts = urlsplit(settings.database_url)
-    return urlunsplit(parts._replace(scheme="postgresql+psycopg2", path="/airflow"))
+    return settings.database_url_of("airflow").replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
 def environment(settings: Settings, root: Path) -> dict[str, str]:

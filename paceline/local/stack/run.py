@@ -68,6 +68,7 @@ def _environment(folder: Path, settings: Settings, var_dir: Path) -> dict[str, s
     found = read_variables(os.environ, folder)
     return {
         **found,
+        **secrets.none(),  # each service adds its own
         # One worker per service: Kafka gives a restarted one its shards back at once.
         f"{PREFIX}WORKER_ID": settings.worker_id or f"{socket.gethostname()}-{crc32(bytes(var_dir)):08x}",
         "PATH": f"{stack.BIN}{os.pathsep}{found.get('PATH', os.defpath)}",

@@ -12,10 +12,10 @@ from paceline.local.servers.kafka import LocalKafka
 from paceline.local.servers.postgres import LocalPostgres
 from paceline.local.servers.redis import LocalRedis
 from paceline.local.servers.server import LocalServer
-from paceline.local.stack import airflow
+from paceline.local.stack import airflow, secrets
 from paceline.local.supervisor import probes
 from paceline.local.supervisor.service import LOW_PRIORITY, Service
-from paceline.settings import Settings
+from paceline.settings import DATABASE_ROLES, Settings
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 BIN: Final = Path(sys.executable).parent
@@ -67,6 +67,7 @@ def services(settings: Settings, options: UpOptions) -> list[Service]:
             service,
             needs=tuple(name for name in service.needs if name in names),
             first=service.name in first,
+            environment={**service.environment, **secrets.of_service(settings, service.name)},
         )
         for service in kept
     ]
@@ -100,7 +101,8 @@ def local_servers(settings: Settings) -> list[LocalServer]:
             folder / "postgres",
             settings.postgres_port,
             password=settings.postgres_password.reveal(),
-            analyst_password=settings.analyst_password.reveal(),
+            superuser_password=settings.superuser_password.reveal(),
+            passwords={role: settings.password_of(role).reveal() for role in DATABASE_ROLES},
         ),
         LocalRedis(folder / "redis", settings.redis_port),
         LocalKafka(folder / "kafka", settings.kafka_port, controller_port=settings.kafka_controller_port),

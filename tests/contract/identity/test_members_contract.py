@@ -189,10 +189,16 @@ def test_expired_and_unknown_links_do_not_work(members: MemberStore, email: str)
 
 def test_ending_a_session_is_final_and_affects_no_other_session(members: MemberStore, email: str) -> None:
     (member, ended), (_, other) = signed_in(members, email), signed_in(members, email)
-    members.end_session(ended)
-    members.end_session(ended)
+    members.end_session(member, ended)
+    members.end_session(member, ended)
     assert members.of_session(ended) is None
     assert members.of_session(other) == member
+
+
+def test_a_member_does_not_end_the_session_of_another(members: MemberStore, email: str) -> None:
+    (member, session), (other, _) = signed_in(members, email), signed_in(members, "x" + email)
+    members.end_session(other, session)
+    assert members.of_session(session) == member
 
 
 def test_a_session_expires(members: MemberStore, email: str) -> None:
@@ -214,7 +220,7 @@ def test_an_unavailable_store_raises_transient_error(unavailable: MemberStore) -
     with pytest.raises(TransientError):
         unavailable.of_session(uuid4())
     with pytest.raises(TransientError):
-        unavailable.end_session(uuid4())
+        unavailable.end_session(Member(uuid4(), "a@example.com", "a", "A", "member"), uuid4())
 
 
 def test_a_session_ended_by_another_instance_is_refused_within_two_seconds(
@@ -225,7 +231,7 @@ def test_a_session_ended_by_another_instance_is_refused_within_two_seconds(
     here, there = PostgresMembers(pool), PostgresMembers(pool)
     member, session = signed_in(here, email)
     assert (here.of_session(session), there.of_session(session)) == (member, member)
-    here.end_session(session)
+    here.end_session(member, session)
     ended_s = time.monotonic()
     assert here.of_session(session) is None
     while there.of_session(session) is not None:

@@ -16,6 +16,7 @@ from paceline.domain.operations.readers import ReaderPosition
 from paceline.ports.market import BarDraft, BarStore
 from tests.support.fakes.market.bars import FakeBars
 from tests.support.fakes.store import make_unavailable
+from tests.support.servers import as_role
 
 START = ReaderPosition(0, 0)
 FIRST = ReaderPosition(10, 3)
@@ -48,7 +49,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         yield Subject(fake, lambda: sorted(fake.stored.values(), key=by_minute))
         return
     url = request.getfixturevalue("fresh_database")()
-    store = PostgresBars(url)
+    store = PostgresBars(as_role(url, "writer"))
     yield Subject(store, lambda: _rows(url))
     await store.close()
 

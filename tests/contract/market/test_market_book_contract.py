@@ -6,6 +6,7 @@ from paceline.adapters.postgres.market.market_book import PostgresMarketConfigur
 from paceline.ports.market import MarketConfigurations
 from tests.support.fakes.market.market_book import FakeMarketConfigurations
 from tests.support.scenario_log import day
+from tests.support.servers import as_role
 from tests.support.sinks import write_days
 from tests.support.small_day import BTC, ETH, market
 
@@ -19,7 +20,7 @@ def book(request: pytest.FixtureRequest) -> MarketConfigurations:
         return FakeMarketConfigurations(*((0, one) for one in FIRST), *((1, one) for one in SECOND))
     url = request.getfixturevalue("postgres_url")
     write_days(url, day(FIRST), day(SECOND, shard=1))
-    return PostgresMarketConfigurations(url)
+    return PostgresMarketConfigurations(as_role(url, "writer"))
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])

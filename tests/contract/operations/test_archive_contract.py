@@ -18,6 +18,7 @@ from paceline.ports.operations import ArchiveSegment, ShardArchive, ShardLog, Sn
 from tests.support.fakes.operations.archive import FakeArchive, FakeShardLog, FakeStoredProgress
 from tests.support.fakes.store import make_unavailable
 from tests.support.log_topics import fresh_topics
+from tests.support.servers import as_role
 
 NEWER = SnapshotPlace(1, 9, 5, "b")
 OLDER = SnapshotPlace(0, 4, 3, "a")
@@ -40,7 +41,7 @@ def progress(request: pytest.FixtureRequest) -> StoredProgress:
     url = request.getfixturevalue("fresh_database")()
     with psycopg.connect(url) as connection:
         connection.execute(ROWS)
-    return PostgresStoredProgress(url)
+    return PostgresStoredProgress(as_role(url, "writer"))
 
 
 async def test_complete_snapshots_come_newest_first(progress: StoredProgress) -> None:

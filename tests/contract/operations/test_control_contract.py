@@ -125,7 +125,7 @@ def control(request: pytest.FixtureRequest) -> OperatorStore:
     if request.param == "fake":
         return fake()
     fill(request.getfixturevalue("postgres_url"))
-    return PostgresOperatorStore(request.getfixturevalue("pool"))
+    return PostgresOperatorStore(request.getfixturevalue("pool"), request.getfixturevalue("health"))
 
 
 def test_markets_have_their_shards_and_halted_shards(control: OperatorStore) -> None:
@@ -185,7 +185,9 @@ def test_an_unavailable_store_raises_transient_error(kind: str, request: pytest.
     unavailable: OperatorStore = (
         make_unavailable(FakeOperatorStore())
         if is_fake
-        else PostgresOperatorStore(request.getfixturevalue("unreachable_pool"))
+        else PostgresOperatorStore(
+            request.getfixturevalue("unreachable_pool"), request.getfixturevalue("unreachable_health")
+        )
     )
     for ask in (
         unavailable.markets,

@@ -19,6 +19,7 @@ from paceline.ports.operations import LiveSigns, LogEndsByTopic, StoredState, Wa
 from tests.support.fakes.operations.watch import FakeLiveSigns, FakeLogEndsByTopic, FakeWatchStore
 from tests.support.fakes.store import make_unavailable
 from tests.support.log_topics import fresh_topics
+from tests.support.servers import as_role
 
 STUCK = WatchProblem("position:engine:0", "critical", "stuck")
 STALE = WatchProblem("price:BTC", "critical", "stale")
@@ -42,7 +43,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[WatchStore]:
     url = request.getfixturevalue("fresh_database")()
     with psycopg.connect(url) as connection:
         connection.execute(ROWS)
-    opened = PostgresWatchStore(url, shards=2)
+    opened = PostgresWatchStore(as_role(url, "writer"), shards=2)
     yield opened
     await opened.close()
 

@@ -14,6 +14,7 @@ from paceline.ports.trading import AccountState, Balance, OpenTrade, RestingOrde
 from stream.router.service import RouterOpener
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.trading.account_state import FakeAccountState
+from tests.support.servers import as_role
 from tests.support.sinks import route, write_days
 from tests.support.small_day import BTC, balances_of, small_day
 
@@ -34,7 +35,7 @@ def fake() -> FakeAccountState:
 
 
 async def fill_redis(postgres_url: str, redis_url: str) -> None:
-    router = RouterOpener(postgres_url, redis_url, 1)
+    router = RouterOpener(as_role(postgres_url, "writer"), redis_url, 1)
     await route(router, small_day().records(1))
     await router.stop()
 

@@ -16,6 +16,7 @@ from paceline.core.errors import TransientError
 from paceline.ports.warehouse import ColdStore
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeColdStore
+from tests.support.servers import as_role
 
 IN_MONTH = "day >= %(start)s and day < %(end)s"
 MARCH = {"start": date(2026, 3, 1), "end": date(2026, 4, 1)}
@@ -45,7 +46,8 @@ def fake() -> Subject:
     return Subject(cold, lambda month: sorted(cold.files["days", month], key=repr), forget)
 
 
-def parquet(url: str, folder: Path) -> Subject:
+def parquet(database: str, folder: Path) -> Subject:
+    url = as_role(database, "nightly")
     with psycopg.connect(url) as connection:
         connection.execute("create schema marts")
         connection.execute("create table marts.days (account text, day date, equity_usd numeric(38, 8))")

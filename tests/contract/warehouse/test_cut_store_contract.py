@@ -17,6 +17,7 @@ from paceline.messages.inbound import Deposit
 from paceline.ports.warehouse import Cut, CutStore, Publication, ShardCut, WriterProgress
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeCuts
+from tests.support.servers import as_role
 from tests.support.warehouse_rows import ACCOUNTS, SimulatedPlatform
 
 DAY = date(2026, 3, 2)
@@ -93,7 +94,7 @@ def postgres(url: str) -> Subject:
             "state_hash, schema_version, code_version, chunks) "
             "values (0, 1, 10000, 0, 0, 'half', 1, 'test', 9)"
         )
-    return Subject(PostgresCuts(url), platform, publish, day_ends)
+    return Subject(PostgresCuts(as_role(url, "nightly")), platform, publish, day_ends)
 
 
 @pytest.fixture(params=["fake", "postgres"])

@@ -8,6 +8,7 @@ from paceline.ports.warehouse import ExpectationChecker, FailedExpectation
 from quality.checkpoint import PostgresExpectations
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeExpectations
+from tests.support.servers import as_role
 
 SUITES = {
     "next_marts.fct_balances": [
@@ -33,7 +34,7 @@ def expectations(request: pytest.FixtureRequest) -> dict[bool, ExpectationChecke
         return {True: FakeExpectations(2), False: FakeExpectations(2, [FAILURE])}
     made: dict[bool, ExpectationChecker] = {}
     for hold, cash in ((True, "0.00000001"), (False, "-0.00000001")):
-        url = request.getfixturevalue("fresh_database")()
+        url = as_role(request.getfixturevalue("fresh_database")(), "nightly")
         with psycopg.connect(url) as connection:
             connection.execute(
                 "create schema next_marts; create table next_marts.fct_balances as select * from (values "

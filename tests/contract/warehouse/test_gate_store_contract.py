@@ -14,6 +14,7 @@ from paceline.core.errors import TransientError
 from paceline.ports.warehouse import Cut, FailedExpectation, GateStore
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeGates
+from tests.support.servers import as_role
 
 CUT = Cut(7, date(2026, 3, 2), date(2026, 3, 2), 1, False, [])
 FAILURE = FailedExpectation("it adds up", 3, [{"closed_order": "0:1:2"}])
@@ -36,7 +37,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
         fake = FakeGates()
         return Subject(fake, lambda: fake.alerts)
     url = request.getfixturevalue("fresh_database")()
-    return Subject(PostgresGates(url), lambda: alerts_in(url))
+    return Subject(PostgresGates(as_role(url, "nightly")), lambda: alerts_in(url))
 
 
 @pytest.fixture

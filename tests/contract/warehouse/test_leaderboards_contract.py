@@ -9,6 +9,7 @@ from paceline.ports.warehouse import LeaderboardRow, Leaderboards
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.leaderboards import FakeLeaderboards
 from tests.support.leaderboard import MART
+from tests.support.servers import as_role
 
 UNRANKED = LeaderboardRow(
     rank=None, account="a3", display_name="New", profit_usd="900", return_ratio=None, win_rate=None,
@@ -35,7 +36,7 @@ def leaderboards(request: pytest.FixtureRequest) -> Leaderboards:
         fake.board = {"all": [SECOND, UNRANKED, FIRST], "day": [TODAY]}
         fake.as_of_day, fake.provisional = "2025-09-06", True
         return fake
-    with psycopg.connect(request.getfixturevalue("postgres_url")) as connection:
+    with psycopg.connect(as_role(request.getfixturevalue("postgres_url"), "nightly")) as connection:
         connection.execute(MART)
     return PostgresLeaderboards(request.getfixturevalue("pool"))
 

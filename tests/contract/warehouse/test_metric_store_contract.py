@@ -15,6 +15,7 @@ from paceline.messages.inbound import CreateTrade, OpenAccount
 from paceline.ports.warehouse import Cut, MetricStore
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeMetrics
+from tests.support.servers import as_role
 from tests.support.warehouse_rows import ACCOUNTS, BTC, SimulatedPlatform
 
 FIRST, SECOND, THIRD = (date(2026, 3, day) for day in (1, 2, 3))
@@ -50,8 +51,8 @@ def postgres(url: str, *, bars: bool) -> Subject:
     if not bars:
         platform.bars.clear()
     platform.store()
-    cut_id, _ = PostgresCuts(url).copy_snapshots(THIRD)
-    return Subject(PostgresAccountMetrics(url), lambda: cut_id)
+    cut_id, _ = PostgresCuts(as_role(url, "nightly")).copy_snapshots(THIRD)
+    return Subject(PostgresAccountMetrics(as_role(url, "nightly")), lambda: cut_id)
 
 
 @pytest.fixture(params=["fake", "postgres"])

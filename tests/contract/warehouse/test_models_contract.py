@@ -13,6 +13,7 @@ from paceline.core.errors import ConflictError, TransientError
 from paceline.ports.warehouse import Cut, FailedExpectation, ModelStore
 from tests.support.fakes.store import make_unavailable
 from tests.support.fakes.warehouse.warehouse import FakeModels
+from tests.support.servers import as_role
 
 HELD = {
     "account": "ada", "cash": "12.5", "margin": "0.00000001", "locked": "0", "balances": {"BTC": "1"},
@@ -38,6 +39,7 @@ create table next_marts.fct_open_trades as select 0 as shard, '0:5:0' as trade, 
     100::numeric(38, 8) as entry_price_usd, 15::numeric(38, 8) as margin_usd,
     null::numeric(38, 8) as stop_loss_usd, 200::numeric(38, 8) as take_profit_usd,
     91::numeric(38, 8) as liquidation_usd;
+create table next_marts.leaderboard as select 'ada' as account;
 create table next_failures.unique_trade (trade text);
 create table next_failures.not_null_account as select null::text as account from generate_series(1, 2);
 """
@@ -66,7 +68,9 @@ def fake() -> Subject:
     return Subject(models, build, lambda: models.publications[-1][1].cut_id if models.publications else None)
 
 
-def postgres(url: str) -> Subject:
+def postgres(database: str) -> Subject:
+    url = as_role(database, "nightly")
+
     def build(cut_id: int) -> None:
         with psycopg.connect(url) as connection:
             connection.execute(_BUILT.replace("%(cut_id)s", str(cut_id)))

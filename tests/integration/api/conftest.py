@@ -3,25 +3,22 @@
 import shutil
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
 from flask import Flask
-from psycopg import sql
 
 from api import close, create_app
 from paceline.local.servers import server
 from tests.support.api_stack import Member, Stack, running_stack, sign_in
-from tests.support.servers import in_database, open_folder
+from tests.support.servers import make_database, open_folder
 
 _DATABASE = "api_tests"
 
 
 @pytest.fixture(scope="session")
 def stack(postgres_server: server.RunningServer) -> Iterator[Stack]:
-    with psycopg.connect(in_database(postgres_server.url, "postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {} template migrated").format(sql.Identifier(_DATABASE)))
+    url = make_database(postgres_server, _DATABASE)
     folder = open_folder()
-    with running_stack(folder, in_database(postgres_server.url, _DATABASE)) as running:
+    with running_stack(folder, url) as running:
         yield running
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from paceline.adapters.runtime.dbt import dbt_environment, run_dbt
+from tests.support.servers import as_role
 
 
 def test_dbt_unit_tests_pass(postgres_url: str, tmp_path: Path) -> None:
     """dbt reads column types from the database, so the models are built first, without rows."""
-    environment = dbt_environment(postgres_url) | {
+    environment = dbt_environment(as_role(postgres_url, "nightly")) | {
         "DBT_TARGET_PATH": str(tmp_path),
         "DBT_LOG_PATH": str(tmp_path),
         "DBT_EXCLUDE_RESOURCE_TYPES": "exposure",

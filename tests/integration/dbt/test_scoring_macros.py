@@ -21,6 +21,7 @@ import pytest
 
 from paceline.adapters.runtime.dbt import PROJECT, dbt_environment
 from tests.support.shared_data import shared_data
+from tests.support.servers import as_role
 
 MODEL = "{{ return_statistics('daily_returns', ['series']) }}"
 Statistics = dict[str, tuple[int, float, float, float | None]]
@@ -33,7 +34,7 @@ def compiled(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> str
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "compile", "--inline", MODEL]
     command += ["--output", "json", "--quiet", "--target-path", str(target), "--log-path", str(target)]
     folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    environment = dict(os.environ) | dbt_environment(postgres_url)
+    environment = dict(os.environ) | dbt_environment(as_role(postgres_url, "nightly"))
     done = subprocess.run([*command, *folders], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     text: str = json.loads(done.stdout)["compiled"]

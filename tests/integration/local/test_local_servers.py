@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ from paceline.local.servers import server
 from paceline.local.servers.kafka import LocalKafka
 from paceline.local.servers.postgres import LocalPostgres
 from paceline.local.servers.redis import LocalRedis
-from tests.support.servers import free_port, in_database
+from tests.support.servers import as_role, free_port, in_database
 
 
 def test_postgres_has_its_databases_and_roles(postgres_server: server.RunningServer) -> None:
@@ -25,9 +26,9 @@ def test_postgres_has_its_databases_and_roles(postgres_server: server.RunningSer
         assert {"paceline", "airflow"} <= databases
         row = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
         assert row == (False,)
-    analyst = postgres_server.url.replace("paceline:", "analyst:", 1)
-    with psycopg.connect(in_database(analyst, "paceline")) as connection:
-        assert connection.execute("select 1").fetchone() == (1,)
+    for role in ("api", "writer", "nightly", "analyst"):
+        with psycopg.connect(as_role(postgres_server.url, role)) as connection:
+            assert connection.execute("select current_user").fetchone() == (role,)
 
 
 def test_postgres_refuses_a_wrong_password(postgres_server: server.RunningServer) -> None:
@@ -57,7 +58,7 @@ def ports() -> list[int]:
 
 def _all_servers(folder: Path, ports: list[int]) -> tuple[LocalPostgres, LocalRedis, LocalKafka]:
     return (
-        LocalPostgres(folder / "postgres", ports[0], password="p'w d", analyst_password="other"),
+        LocalPostgres(folder / "postgres", ports[0], password="p'w d", passwords={"analyst": "other"}),
         LocalRedis(folder / "redis", ports[1]),
         LocalKafka(folder / "kafka", ports[2], controller_port=ports[3]),
     )
@@ -86,7 +87,7 @@ def test_all_servers_keep_their_data_after_sigkill(ports: list[int], server_fold
     running = server.start(*_all_servers(folder, ports))
     try:
         with psycopg.connect(running[0].url, autocommit=True) as connection:
-            connection.execute("create table kept as select 42 as answer")
+            connection.execute("create schema mine; create table mine.kept as select 42 as answer")
         asyncio.run(_create(running[2].url, "kept"))
         assert asyncio.run(_produce(running[2].url, "kept")) == 0
         children = [
@@ -100,11 +101,41 @@ def test_all_servers_keep_their_data_after_sigkill(ports: list[int], server_fold
 
         running = server.start(*_all_servers(folder, ports))
         with psycopg.connect(running[0].url) as connection:
-            assert connection.execute("select answer from kept").fetchone() == (42,)
+            assert connection.execute("select answer from mine.kept").fetchone() == (42,)
         assert asyncio.run(_produce(running[2].url, "kept")) == 1
     finally:
         server.stop(running)
     assert not [one for one in running if psutil.pid_exists(one.pid)]
+
+
+def test_data_from_before_the_roles_gets_them(ports: list[int], server_folder: Path) -> None:
+    """The superuser had the owner's password, and Airflow's tables were the owner's."""
+    folder = server_folder / "pg"
+    old = LocalPostgres(folder, ports[0], password="owner", durable=False)
+    running = server.start(old)
+    try:
+        with psycopg.connect(in_database(old.superuser_url, "airflow"), autocommit=True) as connection:
+            connection.execute(
+                "alter database airflow owner to paceline; set role paceline; "
+                "create type state as enum ('queued'); create table dag (id serial primary key, state state)"
+            )
+    finally:
+        server.stop(running)
+    passwords = {"airflow": "airflow's", "api": "api's"}
+    new = replace(old, superuser_password="root", passwords=passwords)
+    running = server.start(new)
+    try:
+        url = new.url.replace("paceline:owner", "airflow:airflow%27s").replace("/paceline", "/airflow")
+        with psycopg.connect(url) as connection:
+            connection.execute("alter table dag add column more int; alter type state add value 'done'")
+        with psycopg.connect(new.url.replace("paceline:owner", "api:api%27s")):
+            pass
+        with psycopg.connect(new.superuser_url):
+            pass
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(old.superuser_url)
+    finally:
+        server.stop(running)
 
 
 def test_a_changed_password_is_reported_with_the_cause(ports: list[int], server_folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from paceline.adapters.kafka.log_scan import last_position_out, scan
 from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT, ensure_topics
-from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.build import compiled
 from paceline.core.connections import KafkaConnection
 from paceline.core.errors import InvariantViolation, PermanentError
@@ -24,6 +24,7 @@ from stream.engine.recovery import recover
 from stream.engine.service import EngineOpener, EngineShard
 from tests.support.log_topics import fresh_topics
 from tests.support.scenario_log import Day, day, scenario_messages
+from tests.support.servers import as_role
 
 SHARDS = 2
 SNAPSHOT_INTERVAL_S = 3600
@@ -62,7 +63,9 @@ class EngineHarness:
         await producer.stop()
 
     async def open(self) -> EngineShard:
-        engines = EngineOpener(self.database, KafkaConnection(self.brokers), SHARDS, SNAPSHOT_INTERVAL_S)
+        engines = EngineOpener(
+            as_role(self.database, "writer"), KafkaConnection(self.brokers), SHARDS, SNAPSHOT_INTERVAL_S
+        )
         self._opened.append(engines)
         await engines.start()
         async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
@@ -240,7 +243,9 @@ async def test_the_exported_log_replays_to_the_live_hash(harness: EngineHarness,
 
 async def test_a_changed_number_of_shards_is_refused(harness: EngineHarness, brokers: str) -> None:
     await harness.open()
-    other = EngineOpener(harness.database, KafkaConnection(brokers), 3, SNAPSHOT_INTERVAL_S)
+    other = EngineOpener(
+        as_role(harness.database, "writer"), KafkaConnection(brokers), 3, SNAPSHOT_INTERVAL_S
+    )
     with pytest.raises(PermanentError, match="installation has 2 shards, but PACELINE_ENGINE_SHARDS is 3"):
         await other.start()
     await other.stop()
@@ -265,7 +270,7 @@ async def test_a_log_that_does_not_reach_the_snapshot_is_refused(
         shard = await harness.open()
         await harness.run(shard, end=8)
         await shard.close()
-    session = Session(harness.database, "test")
+    session = WorkerConnection(as_role(harness.database, "writer"), "test")
     with pytest.raises(PermanentError, match=why):
         await recover(session, 0, bounds)
     await session.close()

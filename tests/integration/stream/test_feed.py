@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis.asyncio import Redis
 
-from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.market.dead_frames import DeadFrame, store_dead_frames
 from paceline.core.money import parse_decimal
 from paceline.core.times import to_datetime
@@ -24,6 +24,7 @@ from paceline.settings import Settings, load
 from sandbox.exchange.faults import FaultRequest
 from sandbox.exchange.server import Exchange, Options
 from stream.feed.service import FeedService
+from tests.support.servers import ROLE_PASSWORDS, as_role
 from tests.support.waiting import until
 
 SHARDS = 2
@@ -45,6 +46,7 @@ def servers(postgres_url: str, redis_url: str, kafka_bootstrap: str) -> dict[str
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("truncate market.bars, market.dead_letters")
     return {
+        **ROLE_PASSWORDS,
         "PACELINE_POSTGRES_URL": postgres_url,
         "PACELINE_REDIS_URL": redis_url,
         "PACELINE_KAFKA_BOOTSTRAP": kafka_bootstrap,
@@ -166,7 +168,7 @@ def exchange_of(settings: Settings) -> str:
 
 
 async def test_dead_letters_are_bounded(servers: dict[str, str]) -> None:
-    session = Session(servers["PACELINE_POSTGRES_URL"], "test")
+    session = WorkerConnection(as_role(servers["PACELINE_POSTGRES_URL"], "writer"), "test")
     frames = [DeadFrame(to_datetime(n), "venue", f"reason {n}", b"\x00raw") for n in range(30)]
     for part in (frames[:20], frames[20:]):
         await session.transaction(
@@ -207,6 +209,8 @@ import asyncio, sys
 from pathlib import Path
 from paceline.settings import load
 from stream.feed.service import FeedService
+from tests.support.servers import ROLE_PASSWORDS, as_role
+from tests.support.servers import ROLE_PASSWORDS, as_role
 
 async def main():
     environ = dict(item.split("=", 1) for item in sys.argv[2:])

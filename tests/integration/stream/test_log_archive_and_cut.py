@@ -27,6 +27,7 @@ from stream.bars.service import BarsOpener
 from stream.engine.service import EngineOpener
 from tests.support.log_topics import fresh_topics
 from tests.support.scenario_log import Day, day, scenario_messages
+from tests.support.servers import as_role
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ class ShardSetup:
 
     async def run(self, *ends: int) -> str:
         """Run the engine up to each of these offsets and take a snapshot at each; return the final hash."""
-        engines = EngineOpener(self.database, KafkaConnection(self.brokers), 1, 3600)
+        engines = EngineOpener(as_role(self.database, "writer"), KafkaConnection(self.brokers), 1, 3600)
         try:
             await engines.start()
             async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
@@ -69,7 +70,7 @@ class ShardSetup:
 
     async def read_bars(self, end: int | None = None) -> None:
         """The reader of bars up to this offset, or to the log's end."""
-        bars = BarsOpener(PostgresBars(self.database))
+        bars = BarsOpener(PostgresBars(as_role(self.database, "writer")))
         try:
             async with scan(KafkaConnection(self.brokers), ENGINE_IN, 0) as log:
                 bounds = await log.bounds()
@@ -91,7 +92,11 @@ def installation(
 ) -> Iterator[ShardSetup]:
     made = ShardSetup(fresh_database(), kafka_bootstrap, tmp_path)
     asyncio.run(fresh_topics(kafka_bootstrap, 1))
-    values = {"POSTGRES_URL": made.database, "KAFKA_BOOTSTRAP": kafka_bootstrap, "ENGINE_SHARDS": "1"}
+    values = {
+        "WRITER_DATABASE_URL": as_role(made.database, "writer"),
+        "KAFKA_BOOTSTRAP": kafka_bootstrap,
+        "ENGINE_SHARDS": "1",
+    }
     for name, value in values.items():
         monkeypatch.setenv(f"PACELINE_{name}", value)
     monkeypatch.chdir(tmp_path)

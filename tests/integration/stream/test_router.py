@@ -16,6 +16,7 @@ from paceline.messages.outbound import OrderResponse
 from stream.router.service import RouterOpener
 from stream.runtime.log_service import ReopenShard
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
+from tests.support.servers import as_role
 from tests.support.sinks import route, write
 
 SHARDS = 1
@@ -65,7 +66,7 @@ def replies(cache: Any) -> Iterator[Replies]:
 
 @pytest.fixture
 async def router(database: str, redis_url: str, cache: Any) -> AsyncIterator[RouterOpener]:
-    opened = RouterOpener(database, redis_url, SHARDS)
+    opened = RouterOpener(as_role(database, "writer"), redis_url, SHARDS)
     yield opened
     await opened.stop()
 
@@ -73,7 +74,7 @@ async def router(database: str, redis_url: str, cache: Any) -> AsyncIterator[Rou
 @pytest.fixture
 async def again(database: str, redis_url: str, cache: Any) -> AsyncIterator[RouterOpener]:
     """Another router of the same shard."""
-    opened = RouterOpener(database, redis_url, SHARDS)
+    opened = RouterOpener(as_role(database, "writer"), redis_url, SHARDS)
     yield opened
     await opened.stop()
 
@@ -182,7 +183,7 @@ async def test_a_slower_router_cannot_overwrite_newer_state(
 ) -> None:
     records = busy.records(10)
     slow = await router.open(0, bounds_of(records))
-    other = RouterOpener(database, redis_url, SHARDS)
+    other = RouterOpener(as_role(database, "writer"), redis_url, SHARDS)
     await route(other, records)
     with pytest.raises(ReopenShard):
         await slow.handle(records[:3])
@@ -305,7 +306,7 @@ async def test_the_router_waits_for_a_briefly_unavailable_redis(
 async def test_the_router_waits_for_a_briefly_hanging_redis(
     database: str, redis_url: str, cache: Any, busy: Day, records: list[LogRecord]
 ) -> None:
-    router = RouterOpener(database, f"{redis_url}?socket_timeout=0.2", SHARDS)
+    router = RouterOpener(as_role(database, "writer"), f"{redis_url}?socket_timeout=0.2", SHARDS)
     shard = await router.open(0, bounds_of(records))
     await shard.handle(records[:2])
     cache.client_pause(500, all=False)

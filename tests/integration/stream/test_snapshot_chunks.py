@@ -4,26 +4,27 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from paceline.adapters.postgres.connections.session import Session
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import installation, snapshots
 from paceline.adapters.postgres.operations.snapshots import Digests, SnapshotHead, chunk_of
+from tests.support.servers import as_role
 
 
 @pytest.fixture
-async def session(fresh_database: Callable[[], str]) -> AsyncIterator[Session]:
-    session = Session(fresh_database(), "test")
+async def session(fresh_database: Callable[[], str]) -> AsyncIterator[WorkerConnection]:
+    session = WorkerConnection(as_role(fresh_database(), "writer"), "test")
     await session.transaction(lambda c: installation.ensure_shards(c, 1))
     yield session
     await session.close()
 
 
-async def store(session: Session, position: int, texts: list[str], ours: Digests) -> Digests | None:
+async def store(session: WorkerConnection, position: int, texts: list[str], ours: Digests) -> Digests | None:
     head = SnapshotHead(0, position, position, 0, f"{position:064}", 1, "test")
     chunks = [chunk_of(f'"{text}"'.encode()) for text in texts]
     return await session.transaction(lambda c: snapshots.store(c, head, chunks, ours))
 
 
-async def stored(session: Session, position: int) -> list[str]:
+async def stored(session: WorkerConnection, position: int) -> list[str]:
     """The chunks of a snapshot, loaded as at a start of the engine."""
     heads = await session.transaction(lambda c: snapshots.list_whole(c, 0))
     generation = next(one.generation for one in heads if one.head.position == position)
@@ -31,7 +32,7 @@ async def stored(session: Session, position: int) -> list[str]:
     return [chunk.decode().strip('"') for chunk in chunks]
 
 
-async def overwrite_chunk(session: Session, text: str) -> None:
+async def overwrite_chunk(session: WorkerConnection, text: str) -> None:
     """Replace the data of a chunk in all generations."""
     await session.transaction(
         lambda c: c.execute(
@@ -40,7 +41,7 @@ async def overwrite_chunk(session: Session, text: str) -> None:
     )
 
 
-async def test_only_new_chunks_are_stored_and_all_are_in_order(session: Session) -> None:
+async def test_only_new_chunks_are_stored_and_all_are_in_order(session: WorkerConnection) -> None:
     ours = await store(session, 1, ["head 1", "a", "b", "c"], {})
     assert ours is not None
     ours = await store(session, 2, ["head 2", "a", "b", "c"], ours)
@@ -54,15 +55,21 @@ async def test_only_new_chunks_are_stored_and_all_are_in_order(session: Session)
     assert await stored(session, 4) == ["d", "head 4", "rot", "b", "a"]
 
 
-async def test_a_generation_is_complete_without_the_other(session: Session) -> None:
+async def test_a_generation_is_complete_without_the_other(session: WorkerConnection) -> None:
     ours = await store(session, 1, ["a", "b"], {})
     assert ours is not None
     await store(session, 2, ["a", "b"], ours)
-    await session.transaction(lambda c: c.execute("delete from engine.snapshots where position = 1"))
+    await session.transaction(
+        lambda c: c.execute(
+            "delete from engine.snapshot_chunks where generation = "
+            "(select generation from engine.snapshots where position = 1)"
+        )
+    )
+    assert await stored(session, 1) == []
     assert await stored(session, 2) == ["a", "b"]
 
 
-async def test_a_new_process_stores_all_chunks(session: Session) -> None:
+async def test_a_new_process_stores_all_chunks(session: WorkerConnection) -> None:
     ours = await store(session, 1, ["a", "b"], {})
     assert ours is not None
     await store(session, 2, ["a", "b"], ours)
@@ -74,7 +81,7 @@ async def test_a_new_process_stores_all_chunks(session: Session) -> None:
     assert await stored(session, 4) == ["a", "b"]
 
 
-async def test_a_snapshot_stored_by_another_process_gives_no_digests(session: Session) -> None:
+async def test_a_snapshot_stored_by_another_process_gives_no_digests(session: WorkerConnection) -> None:
     await store(session, 1, ["a", "b"], {})
     assert await store(session, 1, ["a", "b"], {}) == {}
     assert await store(session, 0, ["a"], {}) is None

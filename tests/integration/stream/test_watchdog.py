@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from paceline.adapters.kafka.producer import EngineInWriter
-from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.operations import alerts
 from paceline.adapters.postgres.operations.watch import PostgresWatchStore
 from paceline.adapters.redis import operations as health
@@ -22,6 +22,7 @@ from paceline.settings import PREFIX, load
 from stream.runtime.app import SERVICES
 from stream.watchdog.service import WatchdogService
 from tests.support.log_topics import fresh_topics
+from tests.support.servers import as_role
 
 MARKET = """
 insert into engine.markets values (0, 0, 1, 'BTC_USDC_PERP', 'BTC', 1, 1, 1, 1, 1, 1, 1);
@@ -63,7 +64,7 @@ async def watched_system(
         connection.execute(MARKET)
     await fresh_topics(kafka_bootstrap, 1)
     values = {
-        "POSTGRES_URL": database,
+        "WRITER_DATABASE_URL": as_role(database, "writer"),
         "REDIS_URL": redis_url,
         "KAFKA_BOOTSTRAP": kafka_bootstrap,
         "ENGINE_SHARDS": "1",
@@ -163,7 +164,7 @@ async def test_the_watchdog_continues_while_postgres_is_unavailable(
 
 async def test_a_cause_that_returns_after_an_hour_is_a_new_alert(fresh_database: Callable[[], str]) -> None:
     url = fresh_database()
-    session = Session(url, "test")
+    session = WorkerConnection(as_role(url, "writer"), "test")
 
     async def open_alert(connection: Connection) -> bool:
         return await alerts.open_alert(connection, "k", severity="info", source="test", message="m")

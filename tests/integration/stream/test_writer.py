@@ -17,6 +17,7 @@ from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
 from stream.runtime.log_service import ReopenShard
 from stream.writer.service import WriterOpener, WriterShard
 from tests.support.scenario_log import Day, LogRecord, bounds_of, day, scenario_messages
+from tests.support.servers import as_role
 
 TABLES = ("markets", "instructions", "accounts", "deposits", "trade_changes", "closed_orders", "balances")
 
@@ -33,7 +34,7 @@ def database(fresh_database: Callable[[], str]) -> str:
 
 @pytest.fixture
 async def writer(database: str) -> AsyncIterator[WriterOpener]:
-    opened = WriterOpener(database, shards=4)
+    opened = WriterOpener(as_role(database, "writer"), shards=4)
     yield opened
     await opened.stop()
 
@@ -155,7 +156,10 @@ async def test_batch_size_does_not_change_the_rows(
     fresh_database: Callable[[], str], database: str, busy: Day
 ) -> None:
     url = fresh_database()
-    once, other = WriterOpener(database, shards=4), WriterOpener(url, shards=4)
+    once, other = (
+        WriterOpener(as_role(database, "writer"), shards=4),
+        WriterOpener(as_role(url, "writer"), shards=4),
+    )
     records = busy.records(20)
     await write(once, records)
     for end in range(3, len(records) + 3, 3):
@@ -181,7 +185,7 @@ async def test_an_effect_written_by_two_engines_is_stored_once(
 
 async def test_the_slower_of_two_writers_gets_reopen(writer: WriterOpener, database: str, busy: Day) -> None:
     records = busy.records(20)
-    other = WriterOpener(database, shards=4)
+    other = WriterOpener(as_role(database, "writer"), shards=4)
     first = await writer.open(0, bounds_of(records))
     second = await other.open(0, bounds_of(records))
     await store(second, records[:5])
@@ -323,7 +327,7 @@ async def test_a_lost_connection_loses_no_rows(
 ) -> None:
     records = busy.records(20)
     url = fresh_database()
-    undisturbed = WriterOpener(url, shards=4)
+    undisturbed = WriterOpener(as_role(url, "writer"), shards=4)
     await write(undisturbed, records)
     await undisturbed.stop()
     shard = await writer.open(0, bounds_of(records))

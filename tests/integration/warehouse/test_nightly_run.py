@@ -18,6 +18,7 @@ from paceline.settings import Settings
 from paceline.usecases.warehouse.gates import GateFailedError
 from paceline.usecases.warehouse.nightly import Nightly
 from tests.support.seed_warehouse import FIRST_DAY, LAST_DAY
+from tests.support.servers import ROLE_PASSWORDS
 from tests.support.warehouse import build, nightly_of, pass_gates, settings_of
 from tests.support.warehouse_rows import SimulatedPlatform
 
@@ -139,7 +140,8 @@ def test_the_notebook_runs(published: Publication, monkeypatch: pytest.MonkeyPat
     import nbformat
     from nbclient import NotebookClient
 
-    monkeypatch.setenv("PACELINE_POSTGRES_URL", published.url)
+    for name, value in (ROLE_PASSWORDS | {"PACELINE_POSTGRES_URL": published.url}).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("PACELINE_VAR_DIR", str(published.settings.var_dir.resolve()))
     notebook = nbformat.read(ROOT / "notebooks" / "leaderboard.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are not committed"

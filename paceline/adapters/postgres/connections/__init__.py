@@ -1,1 +1,6 @@
-"""Connections to Postgres: a pool for requests, one for a stream service, one for a command."""
+"""Connections to Postgres.
+
+`pool` serves requests: `Pool.of(account)` reads a member's rows. `worker` is the connection of a stream
+service, `transaction` that of a nightly step or a command, `health` that of health checks. `unavailable` has
+the errors that mean the same for all of them: Postgres cannot be reached.
+"""

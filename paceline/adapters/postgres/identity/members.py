@@ -10,8 +10,8 @@ from paceline.adapters.runtime.cache import RefreshAheadCache
 from paceline.domain.identity.accounts import account_of
 from paceline.ports.identity import Member, NewLink, NewSession, OpenLink
 
-# A fast trader sends many requests a second. A session that this instance ends is dropped at once; the end by
-# another instance is noticed at most this much later. Operators, who may do more, are looked up each time.
+# Who trades fast asks many times a second. What this instance ends, it forgets at once; what others end is
+# seen this much later at most. Operators are looked up each time: they may do more.
 _SESSION_KEPT_S: Final = 1.0
 _SESSION_FRESH_S: Final = 0.7
 
@@ -68,16 +68,11 @@ class PostgresMembers:
         return self._sessions.get(session)
 
     def _read_session(self, session: UUID) -> Member | None:
-        row = self._pool.row(
-            "select u.id, u.email, u.account, u.display_name, u.role "
-            "from community.sessions as s join community.users as u on u.id = s.user_id "
-            "where s.jti = %s and s.ended_at is null and s.expires_at > now()",
-            (session,),
-        )
+        row = self._pool.row("select * from community.of_session(%s)", (session,))
         return None if row is None else msgspec.convert(row, Member)
 
-    def end_session(self, session: UUID) -> None:
-        with self._pool.transaction() as connection:
+    def end_session(self, member: Member, session: UUID) -> None:
+        with self._pool.of(member.account).transaction() as connection:
             connection.execute(
                 "update community.sessions set ended_at = now() where jti = %s and ended_at is null",
                 (session,),

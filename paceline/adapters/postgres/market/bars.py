@@ -7,7 +7,8 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg import sql
 
-from paceline.adapters.postgres.connections.session import UNAVAILABLE_ERRORS, Connection, Session
+from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
+from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.numbers import to_numeric
 from paceline.adapters.postgres.operations import readers
 from paceline.adapters.postgres.operations.readers import Move
@@ -53,7 +54,7 @@ class PostgresBars:
 
     def __init__(self, url: str, patience_s: float = _PATIENCE_S) -> None:
         self._url = url
-        self._session = Session(url, "paceline-bars", patience_s=patience_s)
+        self._session = WorkerConnection(url, "paceline-bars", patience_s=patience_s)
 
     async def load(self) -> StoredBars:
         async def work(connection: Connection) -> StoredBars:

@@ -5,6 +5,7 @@ from typing import Final, cast
 
 import msgspec
 
+from paceline.adapters.postgres.connections.health import HealthConnection
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.trading.account_state import texts
 from paceline.core.pages import Page
@@ -42,32 +43,36 @@ order by array_position(array['critical', 'warning', 'info'], severity), at limi
 
 
 class PostgresOperatorStore:
-    def __init__(self, pool: Pool) -> None:
+    """`health` reads the alerts, which anyone may ask for with `/health`."""
+
+    def __init__(self, pool: Pool, health: HealthConnection) -> None:
         self._pool = pool
+        self._health = health
 
     def markets(self) -> list[OperatorMarket]:
         return [msgspec.convert(texts(row), OperatorMarket) for row in self._pool.rows(_MARKETS)]
 
     def account(self, account: str) -> OperatorAccount | None:
-        row = self._pool.row(_ACCOUNTS + "where a.account = %s", (account,))
+        row = self._pool.of_operator().row(_ACCOUNTS + "where a.account = %s", (account,))
         return None if row is None else msgspec.convert(texts(row), OperatorAccount)
 
     def account_of(self, email: str) -> str | None:
-        row = self._pool.row("select account from community.users where email = lower(%s)", (email,))
+        row = self._pool.of_operator().row(
+            "select account from community.users where email = lower(%s)", (email,)
+        )
         return None if row is None else str(row["account"])
 
     def accounts(self, *, offset: int, limit: int) -> Page[OperatorAccount]:
-        counted = self._pool.row("select count(*) as total from engine.accounts")
-        rows = self._pool.rows(
-            _ACCOUNTS + "order by a.opened_us desc, a.account limit %s offset %s", (limit, offset)
+        counted, rows = self._pool.of_operator().snapshot(
+            ("select count(*) as total from engine.accounts", None),
+            (_ACCOUNTS + "order by a.opened_us desc, a.account limit %s offset %s", (limit, offset)),
         )
-        items = [msgspec.convert(texts(row), OperatorAccount) for row in rows]
-        return Page(items, counted["total"] if counted else 0)
+        return Page([msgspec.convert(texts(row), OperatorAccount) for row in rows], counted[0]["total"])
 
     def applied(self, instruction: str, account: str | None) -> Mapping[int, Instruction]:
         # Both forms use the index on (account, instruction, position).
         named = "account = %(account)s" if account is not None else "account is null"
-        rows = self._pool.rows(
+        rows = self._pool.of_operator().rows(
             "select distinct on (shard) shard, message from engine.instructions "  # noqa: S608 - parts are constants of this module, values are bound
             f"where {named} and instruction = %(instruction)s order by shard, position",
             {"account": account, "instruction": instruction},
@@ -75,11 +80,11 @@ class PostgresOperatorStore:
         return {int(row["shard"]): cast(Instruction, from_json(row["message"])) for row in rows}
 
     def set_role(self, email: str, role: str) -> bool:
-        with self._pool.transaction() as connection:
+        with self._pool.of_operator().transaction() as connection:
             changed = connection.execute(
                 "update community.users set role = %s where email = lower(%s)", (role, email)
             )
             return changed.changed > 0
 
     def open_alerts(self, limit: int) -> list[Alert]:
-        return [msgspec.convert(row, Alert) for row in self._pool.rows(_ALERTS, (limit,))]
+        return [msgspec.convert(row, Alert) for row in self._health.rows(_ALERTS, (limit,))]

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import psycopg
 
-from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.operations import readers, snapshots
 from paceline.core.errors import TransientError
 from paceline.ports.operations import SnapshotPlace
@@ -34,7 +34,7 @@ class PostgresStoredProgress:
         return await self._read(lambda c: readers.offsets(c, shard))
 
     async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        session = Session(self._url, "paceline-archive", patience_s=self._patience_s)
+        session = WorkerConnection(self._url, "paceline-archive", patience_s=self._patience_s)
         try:
             return await session.transaction(work)
         except psycopg.Error as error:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 import psycopg
 from msgspec import Struct
 
-from paceline.adapters.postgres.connections.session import Connection
+from paceline.adapters.postgres.connections.worker import Connection
 from paceline.domain.operations.readers import ReaderPosition
 
 

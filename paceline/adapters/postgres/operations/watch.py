@@ -5,7 +5,7 @@ from typing import Final
 
 import psycopg
 
-from paceline.adapters.postgres.connections.session import Connection, Session
+from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.operations import alerts
 from paceline.core.errors import TransientError
 from paceline.domain.operations.watch import WatchProblem
@@ -24,7 +24,7 @@ _MARKETS: Final = "select symbol from engine.current_markets where not halted"
 class PostgresWatchStore:
     def __init__(self, url: str, shards: int, patience_s: float = 3.0) -> None:
         self._shards = shards
-        self._session = Session(url, "paceline-watchdog", patience_s=patience_s)
+        self._session = WorkerConnection(url, "paceline-watchdog", patience_s=patience_s)
 
     async def state(self) -> StoredState:
         async def work(connection: Connection) -> StoredState:

@@ -54,12 +54,13 @@ class PostgresAccountState:
         self._pool = pool
 
     def balance(self, account: str) -> Balance | None:
-        row = self._pool.row(_BALANCE, (account,))
+        row = self._pool.of(account).row(_BALANCE, (account,))
         return None if row is None else msgspec.convert(texts(row), Balance)
 
     def open_trades(self, account: str) -> list[OpenTrade]:
-        return [msgspec.convert(texts(row), OpenTrade) for row in self._pool.rows(_TRADES, (account,))]
+        rows = self._pool.of(account).rows(_TRADES, (account,))
+        return [msgspec.convert(texts(row), OpenTrade) for row in rows]
 
     def resting_orders(self, account: str) -> list[RestingOrder]:
-        rows = self._pool.rows(_ORDERS, {"account": account})
+        rows = self._pool.of(account).rows(_ORDERS, {"account": account})
         return [msgspec.convert(row, RestingOrder) for row in rows]

@@ -15,7 +15,7 @@ class PostgresAnswers:
         self._pool = pool
 
     def find(self, account: str, instruction: str, since_us: int = 0) -> AnsweredInstruction | None:
-        row = self._pool.row(
+        row = self._pool.of(account).row(
             "select message, response from engine.instructions where account = %s and instruction = %s "
             "and not duplicate and stamped_us >= %s and response is not null "
             "order by position desc limit 1",

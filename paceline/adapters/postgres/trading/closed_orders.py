@@ -47,9 +47,8 @@ class PostgresClosedOrders:
             "offset": offset,
             "limit": limit,
         }
-        with self._pool.transaction() as connection:
-            connection.execute("set transaction isolation level repeatable read read only")
-            counted = connection.execute("select count(*) as total" + _CLOSED, wanted).row
-            rows = connection.execute(_CLOSED_COLUMNS + _CLOSED + _CLOSED_ORDER, wanted).rows
-        items = [msgspec.convert(texts(row), ClosedOrderRow) for row in rows]
-        return Page(items, counted["total"] if counted else 0)
+        counted, rows = self._pool.of(account).snapshot(
+            ("select count(*) as total" + _CLOSED, wanted),
+            (_CLOSED_COLUMNS + _CLOSED + _CLOSED_ORDER, wanted),
+        )
+        return Page([msgspec.convert(texts(row), ClosedOrderRow) for row in rows], counted[0]["total"])

@@ -3,11 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from psycopg import sql
-from psycopg.errors import UniqueViolation
-
-from paceline.adapters.postgres.connections.session import Connection
-from paceline.adapters.postgres.copy_rows import Line, copy_rows, insert_rows, make_incoming
+from paceline.adapters.postgres.connections.worker import Connection
+from paceline.adapters.postgres.copy_rows import Line, insert_rows, make_incoming
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.core.ids import output_id
 from paceline.core.money import parse_decimal
@@ -46,15 +43,10 @@ async def prepare(connection: Connection) -> None:
 async def append(connection: Connection, rows: Mapping[str, Sequence[Line]]) -> None:
     """Add rows by table; a row whose key exists already is skipped. Needs a transaction and `prepare`.
 
-    Rows exist already only while a log is written again. Only then it takes the way that checks for them.
+    They go through temporary tables: Postgres refuses COPY into a table with row-level security.
     """
-    filled = {table: columns for table, columns in COLUMNS.items() if rows.get(table)}
-    try:
-        async with connection.transaction():
-            for table, columns in filled.items():
-                await copy_rows(connection, sql.Identifier("engine", table), columns, rows[table])
-    except UniqueViolation:
-        for table, columns in filled.items():
+    for table, columns in COLUMNS.items():
+        if rows.get(table):
             await insert_rows(connection, "engine", table, columns, rows[table])
 
 

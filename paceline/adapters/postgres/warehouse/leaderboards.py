@@ -17,6 +17,11 @@ select rank, account, display_name, profit_usd::numeric(38, 8) as profit_usd,
 from marts.leaderboard where period = %(period)s
 order by is_ranked desc, rank nulls last, profit_usd desc, account limit %(limit)s offset %(offset)s
 """
+_HEAD: Final = """
+select count(*) filter (where period = %(period)s) as total, max(as_of_day)::text as as_of_day,
+    bool_or(provisional) as provisional
+from marts.leaderboard
+"""
 
 
 class PostgresLeaderboards:
@@ -26,17 +31,8 @@ class PostgresLeaderboards:
     def leaderboard(self, period: Period, *, offset: int, limit: int) -> Leaderboard | None:
         wanted = {"period": period, "offset": offset, "limit": limit}
         try:
-            with self._pool.transaction() as connection:
-                connection.execute("set transaction isolation level repeatable read read only")
-                rows = connection.execute(_LEADERS, wanted).rows
-                head = connection.execute(
-                    "select count(*) filter (where period = %(period)s) as total, "
-                    "max(as_of_day)::text as as_of_day, bool_or(provisional) as provisional "
-                    "from marts.leaderboard",
-                    wanted,
-                ).row
+            rows, [head] = self._pool.snapshot((_LEADERS, wanted), (_HEAD, wanted))
         except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable):
             return None
         items = [msgspec.convert(texts(row), LeaderboardRow) for row in rows]
-        assert head is not None
         return Leaderboard(Page(items, head["total"]), head["as_of_day"], head["provisional"])

@@ -14,7 +14,12 @@ from paceline.ports.warehouse import Cut, FailedExpectation
 
 SCHEMAS: Final = ("staging", "intermediate", "marts")
 FAILURES: Final = "next_failures"
-ANALYST: Final = "analyst"
+# The leaderboard is public. The rest is for analysts.
+_GRANTS: Final = """
+grant usage on schema marts to analyst, api;
+grant select on all tables in schema marts to analyst;
+grant select on marts.leaderboard to api;
+"""
 _OLD: Final = "old_"
 _LOCK_TIMEOUT_MS: Final = 10_000
 _SAMPLE_ROWS: Final = 20
@@ -105,11 +110,7 @@ class PostgresModels:
                 if _exists(connection, schema):
                     connection.execute(_rename(schema, f"{_OLD}{schema}_{cut.cut_id}"))
                 connection.execute(_rename(f"next_{schema}", schema))
-            for statement in (
-                "grant usage on schema marts to {}",
-                "grant select on all tables in schema marts to {}",
-            ):
-                connection.execute(sql.SQL(statement).format(sql.Identifier(ANALYST)))
+            connection.execute(_GRANTS)
             connection.execute(
                 "insert into ops.publications (run_id, day, cut_id, provisional) values (%s, %s, %s, %s)",
                 (run_id, cut.as_of_day, cut.cut_id, cut.provisional),

@@ -80,6 +80,7 @@ class FakeMembers(FakeStore):
         email, expires_s = self._sessions.get(session, ("", 0.0))
         return self.by_email[email] if expires_s > time.monotonic() else None
 
-    def end_session(self, session: UUID) -> None:
+    def end_session(self, member: Member, session: UUID) -> None:
         self._check_available()
-        self._sessions.pop(session, None)
+        if self._sessions.get(session, ("", 0.0))[0] == member.email:
+            del self._sessions[session]

@@ -208,7 +208,46 @@ def test_a_server_with_an_external_url_is_not_started(settings: Settings, tmp_pa
     )
     names = {service.name for service in stack.services(elsewhere, stack.UpOptions())}
     assert not {"postgres", "exchange", "traders"} & names
-    assert airflow.database_url(elsewhere) == "postgresql+psycopg2://u:p@db/airflow"
+    assert airflow.database_url(elsewhere) == "postgresql+psycopg2://airflow@db/airflow"
+
+
+def test_a_service_gets_the_secrets_that_it_needs_and_no_other(tmp_path: Path) -> None:
+    secrets.ensure(tmp_path / "var")
+    settings = load({}, tmp_path)
+    values = {name: line for name, _, line in (x.partition("=") for x in _lines(tmp_path))}
+    assert values.keys() == set(secrets.NAMES)
+    got: dict[str, set[str]] = {}
+    for service in stack.services(settings, stack.UpOptions()):
+        texts = "\n".join((secrets.none() | dict(service.environment)).values())
+        got[service.name] = {name for name, value in values.items() if value in texts}
+    owner, api = {"PACELINE_POSTGRES_PASSWORD"}, {"PACELINE_API_DATABASE_PASSWORD", "PACELINE_JWT_SECRET"}
+    writer, nightly = {"PACELINE_WRITER_DATABASE_PASSWORD"}, {"PACELINE_NIGHTLY_DATABASE_PASSWORD"}
+    own = {"PACELINE_AIRFLOW_DATABASE_PASSWORD"}
+    assert {name: found for name, found in got.items() if found} == {
+        "migrate": owner,
+        "api": api,
+        **dict.fromkeys(("markets", "engine", "writer", "router", "feed"), writer),
+        "docs": {"PACELINE_ANALYST_PASSWORD"},
+        "nightly": nightly,
+        **dict.fromkeys(("airflow-migrate", "airflow-api"), own),
+        **dict.fromkeys(("airflow-scheduler", "airflow-dags"), own | nightly),
+    }
+
+
+def test_a_service_finds_no_other_secret_in_the_files(tmp_path: Path) -> None:
+    """As a service does: with the environment that `paceline up` gives it, in the same folders."""
+    secrets.ensure(tmp_path / "var")
+    (tmp_path / ".env").write_text("PACELINE_RESEND_API_KEY=re_secret\n")
+    whole = load({}, tmp_path)
+    engine = load(secrets.none() | secrets.of_service(whole, "engine"), tmp_path)
+    assert engine.database_url_of("writer") == whole.database_url_of("writer")
+    hidden = (engine.postgres_password, engine.jwt_secret, engine.resend_api_key, engine.superuser_password)
+    assert hidden == ("", "", "", "")
+    assert whole.resend_api_key == "re_secret"
+
+
+def _lines(folder: Path) -> list[str]:
+    return (folder / "var" / "secrets.env").read_text().splitlines()
 
 
 def test_airflow_listens_on_loopback_whatever_the_bind_host_is(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One connection to Postgres that is made again after a failure of the server."""
+"""The connection of a stream service, which outlives its server's absence."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,17 +6,15 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
 from paceline.adapters.runtime.retry import retrying
 
 T = TypeVar("T")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
-# The server cannot be reached, was stopped, or refuses connections for a moment.
-UNAVAILABLE_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
 
-
-class Session:
-    """A connection made at first use and again after it broke. Transactions run one at a time."""
+class WorkerConnection:
+    """A connection made when it is needed and again after it broke. Transactions wait for each other."""
 
     def __init__(
         self,
@@ -30,13 +28,13 @@ class Session:
         self._prepare = prepare
         self._patience_s = patience_s
         self._connection: Connection | None = None
-        self._lock = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do `work` in one transaction and commit.
 
-        It is repeated from its start, with back-off, while Postgres is unavailable. A commit whose answer
-        was lost may have happened: `work` must cope with rows that exist already.
+        It is repeated from its start, with back-off, while Postgres is unavailable. A commit whose answer was
+        lost may have happened: `work` must notice what is already there.
         """
 
         async def attempt() -> T:
@@ -44,7 +42,7 @@ class Session:
             async with connection.transaction():
                 return await work(connection)
 
-        async with self._lock:
+        async with self._turn:
             return await retrying(
                 attempt, on=UNAVAILABLE_ERRORS, what=f"Postgres for {self._name}", patience_s=self._patience_s
             )
