@@ -57,7 +57,7 @@ COLUMNS = [
 @app.command("list")
 def list_(
     *,
-    page: Annotated[int, typer.Option(min=1, help="Number of the page.")] = 1,
+    page: Annotated[int, typer.Option(min=1, max=1000, help="Number of the page.")] = 1,
     per_page: Annotated[int, typer.Option(min=1, max=1000, help="Accounts on a page.")] = 50,
     wide: Wide = False,
     as_json: AsJson = False,

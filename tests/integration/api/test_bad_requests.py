@@ -144,7 +144,7 @@ QUERIES: list[tuple[str, str]] = [
     ("/trade/history?page=1e0", "page"),
     ("/trade/history?page=01", "page"),
     ("/trade/history?from=null", "from"),
-    ("/trade/history?page=100001", "page"),
+    ("/trade/history?page=1001", "page"),
     ("/trade/history?per_page=101", "per_page"),
     ("/trade/history?per_page=0", "per_page"),
     ("/trade/history?page=1&page=2", "page"),

@@ -1,8 +1,10 @@
 """The servers from wheels: they start, keep data over a crash, and stop with all child processes."""
 
 import asyncio
+import os
+import subprocess
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -11,12 +13,15 @@ import pytest
 import redis
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from psycopg.conninfo import make_conninfo
 
+from paceline.adapters.postgres.migrate import migrate
 from paceline.local.processes.process import is_alive
 from paceline.local.servers import server
 from paceline.local.servers.kafka import LocalKafka
-from paceline.local.servers.postgres import LocalPostgres
+from paceline.local.servers.postgres import DATABASE_SQL, OWNER, ROLES_SQL, LocalPostgres, binaries
 from paceline.local.servers.redis import LocalRedis
+from paceline.settings import DATABASE_ROLES
 from tests.support.servers import as_role, free_port, in_database
 
 
@@ -134,6 +139,46 @@ def test_data_from_before_the_roles_gets_them(ports: list[int], server_folder: P
             pass
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(old.superuser_url)
+    finally:
+        server.stop(running)
+
+
+@dataclass
+class EmptyPostgres(LocalPostgres):
+    """As the database container is when it runs `docker/postgres-init.sh`: without roles and databases."""
+
+    def settle(self) -> None:
+        return
+
+
+def test_the_database_container_makes_the_same_roles(ports: list[int], server_folder: Path) -> None:
+    local = EmptyPostgres(server_folder / "pg", ports[0], password="root", durable=False)
+    servers = ROLES_SQL.parent
+    script = (servers.parents[2] / "docker" / "postgres-init.sh").read_text()
+    script = script.replace("/roles.sql", str(ROLES_SQL)).replace("/databases.sql", str(DATABASE_SQL))
+    passwords = {role: f"it's {role}'s \\ $1" for role in (*DATABASE_ROLES, OWNER)}
+    environment = {
+        **{f"PASSWORD_OF_{role}": password for role, password in passwords.items()},
+        "POSTGRES_USER": "postgres",
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(local.port),
+        "PGPASSWORD": "root",
+        "PATH": f"{binaries()}:{os.environ['PATH']}",
+    }
+    running = server.start(local)
+    try:
+        subprocess.run(["sh", "-c", script], env=environment, check=True, capture_output=True)
+        for role, password in passwords.items():
+            conninfo = make_conninfo(
+                host="127.0.0.1",
+                port=local.port,
+                user=role,
+                password=password,
+                dbname="airflow" if role == "airflow" else "paceline",
+            )
+            with psycopg.connect(conninfo) as connection:
+                assert connection.execute("select current_user").fetchone() == (role,)
+        assert migrate(local._url(OWNER, passwords[OWNER], "paceline"))[1] is not None
     finally:
         server.stop(running)
 

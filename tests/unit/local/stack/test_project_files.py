@@ -12,6 +12,7 @@ import yaml
 
 from paceline.build import compiled
 from paceline.cli import COMMANDS
+from paceline.local.stack import secrets
 from paceline.local.stack import services as stack
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -105,13 +106,39 @@ def test_compose_dependencies_exist() -> None:
 
 def test_compose_has_no_default_secret_and_binds_ports_to_loopback() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    for name in ("POSTGRES_PASSWORD", "ANALYST_PASSWORD", "JWT_SECRET"):
-        uses = re.findall(r"\$\{PACELINE_" + name + r"([^}]*)\}", text)
+    for name in (*secrets.NAMES, "AIRFLOW_SECRET"):
+        uses = re.findall(r"\$\{" + name + r"([^}]*)\}", text)
         assert uses
         assert all(use.startswith(":?") for use in uses)
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_each_container_gets_only_its_own_secrets() -> None:
+    names = (*secrets.NAMES, "AIRFLOW_SECRET", "PACELINE_RESEND_API_KEY")
+    given = {
+        name: {one for one in names if "${" + one in str(service.get("environment", {}))}
+        for name, service in SERVICES.items()
+    }
+    writer, nightly = {"PACELINE_WRITER_DATABASE_PASSWORD"}, {"PACELINE_NIGHTLY_DATABASE_PASSWORD"}
+    airflow = nightly | {"PACELINE_AIRFLOW_DATABASE_PASSWORD", "AIRFLOW_SECRET"}
+    assert {name: found for name, found in given.items() if found} == {
+        "postgres": set(secrets.NAMES) - {"PACELINE_JWT_SECRET"},
+        "init": writer | {"PACELINE_POSTGRES_PASSWORD"},
+        **dict.fromkeys(("engine", "writer", "router", "bars", "feed"), writer),
+        "api": {"PACELINE_API_DATABASE_PASSWORD", "PACELINE_JWT_SECRET", "PACELINE_RESEND_API_KEY"},
+        "docs": {"PACELINE_ANALYST_PASSWORD"},
+        "nightly": nightly,
+        **dict.fromkeys(("airflow-migrate", "airflow-api", "airflow-scheduler", "airflow-dags"), airflow),
+    }
+
+
+def test_no_container_connects_as_the_superuser_of_postgres() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert set(re.findall(r"postgresql(?:\+psycopg2)?://(\w+):", text)) == {
+        *("paceline", "api", "writer", "nightly", "analyst", "airflow")
+    }
 
 
 def test_make_help_lists_every_target() -> None:

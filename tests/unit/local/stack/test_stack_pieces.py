@@ -226,7 +226,7 @@ def test_a_service_gets_the_secrets_that_it_needs_and_no_other(tmp_path: Path) -
     assert {name: found for name, found in got.items() if found} == {
         "migrate": owner,
         "api": api,
-        **dict.fromkeys(("markets", "engine", "writer", "router", "feed"), writer),
+        **dict.fromkeys(("markets", "engine", "writer", "router", "bars", "feed"), writer),
         "docs": {"PACELINE_ANALYST_PASSWORD"},
         "nightly": nightly,
         **dict.fromkeys(("airflow-migrate", "airflow-api"), own),
