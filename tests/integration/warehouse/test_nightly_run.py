@@ -18,7 +18,7 @@ from paceline.settings import Settings
 from paceline.usecases.warehouse.gates import GateFailedError
 from paceline.usecases.warehouse.nightly import Nightly
 from tests.support.seed_warehouse import FIRST_DAY, LAST_DAY
-from tests.support.servers import ROLE_PASSWORDS
+from tests.support.servers import ROLE_PASSWORDS, as_role
 from tests.support.warehouse import build, nightly_of, pass_gates, settings_of
 from tests.support.warehouse_rows import SimulatedPlatform
 
@@ -104,15 +104,20 @@ def test_the_warehouse_has_no_email_addresses(published: Publication) -> None:
 
 
 def test_the_analyst_role_can_only_read_marts(published: Publication) -> None:
-    with psycopg.connect(published.url) as connection:
-        connection.execute("set role paceline")
-        rows = connection.execute(
-            "select has_schema_privilege('analyst', 'marts', 'usage'), "
-            "has_table_privilege('analyst', 'marts.leaderboard', 'select'), "
-            "has_table_privilege('analyst', 'marts.leaderboard', 'update'), "
-            "has_schema_privilege('analyst', 'community', 'usage')"
+    with psycopg.connect(as_role(published.url, "analyst")) as connection:
+        assert connection.execute("select from marts.leaderboard").fetchall()
+        row = connection.execute(
+            "select has_table_privilege('marts.leaderboard', 'update'), "
+            "has_schema_privilege('community', 'usage'), has_schema_privilege('engine', 'usage')"
         ).fetchone()
-    assert rows == (True, True, False, False)
+    assert row == (False, False, False)
+
+
+def test_the_api_reads_the_leaderboard_and_no_other_mart(published: Publication) -> None:
+    with psycopg.connect(as_role(published.url, "api"), autocommit=True) as connection:
+        assert connection.execute("select from marts.leaderboard").fetchall()
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("select from marts.fct_closed_trades")
 
 
 def test_parquet_files_equal_the_published_tables(published: Publication) -> None:
@@ -247,7 +252,8 @@ def test_a_run_for_an_older_day_only_updates_its_metrics(published: Publication)
     before = published.query("select * from ops.account_metrics where day = %s order by account", FIRST_DAY)
     published.run.compute_metrics(cut)
     after = published.query("select * from ops.account_metrics where day = %s order by account", FIRST_DAY)
-    assert [row | {"cut_id": 0} for row in before] == [row | {"cut_id": 0} for row in after]
+    replaced = {"cut_id": 0, "updated_at": None}
+    assert [row | replaced for row in before] == [row | replaced for row in after]
     assert {row["cut_id"] for row in after} == {cut.cut_id}
     ends = published.query(
         "select c.*, (select max(position) from engine.balances b where b.shard = c.shard and b.time_us "

@@ -29,7 +29,7 @@ _SET: Final = b"select set_config(%s, %s, true)"
 _SNAPSHOT: Final = b"begin isolation level repeatable read read only"
 
 
-class Done(Struct):
+class Result(Struct):
     """The result of a statement: its rows, or how many it changed."""
 
     rows: list[Row]
@@ -40,18 +40,18 @@ class Done(Struct):
         return self.rows[0] if self.rows else None
 
 
-class Connection:
-    """A connection within its transaction."""
+class Transaction:
+    """Statements of one transaction."""
 
     def __init__(self, connection: _Raw) -> None:
         self._connection = connection
 
-    def execute(self, query: str, values: Any = None) -> Done:
+    def execute(self, query: str, values: Any = None) -> Result:
         return wait_for(self._execute(query, values))
 
-    async def _execute(self, query: str, values: Any) -> Done:
+    async def _execute(self, query: str, values: Any) -> Result:
         cursor = await self._connection.execute(query.encode(), values)
-        return Done(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
+        return Result(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
 
 
 class Scope:
@@ -80,7 +80,7 @@ class Scope:
             return wait_for(self._read(_SNAPSHOT, statements))
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Transaction]:
         """A connection in a transaction. It may have happened even if the commit fails."""
         whole = AsyncExitStack()
         with as_transient():
@@ -113,7 +113,7 @@ class Scope:
                 await connection.execute(b"commit")
             return [await cursor.fetchall() for cursor in cursors]
 
-    async def _begin(self, whole: AsyncExitStack) -> Connection:
+    async def _begin(self, whole: AsyncExitStack) -> Transaction:
         await self._open()
         try:
             return await self._begun(whole)
@@ -124,12 +124,12 @@ class Scope:
             await self._pool.check()
             return await self._begun(whole)
 
-    async def _begun(self, whole: AsyncExitStack) -> Connection:
+    async def _begun(self, whole: AsyncExitStack) -> Transaction:
         connection = await whole.enter_async_context(self._pool.connection())
         await whole.enter_async_context(_ended(connection, commit=True))
         async with connection.pipeline():
             await self._start(connection, b"begin")
-        return Connection(connection)
+        return Transaction(connection)
 
     async def _start(self, connection: _Raw, begin: bytes) -> None:
         await connection.execute(begin)

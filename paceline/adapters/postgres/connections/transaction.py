@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
 from paceline.core.errors import TransientError
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 
 @contextmanager
@@ -22,5 +20,5 @@ def transaction(url: str, lock_timeout_ms: int = 0) -> Iterator[psycopg.Connecti
             if lock_timeout_ms:
                 connection.execute(f"set lock_timeout to {lock_timeout_ms}")
             yield connection
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except UNAVAILABLE_ERRORS as error:
         raise TransientError(f"The database cannot do this now: {str(error).strip()}") from error
