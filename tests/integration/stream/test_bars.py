@@ -88,7 +88,7 @@ class World:
 
     def stored(self) -> Bars:
         found = self.rows("select * from market.bars")
-        return {row[:2]: [*map(from_numeric, row[2:10]), *row[10:]] for row in found}
+        return {row[:2]: [*map(from_numeric, row[2:10]), *row[10:12]] for row in found}
 
     def position(self) -> tuple[int, int]:
         [found] = self.rows("select next_position, next_offset from engine.readers where reader = 'bars'")
