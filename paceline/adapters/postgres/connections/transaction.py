@@ -9,9 +9,11 @@ from psycopg.rows import DictRow, dict_row
 from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
 from paceline.core.errors import TransientError
 
+BlockingConnection = psycopg.Connection[DictRow]
+
 
 @contextmanager
-def transaction(url: str, lock_timeout_ms: int = 0) -> Iterator[psycopg.Connection[DictRow]]:
+def transaction(url: str, lock_timeout_ms: int = 0) -> Iterator[BlockingConnection]:
     """Commits at the end; `TransientError` if Postgres is unavailable or a lock is not free in time."""
     try:
         with psycopg.connect(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Final
 
-from paceline.adapters.postgres.connections.transaction import Connection, transaction
+from paceline.adapters.postgres.connections.transaction import BlockingConnection, transaction
 from paceline.adapters.postgres.numbers import from_numeric, to_numeric
 from paceline.core.money import parse_decimal
 from paceline.core.times import day_bounds_us
@@ -147,7 +147,7 @@ class PostgresAccountMetrics:
             return connection.execute(_STORE, parameters | valued).rowcount
 
 
-def _accounts(connection: Connection, parameters: Mapping[str, Any]) -> dict[str, AccountAtEnd]:
+def _accounts(connection: BlockingConnection, parameters: Mapping[str, Any]) -> dict[str, AccountAtEnd]:
     """The accounts that were opened before the day's end, with what they hold at that time."""
     accounts = {
         row["account"]: AccountAtEnd(
@@ -179,7 +179,7 @@ def _holdings(amounts: Mapping[str, str]) -> Iterator[Holding]:
             yield Holding(asset, quantity)
 
 
-def _marks(connection: Connection, parameters: Mapping[str, Any]) -> Marks:
+def _marks(connection: BlockingConnection, parameters: Mapping[str, Any]) -> Marks:
     """Marks by symbol. An asset has that of the first of its markets, by name, that has one."""
     symbols = {
         row["symbol"]: Mark(from_numeric(row["bid_close"]), from_numeric(row["ask_close"]))
