@@ -98,13 +98,13 @@ def test_a_refusal_has_a_code_and_a_message(member: Member) -> None:
     answer = member.post("/trade/create", LONG | {"margin": "6000"}, key="too-much")
     assert answer.status_code == 422
     assert answer.json["error"]["code"] == "INSUFFICIENT_BALANCE"
-    assert "not enough" in answer.json["error"]["message"]
+    assert "too low" in answer.json["error"]["message"]
     assert answer.json["error"]["details"] == {"instruction": "too-much", "duplicate": False}
 
     later = eventually(lambda: (a := member.get("/trade/instructions/too-much")).status_code == 200 and a)
     assert later.json["data"]["status"] == "rejected"
     assert later.json["data"]["code"] == "INSUFFICIENT_BALANCE"
-    assert "not enough" in later.json["data"]["message"]
+    assert "too low" in later.json["data"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """The responses of an API that is busy, unavailable or waits for the engine are documented for all routes."""
 
+import json
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 
 from api import create_app
 from api.http.concurrency import ConcurrencyLimiter, is_always_answered
@@ -76,6 +77,33 @@ def test_a_server_that_cannot_be_reached(
         assert response.status_code == 503, label
         assert response.json()["error"]["code"] in ("UNAVAILABLE", "NOT_READY"), label
     api.assert_documented()
+
+
+@pytest.mark.parametrize(
+    ("other", "problem"),
+    [
+        ((202, {}, {}), "Undocumented status code"),
+        ((200, {}, {"X-Extra": "1"}), "x-extra"),
+        ((200, {"data": {"live": "yes"}}, {}), "violates schema"),
+        ((200, {"meta": {}}, {}), "violates schema"),
+        ((200, {}, {"Content-Type": "text/plain"}), "Undocumented Content-Type"),
+    ],
+)
+def test_a_response_that_is_not_documented_is_found(
+    settings: Settings, cases: ModuleType, other: tuple[int, Any, Any], problem: str
+) -> None:
+    status, change, headers = other
+    app = create_app(settings, offline_platform())
+    api = cases.DocumentedApi(app)
+    body = app.test_client().get("/health/live").json | change
+
+    def answer() -> Response:
+        return Response(json.dumps(body), status, {"Content-Type": "application/json"} | headers)
+
+    app.view_functions["health.live"] = answer
+    api.check(api.valid_case(api.operations["GET /health/live"]))
+    with pytest.raises(AssertionError, match=problem):
+        api.assert_documented()
 
 
 def test_a_busy_api(settings: Settings, cases: ModuleType) -> None:
