@@ -3,7 +3,9 @@
 Importing schemathesis takes a second: import this module in fixtures, not at the head of a test module.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisDeprecationWarning
 from schemathesis.checks import CheckContext
 from schemathesis.core.failures import FailureGroup
 from schemathesis.generation.drivers import CoverageGenerator
@@ -116,14 +119,18 @@ class DocumentedApi:
         assert not self.failures, "\n\n".join(self.failures[:_MAX_SHOWN])
 
     def _cases(self, operation: Any, examples: int, fixed: dict[str, dict[str, str]]) -> Iterator[Any]:
-        yield from CoverageGenerator(
-            operation=operation,
-            generation_modes=list(schemathesis.GenerationMode),
-            generation_config=self.schema.config.generation_for(operation=operation),
-            auth_storage=None,
-            override=Override(),
-            feedback=NO_FEEDBACK,
-        )
+        with other_threads_may_use_random():
+            boundaries = list(
+                CoverageGenerator(
+                    operation=operation,
+                    generation_modes=list(schemathesis.GenerationMode),
+                    generation_config=self.schema.config.generation_for(operation=operation),
+                    auth_storage=None,
+                    override=Override(),
+                    feedback=NO_FEEDBACK,
+                )
+            )
+        yield from boundaries
         yield from random_cases(operation, schemathesis.GenerationMode.POSITIVE, examples)
         if fixed:
             yield from random_cases(operation, schemathesis.GenerationMode.POSITIVE, examples, **fixed)
@@ -161,8 +168,22 @@ def random_cases(operation: Any, mode: Any, examples: int, **fixed: dict[str, st
     def collect(case: Any) -> None:
         found.append(case)
 
-    collect()
+    with other_threads_may_use_random():
+        collect()
     return found
+
+
+@contextmanager
+def other_threads_may_use_random() -> Iterator[None]:
+    """Hypothesis warns if the state of `random` changes while it generates a value.
+
+    Here that is the jitter of a background thread of the application: no strategy uses `random`.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Do not use the `random` module inside strategies", HypothesisDeprecationWarning
+        )
+        yield
 
 
 def needs_session(operation: Any) -> bool:
