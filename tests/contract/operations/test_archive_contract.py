@@ -12,6 +12,7 @@ from paceline.adapters.kafka.producer import make_producer
 from paceline.adapters.kafka.shard_log import KafkaShardLog
 from paceline.adapters.kafka.topics import ENGINE_IN
 from paceline.adapters.postgres.operations.progress import PostgresStoredProgress
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import InvariantViolation, TransientError
 from paceline.domain.operations.archive import Manifest
 from paceline.ports.operations import ArchiveSegment, ShardArchive, ShardLog, SnapshotPlace, StoredProgress
@@ -78,12 +79,12 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[ShardLog]:
         return
     brokers = request.getfixturevalue("kafka_bootstrap")
     await fresh_topics(brokers, 1)
-    producer = make_producer(brokers, "test")
+    producer = make_producer(KafkaConnection(brokers), "test")
     await producer.start()
     for value in values:
         await producer.send_and_wait(ENGINE_IN, value=value, partition=0)
     await producer.stop()
-    yield KafkaShardLog(brokers, 0)
+    yield KafkaShardLog(KafkaConnection(brokers), 0)
 
 
 async def test_the_records_between_two_offsets_come_in_order(log: ShardLog) -> None:

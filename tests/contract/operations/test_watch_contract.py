@@ -12,6 +12,7 @@ from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
 from paceline.adapters.postgres.operations.watch import PostgresWatchStore
 from paceline.adapters.redis import operations as health
 from paceline.adapters.redis.operations import RedisLiveSigns
+from paceline.core.connections import KafkaConnection
 from paceline.core.errors import TransientError
 from paceline.domain.operations.watch import WatchProblem
 from paceline.local.processes.ports import free_port
@@ -108,12 +109,12 @@ async def test_both_logs_have_ends_on_every_shard(kind: str, request: pytest.Fix
     if kind == "kafka":
         brokers = request.getfixturevalue("kafka_bootstrap")
         await fresh_topics(brokers, 2)
-        producer = make_producer(brokers, "test")
+        producer = make_producer(KafkaConnection(brokers), "test")
         await producer.start()
         for topic, shard in ((ENGINE_IN, 1), (ENGINE_IN, 1), (ENGINE_OUT, 0)):
             await producer.send_and_wait(topic, value=b"x", partition=shard)
         await producer.stop()
-        log = LogEndReader(brokers, 2)
+        log = LogEndReader(KafkaConnection(brokers), 2)
     assert await log.ends() == expected
     await log.stop()
 
@@ -128,7 +129,7 @@ async def test_what_cannot_be_reached_raises_transient_error(
     if kind == "real":
         store = PostgresWatchStore(unreachable_url, 1, patience_s=0.1)
         signs = RedisLiveSigns(unreachable_redis_url)
-        log = LogEndReader(f"127.0.0.1:{free_port()}", 1)
+        log = LogEndReader(KafkaConnection(f"127.0.0.1:{free_port()}"), 1)
     calls: list[Callable[[], object]] = [
         store.state,
         lambda: store.update_alerts([STUCK], {"position"}),
