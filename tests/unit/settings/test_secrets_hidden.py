@@ -40,7 +40,8 @@ def environment(**more: str) -> dict[str, str]:
 def test_every_setting_that_is_named_like_a_secret_is_one() -> None:
     words = ("password", "secret", "key", "token")
     named = {name for name in FIELDS if name.rpartition("_")[2] in words}
-    assert named | {"postgres_url", "redis_url"} == set(SECRETS)
+    databases = {name for name in FIELDS if name.endswith("_database_url")}
+    assert named | databases | {"postgres_url", "redis_url"} == set(SECRETS)
     assert set(SECRETS) <= set(HIDDEN)
     urls = {name for name in FIELDS if name.endswith("url")}
     assert urls - {"allow_insecure_public_url"} == set(URLS)
