@@ -22,7 +22,7 @@ from bench.figures import Figure, add_json_option, quantile, show
 from bench.orders import Sender, order_latencies, order_times
 from paceline.local.stack.throwaway import Stack, stop, throwaway_stack
 from paceline.settings import settings
-from sandbox.traders.api import Member
+from sandbox.traders.api import ApiClient
 
 _MEMBERS = 8
 _BODIES = [
@@ -44,10 +44,10 @@ class Load:
 _LOADS = (Load(50, 1_000, aims_ms=(15, 50)), Load(200, 5_000, musts_ms=(8, 25), aims_ms=(4, 8)))
 
 
-async def sign_in(stack: Stack, number: int) -> Member:
+async def sign_in(stack: Stack, number: int) -> ApiClient:
     """A member with a session and an open account."""
     settings = stack.settings
-    member = Member(
+    member = ApiClient(
         settings.api_url, settings.mail_api_url, f"bench-{number}@example.com", f"Bench {number}", None
     )
     await member.get("/account/balance/usd")

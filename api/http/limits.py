@@ -25,7 +25,7 @@ _MAILS_PER_MAILBOX: Final = RateLimitItemPerMinute(30, 10)
 _EXTENSION: Final = "paceline.limits"
 
 
-class Limits:
+class RateLimiter:
     def __init__(self, cache_url: str) -> None:
         self._connections = ConnectionPool.from_url(cache_url, socket_connect_timeout=1, socket_timeout=1)
         # The pool is accepted, though the type hint is narrower.
@@ -60,7 +60,7 @@ async def _spend(limiter: FixedWindowRateLimiter, limit: RateLimitItem, whose: t
 
 
 def install(app: Flask, settings: Settings) -> None:
-    app.extensions[_EXTENSION] = Limits(settings.cache_url)
+    app.extensions[_EXTENSION] = RateLimiter(settings.cache_url)
 
 
 def close() -> None:
@@ -68,8 +68,8 @@ def close() -> None:
     _limits().close()
 
 
-def _limits() -> Limits:
-    return cast(Limits, current_app.extensions[_EXTENSION])
+def _limits() -> RateLimiter:
+    return cast(RateLimiter, current_app.extensions[_EXTENSION])
 
 
 def per_address(view: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from paceline.core.errors import AppError
 from paceline.drill.orders import Book, DrawnInstruction, Quote, draw_instruction, forget, take_answer
 from paceline.settings import Settings
-from sandbox.traders.api import Away, Member, Refused
+from sandbox.traders.api import ApiClient, ApiUnavailable, RequestRefused
 from sandbox.traders.prices import PriceHistory
 
 MEMBERS: Final = 24
@@ -72,7 +72,7 @@ class Sent(Struct):
 class Participant:
     """A signed-in member: account, session headers and book."""
 
-    def __init__(self, member: Member, account: str) -> None:
+    def __init__(self, member: ApiClient, account: str) -> None:
         self.member = member
         self.account = account
         cookies = "; ".join(f"{name}={value}" for name, value in member.session.cookies.items())
@@ -108,7 +108,7 @@ class Load:
     async def _join(self, number: int) -> Participant:
         settings = self._settings
         email, name = f"drill-{self._seed}-{number}@example.com", f"Drill {number}"
-        member = Member(settings.api_url, settings.mail_api_url, email, name, None)
+        member = ApiClient(settings.api_url, settings.mail_api_url, email, name, None)
         account = (await member.get("/account/balance"))["account"]
         return Participant(member, account)
 
@@ -142,7 +142,7 @@ class Load:
         """Follow the prices through the API; while it is unavailable, the last ones stay in use."""
         member = next(iter(self.participants.values())).member
         while True:
-            with suppress(Away, Refused, httpx.HTTPError):
+            with suppress(ApiUnavailable, RequestRefused, httpx.HTTPError):
                 assets = (await member.get("/account/assets"))["assets"]
                 self._market.take(assets, asyncio.get_running_loop().time())
             await asyncio.sleep(_PRICES_EVERY_S)

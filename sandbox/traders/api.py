@@ -16,7 +16,7 @@ _TIMEOUT_S: Final = 15.0
 _LONGEST_WAIT_S: Final = 60.0
 
 
-class Away(Exception):
+class ApiUnavailable(Exception):
     """The API or a server behind it is unavailable. `after_s` is the time to wait before a retry."""
 
     def __init__(self, why: str, after_s: float = 1.0) -> None:
@@ -24,7 +24,7 @@ class Away(Exception):
         self.after_s = min(after_s, _LONGEST_WAIT_S)
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The API refuses the request."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -41,7 +41,7 @@ class SavedSession:
     csrf_token: str = ""
 
 
-class Member:
+class ApiClient:
     """Calls for one e-mail address. It signs in if there is no session or the session has ended."""
 
     def __init__(
@@ -78,10 +78,10 @@ class Member:
             await asyncio.sleep(wait_s)
             answer = await self._call_signed_in("GET", f"/trade/instructions/{data['instruction']}", None)
             if answer.get("status") == "rejected":
-                raise Refused(422, str(answer.get("code")), str(answer.get("message")))
+                raise RequestRefused(422, str(answer.get("code")), str(answer.get("message")))
             if answer.get("status") == "accepted":
                 return dict(answer)
-        raise Away("the engine does not answer")
+        raise ApiUnavailable("the engine does not answer")
 
     async def _call_signed_in(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
@@ -91,7 +91,7 @@ class Member:
             session = await self._sign_in(session)
         try:
             return await self._call(method, path, body, headers)
-        except Refused as refused:
+        except RequestRefused as refused:
             if refused.status not in (401, 403):
                 raise
         except httpx.TransportError:
@@ -110,12 +110,12 @@ class Member:
             return answer.json()["data"]
         if answer.status_code == 429 or answer.status_code >= 500:
             after = answer.headers.get("Retry-After", "")
-            raise Away(f"{path}: {answer.status_code}", float(after) if after.isdecimal() else 2.0)
+            raise ApiUnavailable(f"{path}: {answer.status_code}", float(after) if after.isdecimal() else 2.0)
         try:
             error = answer.json()["error"]
-            raise Refused(answer.status_code, str(error["code"]), str(error["message"]))
+            raise RequestRefused(answer.status_code, str(error["code"]), str(error["message"]))
         except (ValueError, KeyError, TypeError):
-            raise Away(f"{path}: {answer.status_code} without a reason") from None
+            raise ApiUnavailable(f"{path}: {answer.status_code} without a reason") from None
 
     async def _sign_in(self, ended: SavedSession) -> SavedSession:
         """Request a link, find it in the mailbox, use it. Skipped if another call has replaced `ended`."""
@@ -139,7 +139,7 @@ class Member:
                     if found is not None:
                         return found[1]
             await asyncio.sleep(wait_s)
-        raise Away("the sign-in mail has not arrived")
+        raise ApiUnavailable("the sign-in mail has not arrived")
 
     async def _mails(self) -> list[dict[str, Any]]:
         return list((await self._mailbox("/emails", to=self.email))["data"])
@@ -149,5 +149,5 @@ class Member:
             f"{self._mailbox_url}{path}", params=query, headers={"Authorization": "Bearer sandbox"}
         )
         if not answer.is_success:
-            raise Away(f"mailbox {path}: {answer.status_code}")
+            raise ApiUnavailable(f"mailbox {path}: {answer.status_code}")
         return dict(answer.json())

@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 import structlog
 
-from sandbox.traders.api import Away, Member, Refused
+from sandbox.traders.api import ApiClient, ApiUnavailable, RequestRefused
 from sandbox.traders.styles import Tick
 
 log = structlog.get_logger("traders")
@@ -35,13 +35,13 @@ class PriceHistory:
             ticks = self.ticks.setdefault(symbol, deque(maxlen=_MAX_TICKS))
             ticks.append(Tick(now_s, Decimal(asset["bid"]), Decimal(asset["ask"])))
 
-    async def watch(self, member: Member) -> None:
+    async def watch(self, member: ApiClient) -> None:
         """Poll forever, once a second, as one member."""
         while True:
             try:
                 data = await member.get("/account/assets")
                 self.take(data["assets"], asyncio.get_running_loop().time())
                 await asyncio.sleep(_POLL_S)
-            except (Away, Refused, httpx.HTTPError) as error:
+            except (ApiUnavailable, RequestRefused, httpx.HTTPError) as error:
                 log.warning("prices cannot be read", why=str(error) or type(error).__name__)
                 await asyncio.sleep(getattr(error, "after_s", 5.0))

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from sandbox.traders.api import Member, SavedSession
+from sandbox.traders.api import ApiClient, SavedSession
 from sandbox.traders.prices import PriceHistory
 from sandbox.traders.styles import display_name, style_of
 from sandbox.traders.trader import Trader
@@ -42,7 +42,7 @@ async def run(count: int, seed: int, api_url: str, mailbox_url: str, sessions_pa
     sessions = load_sessions(sessions_path)
     numbers = {f"trader-{number + 1:03d}@demo.paceline.example": number for number in range(count)}
     members = {
-        email: Member(api_url, mailbox_url, email, display_name(number), sessions.get(email))
+        email: ApiClient(api_url, mailbox_url, email, display_name(number), sessions.get(email))
         for email, number in numbers.items()
     }
     market = PriceHistory()
@@ -61,13 +61,13 @@ async def run(count: int, seed: int, api_url: str, mailbox_url: str, sessions_pa
         _save(sessions_path, members)
 
 
-async def _save_repeatedly(path: Path, members: dict[str, Member]) -> None:
+async def _save_repeatedly(path: Path, members: dict[str, ApiClient]) -> None:
     while True:
         await asyncio.sleep(_SAVE_EVERY_S)
         _save(path, members)
 
 
-def _save(path: Path, members: dict[str, Member]) -> None:
+def _save(path: Path, members: dict[str, ApiClient]) -> None:
     signed_in = {email: member.session for email, member in members.items() if member.session.csrf_token}
     if signed_in:
         save_sessions(path, signed_in)

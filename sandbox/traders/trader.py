@@ -16,7 +16,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from sandbox.traders.api import Away, Member, Refused
+from sandbox.traders.api import ApiClient, ApiUnavailable, RequestRefused
 from sandbox.traders.prices import PriceHistory
 from sandbox.traders.styles import Style, plan
 
@@ -42,7 +42,7 @@ class HeldTrade:
 
 
 class Trader:
-    def __init__(self, name: str, style: Style, member: Member, market: PriceHistory, seed: int) -> None:
+    def __init__(self, name: str, style: Style, member: ApiClient, market: PriceHistory, seed: int) -> None:
         self.name = name
         self._style = style
         self._member = member
@@ -54,7 +54,7 @@ class Trader:
     async def run(self) -> None:
         """Run forever. Refusals are logged; while the API is unavailable the pauses grow."""
         patiently = AsyncRetrying(
-            retry=retry_if_exception_type((Away, httpx.HTTPError)),
+            retry=retry_if_exception_type((ApiUnavailable, httpx.HTTPError)),
             wait=wait_exception(_asked_pause_s) + wait_random_exponential(1.0, _MAX_REST_S),
             before_sleep=self._note_failure,
         )
@@ -68,7 +68,7 @@ class Trader:
             if self._held is None and not self._only_trade_known:
                 await self._adopt_open_trade()
             return await self._act()
-        except Refused as refused:
+        except RequestRefused as refused:
             self._log("refused", why=str(refused))
             return 0.0
 
@@ -136,7 +136,7 @@ class Trader:
             body["quantity"] = _text(half)
         try:
             answer = await self._member.post("/trade/close", body)
-        except Refused as refused:
+        except RequestRefused as refused:
             if refused.code != "TRADE_NOT_FOUND":
                 raise
             self._held = None

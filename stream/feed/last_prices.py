@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from paceline.adapters.redis import keys
-from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, Client
+from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, AsyncRedis
 from paceline.adapters.redis.market import price_command
 from paceline.domain.market.prices import is_usable
 from paceline.messages.inbound import PriceUpdate
@@ -20,7 +20,7 @@ EVERY_S: Final = 0.1
 class LastPrices:
     """Keeps the newest usable price per symbol and writes those that changed, at most every 100 ms."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: AsyncRedis) -> None:
         self._redis = client
         self._last_ids: dict[str, int] = {}
         self._changed: dict[str, PriceUpdate] = {}

@@ -82,7 +82,7 @@ def _watchdog(settings: Settings) -> Service:
     from paceline.adapters.kafka.log_ends import LogEndReader
     from paceline.adapters.postgres.operations.watch import PostgresWatchStore
     from paceline.adapters.redis.operations import RedisLiveSigns
-    from paceline.domain.operations.watch import Limits
+    from paceline.domain.operations.watch import WatchLimits
     from stream.watchdog.service import WatchdogService
 
     return WatchdogService(
@@ -91,7 +91,7 @@ def _watchdog(settings: Settings) -> Service:
         LogEndReader(settings.kafka, settings.engine_shards),
         shards=settings.engine_shards,
         symbols=frozenset(settings.feed_symbols),
-        limits=Limits(
+        limits=WatchLimits(
             settings.watchdog_stuck_s,
             settings.watchdog_price_s,
             max(settings.watchdog_snapshot_s, 3 * settings.snapshot_interval_s),

@@ -14,7 +14,7 @@ from mode import Service
 
 from paceline.core.errors import TransientError
 from paceline.domain.operations.readers import READERS
-from paceline.domain.operations.watch import Limits, Observation, Watch, WatchProblem
+from paceline.domain.operations.watch import Observation, Watch, WatchLimits, WatchProblem
 from paceline.ports.operations import LiveSigns, LogEndsByTopic, StoredState, WatchStore
 
 _log = structlog.get_logger()
@@ -33,7 +33,7 @@ class WatchdogService(Service):  # type: ignore[misc]
         *,
         shards: int,
         symbols: frozenset[str],
-        limits: Limits,
+        limits: WatchLimits,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         super().__init__()

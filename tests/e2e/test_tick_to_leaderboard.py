@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from paceline.local.stack.throwaway import Stack, throwaway_stack
-from sandbox.traders.api import Member
+from sandbox.traders.api import ApiClient
 
 QUIET = ("airflow", "traders", "docs")
 
@@ -35,7 +35,7 @@ async def trade_a_little(stack: Stack) -> dict[str, list[dict[str, Any]]]:
     closings: dict[str, list[dict[str, Any]]] = {}
     for name, side in (("ada", "long"), ("bert", "short")):
         settings = stack.settings
-        member = Member(settings.api_url, settings.mail_api_url, f"{name}@example.com", name.title(), None)
+        member = ApiClient(settings.api_url, settings.mail_api_url, f"{name}@example.com", name.title(), None)
         try:
             account = (await member.get("/account/balance"))["account"]
             closings[account] = []

@@ -9,7 +9,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec import Struct
 
-from paceline.adapters.kafka.librdkafka import Connection
+from paceline.adapters.kafka.librdkafka import ConnectionMonitor
 from paceline.adapters.kafka.topics import ENGINE_IN, MAX_RECORD_BYTES
 from paceline.adapters.runtime.awaiting import wait_for
 from paceline.core.connections import KafkaConnection
@@ -54,7 +54,7 @@ class KafkaInstructionLog:
         self._has_producer_id = (
             False  # has a producer id; before, it holds records back, usually for half a second
         )
-        self._connection = Connection(_log, kafka.brokers, reached=False)
+        self._connection = ConnectionMonitor(_log, kafka.brokers, reached=False)
         self._probe: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
 

@@ -12,7 +12,7 @@ from paceline.core.connections import KafkaConnection
 _REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
 
 
-class Connection:
+class ConnectionMonitor:
     """Whether Kafka can be reached. librdkafka reports a lost connection; the client sets `reached` again."""
 
     def __init__(self, log: logging.Logger, name: str, *, reached: bool) -> None:

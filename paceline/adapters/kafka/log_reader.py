@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec import Struct
 
-from paceline.adapters.kafka.librdkafka import Connection
+from paceline.adapters.kafka.librdkafka import ConnectionMonitor
 from paceline.core.connections import KafkaConnection
 from paceline.core.errors import InvariantViolation
 from paceline.domain.operations.readers import OffsetRange, Record
@@ -59,7 +59,7 @@ class LogReader:
         """
         self._topic = topic
         self._only_shard = only_shard
-        self._connection = Connection(_log, f"{topic}, {kafka.brokers}", reached=True)
+        self._connection = ConnectionMonitor(_log, f"{topic}, {kafka.brokers}", reached=True)
         self._settings: dict[str, Any] = {
             **self._connection.settings(kafka, group),
             "group.id": group,

@@ -27,7 +27,7 @@ _packed = cast(
 )  # its type stub allows only commands of one word
 
 
-class Client(Redis):
+class AsyncRedis(Redis):
     """A client whose `ask` sends commands with half the CPU time.
 
     `ask` has its own connections, one per task that asks at the same time. A connection with an unread answer
@@ -86,9 +86,9 @@ class Client(Redis):
         await super().aclose(close_connection_pool)
 
 
-def connect(url: str, timeout_s: float = 5) -> Client:
+def connect(url: str, timeout_s: float = 5) -> AsyncRedis:
     """A client that connects when needed; the caller must repeat failed calls."""
-    client = Client.from_url(
+    client = AsyncRedis.from_url(
         url,
         socket_connect_timeout=2,
         socket_timeout=timeout_s,
@@ -96,7 +96,7 @@ def connect(url: str, timeout_s: float = 5) -> Client:
         socket_keepalive_options=_KEEPALIVE,
         retry=None,
     )
-    return cast(Client, client)
+    return cast(AsyncRedis, client)
 
 
 class SyncRedis:

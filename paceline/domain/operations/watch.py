@@ -18,7 +18,7 @@ class WatchProblem(Struct, frozen=True):
     message: str
 
 
-class Limits(Struct, frozen=True):
+class WatchLimits(Struct, frozen=True):
     stuck_s: float
     price_s: float
     snapshot_s: float
@@ -42,7 +42,7 @@ class Observation(Struct, frozen=True):
 class Watch:
     """Remembers when each reader last moved, and when the watch began."""
 
-    def __init__(self, limits: Limits, began_s: float) -> None:
+    def __init__(self, limits: WatchLimits, began_s: float) -> None:
         self._limits = limits
         self._began_s = began_s
         self._last_moves: dict[tuple[str, int], tuple[int | None, float]] = {}

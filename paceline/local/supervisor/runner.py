@@ -14,7 +14,7 @@ from typing import Final
 from paceline.core.errors import AppError
 from paceline.local.processes import ports, process
 from paceline.local.servers.server import last_line
-from paceline.local.supervisor.service import HEALTHY, Service, State
+from paceline.local.supervisor.service import HEALTHY, Service, ServiceState
 
 FIRST_PAUSE_S: Final = 1.0
 GOOD_RUN_S: Final = 60.0  # after a run this long the pause starts again at `FIRST_PAUSE_S`
@@ -54,7 +54,7 @@ class ServiceRunner:
         report: Callable[["ServiceRunner"], None],
     ) -> None:
         self.service = service
-        self.state = State.WAITING
+        self.state = ServiceState.WAITING
         self.reason = ""
         self.restarts = 0
         self.pid: int | None = None
@@ -72,7 +72,7 @@ class ServiceRunner:
         self._woken = asyncio.Event()  # by a stop, or because a child has ended: check ours
         self._ended = asyncio.Event()
 
-    def _set_state(self, state: State, reason: str = "") -> None:
+    def _set_state(self, state: ServiceState, reason: str = "") -> None:
         if (state, reason) == (self.state, self.reason):
             return
         self.state, self.reason = state, reason
@@ -95,14 +95,14 @@ class ServiceRunner:
                 self.restarts += 1
                 # Services that failed together do not start again together.
                 random_pause_s = pause_s * random.uniform(0.5, 1.0)
-                self._set_state(State.RESTARTING, f"{reason} (again in {random_pause_s:.1f} s)")
+                self._set_state(ServiceState.RESTARTING, f"{reason} (again in {random_pause_s:.1f} s)")
                 await _wait(self._stop, random_pause_s)
         finally:
             self._ended.set()
 
     async def _attempt(self) -> str | None:
         """Run the process once. None: nothing more to do; else the reason to start it again."""
-        self._set_state(State.STARTING)
+        self._set_state(ServiceState.STARTING)
         try:
             child = await self._spawn()
         except (AppError, OSError) as error:
@@ -159,9 +159,9 @@ class ServiceRunner:
             if not self._was_healthy and self.service.server:
                 await asyncio.to_thread(self.service.server.settle)
             self._was_healthy = True
-            self._set_state(State.UP)
+            self._set_state(ServiceState.UP)
         elif self._was_healthy and self._failed_checks >= _MAX_FAILED_CHECKS:
-            self._set_state(State.UNHEALTHY, problem)
+            self._set_state(ServiceState.UNHEALTHY, problem)
 
     async def _check(self, started_us: int) -> str | None:
         server, probe = self.service.server, self.service.probe
@@ -171,7 +171,7 @@ class ServiceRunner:
 
     def _exit_reason(self, code: int) -> str | None:
         if self.service.once and code == 0:
-            self._set_state(State.DONE)
+            self._set_state(ServiceState.DONE)
             return None
         cause = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
         return f"ended ({cause}): {last_line(self.log)}"
@@ -193,6 +193,6 @@ class ServiceRunner:
         self._stop.set()
         self._woken.set()
         if self.pid is not None:
-            self._set_state(State.STOPPING)
+            self._set_state(ServiceState.STOPPING)
         await self._ended.wait()
-        self._set_state(State.STOPPED)
+        self._set_state(ServiceState.STOPPED)

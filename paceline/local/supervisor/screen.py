@@ -9,20 +9,20 @@ from rich.markup import escape
 from paceline.adapters.runtime import terminal
 from paceline.adapters.runtime.terminal import Column
 from paceline.local.supervisor.runner import ServiceRunner
-from paceline.local.supervisor.service import HEALTHY, State
+from paceline.local.supervisor.service import HEALTHY, ServiceState
 
 _COLOUR = {
-    State.UP: "green",
-    State.DONE: "green",
-    State.UNHEALTHY: "red",
-    State.RESTARTING: "red",
-    State.STARTING: "yellow",
-    State.WAITING: "dim",
+    ServiceState.UP: "green",
+    ServiceState.DONE: "green",
+    ServiceState.UNHEALTHY: "red",
+    ServiceState.RESTARTING: "red",
+    ServiceState.STARTING: "yellow",
+    ServiceState.WAITING: "dim",
 }
 _COLUMNS = (
     Column(name="service"),
     Column(name="address", priority=1),
-    Column(name="state", style=lambda state: _COLOUR.get(State(state), "white")),
+    Column(name="state", style=lambda state: _COLOUR.get(ServiceState(state), "white")),
 )
 _IN_BACKGROUND = "airflow"
 
@@ -38,7 +38,12 @@ class Screen:
         self._all_up_shown = False
 
     def changed(self, runner: ServiceRunner, all_runners: list[ServiceRunner]) -> None:
-        if runner.state in (State.STARTING, State.WAITING, State.STOPPING, State.STOPPED):
+        if runner.state in (
+            ServiceState.STARTING,
+            ServiceState.WAITING,
+            ServiceState.STOPPING,
+            ServiceState.STOPPED,
+        ):
             return
         self._print_line(runner)
         waited_for = [one for one in all_runners if not one.service.name.startswith(_IN_BACKGROUND)]
@@ -68,7 +73,7 @@ class Screen:
         rows = [
             {"service": one.service.name, "address": one.service.address, "state": one.state}
             for one in runners
-            if not (one.service.once and one.state is State.DONE)
+            if not (one.service.once and one.state is ServiceState.DONE)
         ]
         self._console.print()
         terminal.show_table(_COLUMNS, rows, hint="paceline status --wide", console=self._console)

@@ -8,7 +8,7 @@ from typing import Final
 from paceline.local.servers.server import LocalServer
 
 
-class State(StrEnum):
+class ServiceState(StrEnum):
     WAITING = "waiting"  # for what it needs
     STARTING = "starting"
     UP = "up"
@@ -19,7 +19,7 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
-HEALTHY: Final = frozenset({State.UP, State.DONE})
+HEALTHY: Final = frozenset({ServiceState.UP, ServiceState.DONE})
 
 # For services that no request waits for, and for the sandbox: under high load, orders, prices and answers go
 # first.

@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
 
-from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, Client, connect
+from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, AsyncRedis, connect
 from tests.support.waiting import until
 
 KEY = "short_way"
@@ -24,7 +24,7 @@ def server(redis_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[Client]:
+async def client(redis_url: str) -> AsyncIterator[AsyncRedis]:
     opened = connect(f"{redis_url}?socket_timeout=0.2&client_name={KEY}")
     yield opened
     await opened.aclose()
@@ -34,14 +34,14 @@ def connections(server: Any) -> list[str]:
     return [found["id"] for found in server.client_list() if found["name"] == KEY]
 
 
-async def start_blocking_command(client: Client, server: Any) -> asyncio.Task[list[Any]]:
+async def start_blocking_command(client: AsyncRedis, server: Any) -> asyncio.Task[list[Any]]:
     """Send a command that Redis does not answer; return its task."""
     task = asyncio.create_task(client.ask(("BLPOP", KEY, 0)))
     await until(lambda: server.info("clients")["blocked_clients"] > 0)
     return task
 
 
-async def test_answers_come_in_the_order_of_their_commands(client: Client, server: Any) -> None:
+async def test_answers_come_in_the_order_of_their_commands(client: AsyncRedis, server: Any) -> None:
     assert await client.ask(("SET", KEY, b"\x00\xff"), ("GET", KEY), ("STRLEN", KEY)) == [
         b"OK",
         b"\x00\xff",
@@ -49,7 +49,7 @@ async def test_answers_come_in_the_order_of_their_commands(client: Client, serve
     ]
 
 
-async def test_sequential_commands_share_one_connection(client: Client, server: Any) -> None:
+async def test_sequential_commands_share_one_connection(client: AsyncRedis, server: Any) -> None:
     for _ in range(5):
         await client.ask(("ECHO", "own"))
     assert len(connections(server)) == 1
@@ -63,13 +63,13 @@ async def test_sequential_commands_share_one_connection(client: Client, server: 
     assert connections(server) == []
 
 
-async def test_an_error_in_a_pipeline_leaves_no_unread_answer(client: Client, server: Any) -> None:
+async def test_an_error_in_a_pipeline_leaves_no_unread_answer(client: AsyncRedis, server: Any) -> None:
     with pytest.raises(ResponseError):
         await client.ask(("SET", KEY, "text"), ("INCR", KEY), ("ECHO", "another's"))
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
 
-async def test_a_broken_connection_raises_an_unavailable_error(client: Client, server: Any) -> None:
+async def test_a_broken_connection_raises_an_unavailable_error(client: AsyncRedis, server: Any) -> None:
     task = await start_blocking_command(client, server)
     server.client_kill_filter(_id=connections(server)[0])
     with pytest.raises(UNAVAILABLE_ERRORS):
@@ -77,7 +77,7 @@ async def test_a_broken_connection_raises_an_unavailable_error(client: Client, s
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
 
-async def test_a_hanging_redis_raises_an_unavailable_error(client: Client, server: Any) -> None:
+async def test_a_hanging_redis_raises_an_unavailable_error(client: AsyncRedis, server: Any) -> None:
     await client.ask(("ECHO", "connected"))
     server.client_pause(60_000, all=False)
     with pytest.raises(NoAnswer, match=r"within 0\.2 s") as caught:
@@ -87,7 +87,7 @@ async def test_a_hanging_redis_raises_an_unavailable_error(client: Client, serve
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
 
-async def test_a_full_redis_raises_an_unavailable_error(client: Client, server: Any) -> None:
+async def test_a_full_redis_raises_an_unavailable_error(client: AsyncRedis, server: Any) -> None:
     usual = server.config_get("maxmemory")["maxmemory"]
     server.config_set("maxmemory", "100kb")
     try:
@@ -99,7 +99,7 @@ async def test_a_full_redis_raises_an_unavailable_error(client: Client, server: 
     assert await client.ask(("SET", KEY, "text")) == [b"OK"]
 
 
-async def test_a_cancelled_command_leaves_no_unread_answer(client: Client, server: Any) -> None:
+async def test_a_cancelled_command_leaves_no_unread_answer(client: AsyncRedis, server: Any) -> None:
     task = await start_blocking_command(client, server)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -108,7 +108,7 @@ async def test_a_cancelled_command_leaves_no_unread_answer(client: Client, serve
     assert await client.ask(("ECHO", "own")) == [b"own"]
 
 
-async def test_one_dead_connection_closes_all_idle_ones(client: Client, server: Any) -> None:
+async def test_one_dead_connection_closes_all_idle_ones(client: AsyncRedis, server: Any) -> None:
     """After a restart of Redis all idle connections are dead: only the next command fails."""
     await asyncio.gather(*(client.ask(("BLPOP", f"nothing-{number}", "0.05")) for number in range(5)))
     assert len(connections(server)) == 5

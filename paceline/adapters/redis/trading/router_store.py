@@ -13,7 +13,7 @@ import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
 from paceline.adapters.redis import keys
-from paceline.adapters.redis.client import Client
+from paceline.adapters.redis.client import AsyncRedis
 from paceline.domain.operations.readers import ReaderPosition
 
 # Text, not bytes: Redis' msgpack has no bytes.
@@ -59,7 +59,7 @@ def _text(standing: ReaderPosition) -> bytes:
 
 
 class RouterStore:
-    def __init__(self, client: Client, shards: int) -> None:
+    def __init__(self, client: AsyncRedis, shards: int) -> None:
         # Its type hints allow text or bytes; this client returns bytes.
         self._client: Any = client
         self._shards = shards

@@ -5,7 +5,7 @@ import logging
 import pytest
 from confluent_kafka import KafkaError
 
-from paceline.adapters.kafka.librdkafka import Connection
+from paceline.adapters.kafka.librdkafka import ConnectionMonitor
 
 GONE = KafkaError(KafkaError._TRANSPORT, "connection refused")
 
@@ -15,7 +15,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_lost_connection_is_logged_once_until_it_is_restored(caplog: pytest.LogCaptureFixture) -> None:
-    connection = Connection(logging.getLogger("paceline.test"), "there", reached=True)
+    connection = ConnectionMonitor(logging.getLogger("paceline.test"), "there", reached=True)
     connection.lost(GONE)
     connection.lost(GONE)
     assert said(caplog) == ["lost there: connection refused"]
@@ -26,6 +26,6 @@ def test_a_lost_connection_is_logged_once_until_it_is_restored(caplog: pytest.Lo
 
 
 def test_a_connection_that_was_never_made_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    connection = Connection(logging.getLogger("paceline.test"), "there", reached=False)
+    connection = ConnectionMonitor(logging.getLogger("paceline.test"), "there", reached=False)
     connection.lost(GONE)
     assert said(caplog) == []

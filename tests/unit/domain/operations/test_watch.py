@@ -5,9 +5,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from paceline.domain.operations.readers import READERS
-from paceline.domain.operations.watch import Limits, Observation, Watch
+from paceline.domain.operations.watch import Observation, Watch, WatchLimits
 
-LIMITS = Limits(stuck_s=10, price_s=30, snapshot_s=60)
+LIMITS = WatchLimits(stuck_s=10, price_s=30, snapshot_s=60)
 ENDS = {reader: {0: 100} for reader in READERS}
 
 

@@ -17,7 +17,7 @@ from paceline.local.processes.ports import free_port
 from paceline.local.processes.process import is_alive
 from paceline.local.supervisor import probes, state
 from paceline.local.supervisor.runner import GOOD_RUN_S, ServiceRunner, next_pause_s
-from paceline.local.supervisor.service import Service, State
+from paceline.local.supervisor.service import Service, ServiceState
 from paceline.local.supervisor.supervisor import Supervisor
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
@@ -41,7 +41,7 @@ class Run:
 
     def __init__(self, folder: Path, services: list[Service]) -> None:
         self.folder = folder
-        self.changes: list[tuple[str, State]] = []
+        self.changes: list[tuple[str, ServiceState]] = []
         (folder / "run").mkdir()
         self.supervisor = Supervisor(
             services,
@@ -82,8 +82,10 @@ def test_services_start_in_order_and_one_shots_finish_first(tmp_path: Path) -> N
     second = Service(name="second", command=(*SLEEPER,), needs=("first",))
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.runner("second").state is State.UP)
-        assert run.changes.index(("first", State.DONE)) < run.changes.index(("second", State.STARTING))
+        await run.until(lambda: run.runner("second").state is ServiceState.UP)
+        assert run.changes.index(("first", ServiceState.DONE)) < run.changes.index(
+            ("second", ServiceState.STARTING)
+        )
         found = state.read(run.folder)
         assert found is not None
         assert found["healthy"] is True
@@ -96,17 +98,17 @@ def test_services_start_in_order_and_one_shots_finish_first(tmp_path: Path) -> N
 
 def test_a_killed_service_is_restarted_with_the_reason(tmp_path: Path) -> None:
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.runner("victim").state is State.UP)
+        await run.until(lambda: run.runner("victim").state is ServiceState.UP)
         victim = run.runner("victim").pid
         assert victim is not None
         os.kill(victim, signal.SIGKILL)
         # Sooner than the next health check.
-        await run.until(lambda: run.runner("victim").state is State.RESTARTING, timeout_s=2.5)
+        await run.until(lambda: run.runner("victim").state is ServiceState.RESTARTING, timeout_s=2.5)
         assert "killed by SIGKILL" in run.runner("victim").reason
         pause = re.search(r"\(again in (\d\.\d) s\)", run.runner("victim").reason)
         assert pause is not None
         assert 0.5 <= float(pause[1]) <= 1.0
-        await run.until(lambda: run.runner("victim").state is State.UP)
+        await run.until(lambda: run.runner("victim").state is ServiceState.UP)
         assert run.runner("victim").restarts == 1
         assert run.runner("victim").pid != victim
 
@@ -117,7 +119,7 @@ def test_the_last_log_line_of_a_failing_service_is_its_reason(tmp_path: Path) ->
     failing = Service(name="failing", command=python("import sys; sys.exit('the oven is cold')"))
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.runner("failing").state is State.RESTARTING)
+        await run.until(lambda: run.runner("failing").state is ServiceState.RESTARTING)
         assert "exit code 1" in run.runner("failing").reason
         assert "the oven is cold" in run.runner("failing").reason
 
@@ -131,7 +133,7 @@ def test_a_port_in_use_names_its_process_and_the_setting(tmp_path: Path) -> None
     late = Service(name="late", command=SLEEPER, needs=("holder",), ports={"api_port": port})
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.runner("late").state is State.RESTARTING)
+        await run.until(lambda: run.runner("late").state is ServiceState.RESTARTING)
         assert f"port {port} is taken by PID {run.runner('holder').pid}" in run.runner("late").reason
         assert "PACELINE_API_PORT" in run.runner("late").reason
 
@@ -144,15 +146,15 @@ def test_an_unhealthy_service_is_shown_and_recovers(tmp_path: Path) -> None:
     flaky = Service(name="flaky", command=SLEEPER, probe=lambda _: None if flag.exists() else "feels bad")
 
     async def scene(run: Run) -> None:
-        await run.until(lambda: run.runner("flaky").state is State.UP)
+        await run.until(lambda: run.runner("flaky").state is ServiceState.UP)
         flag.unlink()
-        await run.until(lambda: run.runner("flaky").state is State.UNHEALTHY)
+        await run.until(lambda: run.runner("flaky").state is ServiceState.UNHEALTHY)
         assert run.runner("flaky").reason == "feels bad"
         found = state.read(run.folder)
         assert found is not None
         assert found["healthy"] is False
         flag.touch()
-        await run.until(lambda: run.runner("flaky").state is State.UP)
+        await run.until(lambda: run.runner("flaky").state is ServiceState.UP)
         assert run.runner("flaky").restarts == 0
 
     Run(tmp_path, [flaky]).play(scene)
