@@ -17,8 +17,10 @@ at its end. Clear a failed run from `take_cut` on. Permanent errors (a failed ga
 errors (an unavailable server, a writer that lags) are retried with growing pauses.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pendulum
 from airflow.sdk import Param, dag, task
@@ -32,7 +34,7 @@ DBT = Path(__file__).resolve().parent.parent / "dbt"
 CUT_VAR = "{{ ti.xcom_pull(task_ids='take_cut')['dbt_var'] }}"
 
 
-def database_for_dbt(_context):
+def database_for_dbt(_context: Any) -> None:
     """Set the environment variables that dbt's profile reads. This happens in the task's process, so no
     secret is rendered."""
     import os
@@ -43,7 +45,7 @@ def database_for_dbt(_context):
     os.environ.update(warehouse_environment(settings()))
 
 
-def on_servers(work):
+def on_servers(work: Callable[[Any], Any]) -> Any:
     """Run a step of the nightly run on the real servers. Permanent errors fail without a retry."""
     from paceline.bootstrap.nightly import open_nightly
     from paceline.core.errors import AppError, NotFoundError, TransientError
@@ -59,7 +61,7 @@ def on_servers(work):
         raise AirflowFailException(error.message) from error
 
 
-def models_in_next_schemas(step: Step):
+def models_in_next_schemas(step: Step) -> DbtTaskGroup:
     """`dbt build` with one task per model, tests included."""
     project = ProjectConfig(DBT, install_dbt_deps=False)
     # Set as a plain path: cosmos' own conversion loads all of Airflow's plugins, almost a second.
@@ -89,23 +91,25 @@ def models_in_next_schemas(step: Step):
     )
 
 
-def task_of(step: Step, cut):
+def task_of(step: Step, cut: Any) -> Any:
     """A task that does one step's work. `cut` is the result of `take_cut`; None if that task was skipped."""
 
     @task(task_id=step.name, trigger_rule="all_done" if step.after_failure else "all_success")
-    def work(cut, run_id, ti):
+    def work(cut: Any, run_id: Any, ti: Any) -> Any:
         from paceline.usecases.warehouse.nightly import cut_from_plain
 
         if cut is None:
             raise AirflowSkipException("There is no cut, so no model is built.")
         built = step.after_failure and models_are_built(ti, run_id)
         given = StepInput(run_id, cut_from_plain(cut), built)
-        return on_servers(lambda run: step.work(run, given))
+        assert step.work is not None
+        do = step.work
+        return on_servers(lambda run: do(run, given))
 
-    return work(cut)
+    return cast(Any, work)(cut)
 
 
-def models_are_built(ti, run_id):
+def models_are_built(ti: Any, run_id: str) -> bool:
     """Whether all tasks of the models succeeded."""
     states = ti.get_task_states(dag_id=ti.dag_id, task_group_id="dbt", run_ids=[run_id])
     return all(state == "success" for run in states.values() for state in run.values())
@@ -133,15 +137,16 @@ def models_are_built(ti, run_id):
     },
     tags=["warehouse"],
 )
-def nightly_metrics():
+def nightly_metrics() -> None:
     @task
-    def take_cut(params, data_interval_end=None, logical_date=None):
+    def take_cut(params: Any, data_interval_end: Any = None, logical_date: Any = None) -> Any:
         from paceline.usecases.warehouse.nightly import day_of_run
 
         day = day_of_run(params, data_interval_end or logical_date)
         return on_servers(lambda run: run.plain(run.take_cut(day, allow_running=params["provisional"])))
 
-    cut = before = take_cut()
+    cut: Any = cast(Any, take_cut)()
+    before: Any = cut
     for steps in STEPS:
         tasks = [task_of(step, cut) if step.work else models_in_next_schemas(step) for step in steps]
         for one in tasks:

@@ -13,7 +13,7 @@ import redis
 import sqlalchemy
 from limits import RateLimitItemPerMinute
 
-from api.http.limits import Limits
+from api.http.limits import RateLimiter
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.connections.transaction import transaction
 from paceline.adapters.postgres.connections.worker import WorkerConnection
@@ -170,7 +170,7 @@ def test_a_client_of_redis_checks_the_certificate(secured: Secured, tmp_path: Pa
 
 def test_the_rate_limits_use_the_certificate_authority(secured: Secured, tmp_path: Path) -> None:
     settings = secured.settings(secured.authority, tmp_path)
-    limiter = Limits(settings.cache_url)
+    limiter = RateLimiter(settings.cache_url)
     limiter.spend(RateLimitItemPerMinute(5), "tls", "test")
     limiter.close()
     with redis.Redis.from_url(settings.cache_url) as client:
