@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import structlog
 
+from paceline.adapters.postgres import readers
 from paceline.adapters.postgres.connections.unavailable import (
     UNAVAILABLE_ERRORS as POSTGRES_UNAVAILABLE_ERRORS,
 )
 from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
-from paceline.adapters.postgres.operations import installation, readers
+from paceline.adapters.postgres.operations import installation
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.client import UNAVAILABLE_ERRORS, connect

@@ -6,9 +6,10 @@ While Postgres stores one batch, the rows of the next are made.
 import asyncio
 from typing import Any, Final
 
+from paceline.adapters.postgres import readers
 from paceline.adapters.postgres.connections.worker import WorkerConnection
-from paceline.adapters.postgres.operations import installation, readers
-from paceline.adapters.postgres.operations.readers import Move
+from paceline.adapters.postgres.operations import installation
+from paceline.adapters.postgres.readers import Move
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.postgres.trading.effect_rows import RowMaker, trades_wanted
 from paceline.domain.operations.readers import OffsetRange, ReaderPosition, Record, check_reach

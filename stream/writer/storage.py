@@ -5,9 +5,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from paceline.adapters.postgres import readers
 from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
-from paceline.adapters.postgres.operations import readers
-from paceline.adapters.postgres.operations.readers import Move
+from paceline.adapters.postgres.readers import Move
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.postgres.trading.effect_rows import Rows
 from paceline.domain.operations.readers import ReaderPosition

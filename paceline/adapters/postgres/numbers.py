@@ -1,8 +1,9 @@
 """Scaled integers (10⁻⁸ units) to and from `numeric(38, 8)` columns (units); exact in both directions."""
 
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import Any
 
-from paceline.core.money import DECIMALS
+from paceline.core.money import DECIMALS, format_decimal
 
 # Wide enough for any numeric(38, 8); raises instead of rounding.
 _EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
@@ -16,3 +17,11 @@ def to_numeric(value: int) -> Decimal:
 def from_numeric(value: Decimal) -> int:
     """Units as a scaled integer; `decimal.Inexact` for more than 8 decimals."""
     return int(value.scaleb(DECIMALS, _EXACT).to_integral_exact(context=_EXACT))
+
+
+def with_decimal_text(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its exact numbers as decimal strings."""
+    return {
+        name: format_decimal(from_numeric(value)) if isinstance(value, Decimal) else value
+        for name, value in row.items()
+    }

@@ -7,11 +7,11 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg import sql
 
+from paceline.adapters.postgres import readers
 from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
 from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
 from paceline.adapters.postgres.numbers import to_numeric
-from paceline.adapters.postgres.operations import readers
-from paceline.adapters.postgres.operations.readers import Move
+from paceline.adapters.postgres.readers import Move
 from paceline.core.errors import TransientError
 from paceline.domain.market.bars import PRICE_SHARD, Bar
 from paceline.domain.operations.readers import ReaderPosition

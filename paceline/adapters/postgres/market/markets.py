@@ -3,7 +3,7 @@
 import msgspec
 
 from paceline.adapters.postgres.connections.pool import Pool
-from paceline.adapters.postgres.trading.account_state import texts
+from paceline.adapters.postgres.numbers import with_decimal_text
 from paceline.ports.market import Market
 
 
@@ -13,4 +13,4 @@ class PostgresMarkets:
 
     def markets(self) -> list[Market]:
         rows = self._pool.rows("select * from engine.current_markets order by symbol")
-        return [msgspec.convert(texts(row), Market) for row in rows]
+        return [msgspec.convert(with_decimal_text(row), Market) for row in rows]

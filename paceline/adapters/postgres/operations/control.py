@@ -7,7 +7,7 @@ import msgspec
 
 from paceline.adapters.postgres.connections.health import HealthConnection
 from paceline.adapters.postgres.connections.pool import Pool
-from paceline.adapters.postgres.trading.account_state import texts
+from paceline.adapters.postgres.numbers import with_decimal_text
 from paceline.core.pages import Page
 from paceline.messages.json_form import from_json
 from paceline.ports.operations import Alert, Instruction, OperatorAccount, OperatorMarket
@@ -50,11 +50,11 @@ class PostgresOperatorStore:
         self._health = health
 
     def markets(self) -> list[OperatorMarket]:
-        return [msgspec.convert(texts(row), OperatorMarket) for row in self._pool.rows(_MARKETS)]
+        return [msgspec.convert(with_decimal_text(row), OperatorMarket) for row in self._pool.rows(_MARKETS)]
 
     def account(self, account: str) -> OperatorAccount | None:
         row = self._pool.of_operator().row(_ACCOUNTS + "where a.account = %s", (account,))
-        return None if row is None else msgspec.convert(texts(row), OperatorAccount)
+        return None if row is None else msgspec.convert(with_decimal_text(row), OperatorAccount)
 
     def account_of(self, email: str) -> str | None:
         row = self._pool.of_operator().row(
@@ -67,7 +67,9 @@ class PostgresOperatorStore:
             ("select count(*) as total from engine.accounts", None),
             (_ACCOUNTS + "order by a.opened_us desc, a.account limit %s offset %s", (limit, offset)),
         )
-        return Page([msgspec.convert(texts(row), OperatorAccount) for row in rows], counted[0]["total"])
+        return Page(
+            [msgspec.convert(with_decimal_text(row), OperatorAccount) for row in rows], counted[0]["total"]
+        )
 
     def applied(self, instruction: str, account: str | None) -> Mapping[int, Instruction]:
         # Both forms use the index on (account, instruction, position).

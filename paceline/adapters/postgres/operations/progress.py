@@ -5,8 +5,9 @@ from typing import TypeVar
 
 import psycopg
 
+from paceline.adapters.postgres import readers
 from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
-from paceline.adapters.postgres.operations import readers, snapshots
+from paceline.adapters.postgres.operations import snapshots
 from paceline.core.errors import TransientError
 from paceline.ports.operations import SnapshotPlace
 

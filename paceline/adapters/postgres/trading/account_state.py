@@ -1,13 +1,11 @@
 """The state of accounts that the writer has stored; read while Redis is unavailable or incomplete."""
 
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from paceline.adapters.postgres.connections.pool import Pool
-from paceline.adapters.postgres.numbers import from_numeric
-from paceline.core.money import format_decimal
+from paceline.adapters.postgres.numbers import with_decimal_text
 from paceline.ports.trading import Balance, OpenTrade, RestingOrder
 
 _BALANCE: Final = """
@@ -39,14 +37,6 @@ order by i.position
 """
 
 
-def texts(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with its exact numbers as decimal strings."""
-    return {
-        name: format_decimal(from_numeric(value)) if isinstance(value, Decimal) else value
-        for name, value in row.items()
-    }
-
-
 class PostgresAccountState:
     """Older than Redis by the writer's lag, and without the moves of trailing levels."""
 
@@ -55,11 +45,11 @@ class PostgresAccountState:
 
     def balance(self, account: str) -> Balance | None:
         row = self._pool.of(account).row(_BALANCE, (account,))
-        return None if row is None else msgspec.convert(texts(row), Balance)
+        return None if row is None else msgspec.convert(with_decimal_text(row), Balance)
 
     def open_trades(self, account: str) -> list[OpenTrade]:
         rows = self._pool.of(account).rows(_TRADES, (account,))
-        return [msgspec.convert(texts(row), OpenTrade) for row in rows]
+        return [msgspec.convert(with_decimal_text(row), OpenTrade) for row in rows]
 
     def resting_orders(self, account: str) -> list[RestingOrder]:
         rows = self._pool.of(account).rows(_ORDERS, {"account": account})

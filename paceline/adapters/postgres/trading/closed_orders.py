@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from paceline.adapters.postgres.connections.pool import Pool
-from paceline.adapters.postgres.trading.account_state import texts
+from paceline.adapters.postgres.numbers import with_decimal_text
 from paceline.core.pages import Page
 from paceline.ports.trading import ClosedOrderRow
 
@@ -51,4 +51,6 @@ class PostgresClosedOrders:
             ("select count(*) as total" + _CLOSED, wanted),
             (_CLOSED_COLUMNS + _CLOSED + _CLOSED_ORDER, wanted),
         )
-        return Page([msgspec.convert(texts(row), ClosedOrderRow) for row in rows], counted[0]["total"])
+        return Page(
+            [msgspec.convert(with_decimal_text(row), ClosedOrderRow) for row in rows], counted[0]["total"]
+        )

@@ -6,7 +6,7 @@ import msgspec
 import psycopg
 
 from paceline.adapters.postgres.connections.pool import Pool
-from paceline.adapters.postgres.trading.account_state import texts
+from paceline.adapters.postgres.numbers import with_decimal_text
 from paceline.core.pages import Page
 from paceline.ports.warehouse import Leaderboard, LeaderboardRow, Period
 
@@ -34,5 +34,5 @@ class PostgresLeaderboards:
             rows, [head] = self._pool.snapshot((_LEADERS, wanted), (_HEAD, wanted))
         except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable):
             return None
-        items = [msgspec.convert(texts(row), LeaderboardRow) for row in rows]
+        items = [msgspec.convert(with_decimal_text(row), LeaderboardRow) for row in rows]
         return Leaderboard(Page(items, head["total"]), head["as_of_day"], head["provisional"])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from paceline.adapters.postgres.operations.readers import ReaderPosition
+from paceline.adapters.postgres.readers import ReaderPosition
 from paceline.messages.inbound import PriceUpdate
 from paceline.messages.log_form import encode_effects
 from paceline.messages.outbound import BalanceUpdate, Effect
