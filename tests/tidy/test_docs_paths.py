@@ -31,7 +31,8 @@ def test_every_path_in_the_documentation_exists() -> None:
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
     found = [(name, path) for name in names for path in paths_in((ROOT / name).read_text(encoding="utf-8"))]
     assert len(found) > 40
-    assert [f"{name}: {path}" for name, path in found if not exists(path)] == []
+    missing = [f"{name}: {path}" for name, path in found if not exists(path)]
+    assert not missing, "\n".join(missing)
 
 
 @pytest.mark.parametrize(
