@@ -16,7 +16,7 @@ from api.http.endpoint import Spec, endpoint
 from api.http.envelope import success
 from api.http.fields import Name
 from api.http.idempotency import OperatorInstructionId, request_key, valid_key
-from api.http.instruction_replies import OPENED, REFUSED, Pending, StoredAnswer, answered, stored
+from api.http.instruction_replies import NOT_FILLED, REFUSED, Pending, StoredAnswer, answered, stored
 from api.http.paging import PageQuery, pagination
 from paceline.core.errors import NotFoundError
 from paceline.messages import inbound
@@ -119,7 +119,7 @@ _TRANSFER: Final[dict[str, Any]] = {
     "data": Answer,
     "pending_data": None,
     "path": _ACCOUNT,
-    "example": OPENED | dict.fromkeys(("trade", "price", "quantity", "fee", "liquidation")),
+    "example": NOT_FILLED | {"trade": None},
     "errors": (422,),
 }
 

@@ -56,8 +56,8 @@ OPENED: Final[dict[str, Any]] = {
     "liquidation": "62426.70425121",
     "duplicate": False,
 }
-REFUSED: Final = OPENED | {
-    **dict.fromkeys(("price", "quantity", "fee", "liquidation")),
+NOT_FILLED: Final[dict[str, Any]] = OPENED | dict.fromkeys(("price", "quantity", "fee", "liquidation"))
+REFUSED: Final = NOT_FILLED | {
     "status": "rejected",
     "code": "INSUFFICIENT_BALANCE",
     "trade": None,

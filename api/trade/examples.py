@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.http.instruction_replies import OPENED
+from api.http.instruction_replies import NOT_FILLED, OPENED
 
 CREATE: Final = {
     "symbol": "BTC_USDC_PERP",
@@ -18,7 +18,7 @@ ORDER: Final = {"symbol": "BTC_USDC_PERP", "side": "buy", "order_type": "market"
 CANCEL: Final = {"order": "0:6:0"}
 
 CLOSED: Final = OPENED | {"id": "0:6:0", "quantity": "0.005", "fee": "0.1724575", "liquidation": None}
-AMENDED: Final = OPENED | {"price": None, "quantity": None, "fee": None, "liquidation": None}
+AMENDED: Final = NOT_FILLED
 FILLED: Final = OPENED | {
     "id": "0:7:0",
     "trade": None,
@@ -27,7 +27,7 @@ FILLED: Final = OPENED | {
     "fee": "0.03449155",
     "liquidation": None,
 }
-CANCELLED: Final = FILLED | {"order": "0:6:0", "price": None, "quantity": None, "fee": None}
+CANCELLED: Final = NOT_FILLED | {"id": "0:7:0", "trade": None, "order": "0:6:0"}
 POSITIONS: Final = {
     "positions": [
         {

@@ -13,6 +13,8 @@ from msgspec import Meta, Struct
 
 Scaled = Annotated[int, Meta(ge=0, extra={"wire": "decimal"})]
 Positive = Annotated[int, Meta(gt=0, extra={"wire": "decimal"})]
+Amount = Annotated[int, Meta(extra={"wire": "decimal"})]
+"""May be negative. Outputs have it: the engine made them, so nothing checks their range."""
 Count = Annotated[int, Meta(ge=0)]
 Bps = Annotated[int, Meta(ge=0)]
 

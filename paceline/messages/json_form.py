@@ -27,10 +27,6 @@ _TYPE_OF_OUTPUT: Final[dict[type[Struct], str]] = {
     BalanceUpdate: "balance_update",
     ClosedOrder: "closed_order",
 }
-_OUTPUT_DECIMALS: Final = frozenset(
-    {"price", "quantity", "fee", "liquidation", "cash", "margin", "locked"}
-    | {"entry", "exit", "profit", "remaining"}
-)
 _AMEND_BITS: Final = {
     "stop_loss": SETS_STOP_LOSS,
     "take_profit": SETS_TAKE_PROFIT,
@@ -70,6 +66,11 @@ def _is_decimal(annotation: Any) -> bool:
     return any(_is_decimal(part) for part in get_args(annotation))
 
 
+def amount_fields(cls: type[Struct]) -> tuple[str, ...]:
+    """Names of the fields that hold scaled integers, in the struct's order. Their annotation says so."""
+    return tuple(field.name for field in msgspec.structs.fields(cls) if _is_decimal(field.type))
+
+
 def _plan(cls: type[Struct]) -> _Plan:
     nullable = cls in (CreateTrade, PlaceOrder)
     fields = (
@@ -83,6 +84,7 @@ def _plan(cls: type[Struct]) -> _Plan:
 _PLANS: Final[dict[type[Struct], _Plan]] = {PriceUpdate: _plan(PriceUpdate)} | {
     cls: _plan(cls) for cls in KIND_BY_TYPE
 }
+_OUTPUT_AMOUNTS: Final = {cls: frozenset(amount_fields(cls)) for cls in _TYPE_OF_OUTPUT}
 _SETS_AT: Final = AmendTrade.__struct_fields__.index("sets")
 
 
@@ -166,11 +168,12 @@ def _names_set(message: AmendTrade) -> frozenset[str]:
 def output_to_json(output: Outbound) -> dict[str, Any]:
     """The JSON object of an outbound message: all fields in order, `None` where one does not apply."""
     data: dict[str, Any] = {"type": _TYPE_OF_OUTPUT[type(output)]}
+    amounts = _OUTPUT_AMOUNTS[type(output)]
     for name in output.__struct_fields__:
         value = getattr(output, name)
         if isinstance(value, dict):
             value = {asset: format_decimal(amount) for asset, amount in value.items()}
-        elif name in _OUTPUT_DECIMALS and value is not None:
+        elif name in amounts and value is not None:
             value = format_decimal(value)
         data[name] = value
     return data

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from paceline.messages.inbound import Inbound
+from paceline.messages.inbound import Amount, Inbound
 
 Status = Literal["accepted", "rejected"]
 Reason = Literal[
@@ -32,10 +32,10 @@ class OrderResponse(Struct, array_like=True, frozen=True, gc=False, tag=1):
     code: str | None
     trade: str | None
     order: str | None
-    price: int | None
-    quantity: int | None
-    fee: int | None
-    liquidation: int | None
+    price: Amount | None
+    quantity: Amount | None
+    fee: Amount | None
+    liquidation: Amount | None
     duplicate: bool
 
 
@@ -45,9 +45,9 @@ class BalanceUpdate(Struct, array_like=True, frozen=True, gc=False, tag=2):
     id: str
     time: int
     account: str
-    cash: int
-    margin: int
-    locked: int
+    cash: Amount
+    margin: Amount
+    locked: Amount
     balances: dict[str, int]
     locked_balances: dict[str, int]
 
@@ -62,16 +62,16 @@ class ClosedOrder(Struct, array_like=True, frozen=True, gc=False, tag=3):
     order: str | None
     symbol: str
     side: Literal["long", "short", "buy", "sell"]
-    quantity: int
-    entry: int | None
-    exit: int | None
-    profit: int | None
-    fee: int | None
-    margin: int | None
+    quantity: Amount
+    entry: Amount | None
+    exit: Amount | None
+    profit: Amount | None
+    fee: Amount | None
+    margin: Amount | None
     leverage: int | None
     reason: Reason
     code: str | None
-    remaining: int
+    remaining: Amount
     opened: int
     closed: int
 

@@ -1,5 +1,6 @@
 """Scaled integers (10⁻⁸ units) to and from `numeric(38, 8)` columns (units); exact in both directions."""
 
+from collections.abc import Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
@@ -19,7 +20,7 @@ def from_numeric(value: Decimal) -> int:
     return int(value.scaleb(DECIMALS, _EXACT).to_integral_exact(context=_EXACT))
 
 
-def with_decimal_text(row: dict[str, Any]) -> dict[str, Any]:
+def with_decimal_text(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with its exact numbers as decimal strings."""
     return {
         name: format_decimal(from_numeric(value)) if isinstance(value, Decimal) else value

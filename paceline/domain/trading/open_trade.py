@@ -11,13 +11,14 @@ from paceline.messages.inbound import (
     SETS_TAKE_PROFIT,
     SETS_TRAILING_STOP,
     AmendTrade,
+    Amount,
     CreateTrade,
 )
 from paceline.messages.outbound import ClosedOrder, OrderResponse
 
 
 class OpenTrade(Struct, frozen=True, gc=False):
-    """Numbers are scaled integers. `quantity` and `margin` are what is still open; `fee` is the entry fee.
+    """`quantity` and `margin` are what is still open; `fee` is the entry fee.
 
     `position` is that of the message that last changed the trade; `trailing_stop` is a distance.
     """
@@ -27,14 +28,14 @@ class OpenTrade(Struct, frozen=True, gc=False):
     symbol: str
     side: str
     leverage: int
-    entry: int
-    quantity: int
-    margin: int
-    fee: int
-    stop_loss: int | None
-    take_profit: int | None
-    trailing_stop: int | None
-    liquidation: int | None
+    entry: Amount
+    quantity: Amount
+    margin: Amount
+    fee: Amount
+    stop_loss: Amount | None
+    take_profit: Amount | None
+    trailing_stop: Amount | None
+    liquidation: Amount | None
     opened: int
     position: int
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from paceline.domain.trading.open_trade import OpenTrade
 from paceline.messages.inbound import (
     SETS_STOP_LOSS,
     SETS_TAKE_PROFIT,
@@ -15,13 +16,14 @@ from paceline.messages.inbound import (
 )
 from paceline.messages.json_form import (
     DecodeError,
+    amount_fields,
     decode_line,
     encode_line,
     from_json,
     output_to_json,
     to_json,
 )
-from paceline.messages.outbound import BalanceUpdate, ClosedOrder
+from paceline.messages.outbound import BalanceUpdate, ClosedOrder, OrderResponse
 
 PRICE = {
     "type": "price_update",
@@ -213,3 +215,16 @@ def test_outputs_have_all_fields_in_order_with_null_for_unused_ones() -> None:
     )
     balance = BalanceUpdate("0:3:1", 4, "a1", 489950021744, 10**10, 0, {"ADA": 9 * 10**9}, {})
     assert output_to_json(balance)["balances"] == {"ADA": "90"}
+
+
+@pytest.mark.parametrize(
+    ("cls", "names"),
+    [
+        (OrderResponse, "price quantity fee liquidation"),
+        (BalanceUpdate, "cash margin locked"),
+        (ClosedOrder, "quantity entry exit profit fee margin remaining"),
+        (OpenTrade, "entry quantity margin fee stop_loss take_profit trailing_stop liquidation"),
+    ],
+)
+def test_the_fields_that_hold_amounts_are_known_by_their_annotation(cls: type, names: str) -> None:
+    assert amount_fields(cls) == tuple(names.split())

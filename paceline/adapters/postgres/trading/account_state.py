@@ -6,6 +6,7 @@ import msgspec
 
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.numbers import with_decimal_text
+from paceline.adapters.postgres.trading.history import TRADE_COLUMNS
 from paceline.ports.trading import Balance, OpenTrade, RestingOrder
 
 _BALANCE: Final = """
@@ -13,13 +14,8 @@ select account, time_us as time, cash, margin, locked, balances, locked_balances
 from engine.balances where account = %s order by position desc, ordinal desc limit 1
 """
 
-_TRADES: Final = """
-select
-    trade, symbol, side, leverage, entry_price as entry, remaining_quantity as quantity,
-    remaining_margin as margin, opening_fee as fee, stop_loss, take_profit, trailing_stop, liquidation,
-    opened_us as opened
-from engine.open_trades where account = %s order by opened, trade
-"""
+_TRADE: Final = ", ".join(f"{TRADE_COLUMNS[name]} as {name}" for name in OpenTrade.__struct_fields__)
+_TRADES: Final = f"select {_TRADE} from engine.open_trades where account = %s order by opened, trade"  # noqa: S608 - parts are constants of this package, values are bound
 
 # A resting order is accepted and has not ended: it is neither filled, nor cancelled, nor rejected.
 _ORDERS: Final = """

@@ -10,7 +10,7 @@ from paceline.core.ids import output_id
 from paceline.core.money import parse_decimal
 from paceline.domain.trading.open_trade import OpenTrade
 from paceline.messages.inbound import PlaceOrder
-from paceline.messages.json_form import from_json
+from paceline.messages.json_form import amount_fields, from_json
 from paceline.messages.outbound import BalanceUpdate
 
 _TABLES: Final = {
@@ -50,25 +50,30 @@ async def append(connection: Connection, rows: Mapping[str, Sequence[Line]]) -> 
             await insert_rows(connection, "engine", table, columns, rows[table])
 
 
-_TRADE_NUMBERS: Final = (
-    *("entry_price", "remaining_quantity", "remaining_margin", "opening_fee"),
-    *("stop_loss", "take_profit", "trailing_stop", "liquidation"),
-)
-# Numbers are read as text with all 8 decimals (`numeric(38, 8)`): without its point it is the scaled integer.
+_OTHER_NAMES: Final = {
+    "entry": "entry_price",
+    "quantity": "remaining_quantity",
+    "margin": "remaining_margin",
+    "fee": "opening_fee",
+    "opened": "opened_us",
+}
+TRADE_COLUMNS: Final = {name: _OTHER_NAMES.get(name, name) for name in OpenTrade.__struct_fields__}
+"""The column of `engine.open_trades` that holds a field of `OpenTrade`."""
+_AMOUNTS: Final = frozenset(amount_fields(OpenTrade))
+# Amounts are read as text with all 8 decimals (`numeric(38, 8)`): without its point it is the scaled integer.
 # Read as decimals they would take ten times as long.
 _TRADE: Final = ", ".join(
-    (
-        *("trade", "account", "symbol", "side", "leverage"),
-        *(f"{number}::text" for number in _TRADE_NUMBERS),
-        *("opened_us", "position"),
-    )
+    f"{column}::text" if name in _AMOUNTS else column for name, column in TRADE_COLUMNS.items()
 )
+_IS_AMOUNT: Final = [name in _AMOUNTS for name in TRADE_COLUMNS]
 
 
 def _open_trade(row: Sequence[Any]) -> OpenTrade:
-    trade, account, symbol, side, leverage, *numbers, opened_us, position = row
-    scaled = [None if number is None else int(number.replace(".", "")) for number in numbers]
-    return OpenTrade(trade, account, symbol, side, leverage, *scaled, opened_us, position)  # type: ignore[arg-type, call-arg]
+    values: list[Any] = [
+        int(value.replace(".", "")) if is_amount and value is not None else value
+        for value, is_amount in zip(row, _IS_AMOUNT, strict=True)
+    ]
+    return OpenTrade(*values)
 
 
 async def trades_before(connection: Connection, trades: Iterable[str], position: int) -> dict[str, OpenTrade]:

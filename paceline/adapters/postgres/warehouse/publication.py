@@ -7,9 +7,8 @@ import structlog
 from psycopg import sql
 
 from paceline.adapters.postgres.connections.transaction import transaction
-from paceline.adapters.postgres.numbers import from_numeric
+from paceline.adapters.postgres.numbers import texts
 from paceline.core.errors import ConflictError, TransientError
-from paceline.core.money import format_decimal
 from paceline.ports.warehouse import Cut, FailedExpectation
 
 SCHEMAS: Final = ("staging", "intermediate", "marts")
@@ -25,10 +24,6 @@ _LOCK_TIMEOUT_MS: Final = 10_000
 _SAMPLE_ROWS: Final = 20
 
 _log = structlog.get_logger()
-
-_MONEY: Final = (
-    "cash", "margin", "locked", "quantity", "entry_price", "stop_loss", "take_profit", "liquidation"
-)  # fmt: skip
 
 
 class PostgresModels:
@@ -93,11 +88,7 @@ class PostgresModels:
 
     def _rows(self, query: str, shard: int) -> Iterator[Mapping[str, Any]]:
         with transaction(self._url) as connection, connection.cursor("parity") as cursor:
-            for row in cursor.execute(query, (shard,)):
-                for name in _MONEY:
-                    if row.get(name) is not None:
-                        row[name] = format_decimal(from_numeric(row[name]))
-                yield row
+            yield from map(texts, cursor.execute(query, (shard,)))
 
     def publish(self, run_id: str, cut: Cut) -> None:
         """Rename the schemas. This locks none of their tables: it waits for no reader, and leaves no gap."""

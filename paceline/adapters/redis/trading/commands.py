@@ -14,7 +14,7 @@ from paceline.core.money import format_decimal, parse_decimal
 from paceline.core.times import DAY_US, SECOND_US
 from paceline.domain.trading.open_trade import OpenTrade, amended, opened, reduced
 from paceline.messages.inbound import AmendTrade, CreateTrade, PlaceOrder
-from paceline.messages.json_form import encode_line, output_to_json
+from paceline.messages.json_form import amount_fields, encode_line, output_to_json
 from paceline.messages.outbound import BalanceUpdate, ClosedOrder, Effect, OrderResponse
 
 KEPT_US: Final = DAY_US
@@ -23,9 +23,7 @@ _KEPT_S: Final = KEPT_US // SECOND_US
 # streams of 1,000 accounts that all fill them, and without this limit one account could fill Redis in a day.
 MAX_EVENTS: Final = 1_000
 
-_TRADE_DECIMALS: Final = frozenset(
-    {"entry", "quantity", "margin", "fee", "stop_loss", "take_profit", "trailing_stop", "liquidation"}
-)
+_TRADE_AMOUNTS: Final = frozenset(amount_fields(OpenTrade))
 
 
 def _text(data: dict[str, Any]) -> str:
@@ -43,14 +41,14 @@ def trade_command(trade: OpenTrade) -> Command:
     data: dict[str, Any] = {}
     for name in trade.__struct_fields__:
         value = getattr(trade, name)
-        data[name] = format_decimal(value) if name in _TRADE_DECIMALS and value is not None else value
+        data[name] = format_decimal(value) if name in _TRADE_AMOUNTS and value is not None else value
     return ("HSET", keys.trades(trade.account), trade.trade, _text(data))
 
 
 def read_trade(text: bytes) -> OpenTrade:
     """The trade that `trade_command` stored."""
     data = msgspec.json.decode(text)
-    for name in _TRADE_DECIMALS:
+    for name in _TRADE_AMOUNTS:
         if data[name] is not None:
             data[name] = parse_decimal(data[name])
     return OpenTrade(**data)
