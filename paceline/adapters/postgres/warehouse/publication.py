@@ -7,7 +7,7 @@ import structlog
 from psycopg import sql
 
 from paceline.adapters.postgres.connections.transaction import transaction
-from paceline.adapters.postgres.numbers import texts
+from paceline.adapters.postgres.numbers import with_decimal_text
 from paceline.core.errors import ConflictError, TransientError
 from paceline.ports.warehouse import Cut, FailedExpectation
 
@@ -88,7 +88,7 @@ class PostgresModels:
 
     def _rows(self, query: str, shard: int) -> Iterator[Mapping[str, Any]]:
         with transaction(self._url) as connection, connection.cursor("parity") as cursor:
-            yield from map(texts, cursor.execute(query, (shard,)))
+            yield from map(with_decimal_text, cursor.execute(query, (shard,)))
 
     def publish(self, run_id: str, cut: Cut) -> None:
         """Rename the schemas. This locks none of their tables: it waits for no reader, and leaves no gap."""

@@ -46,10 +46,10 @@ def trade_command(trade: OpenTrade) -> Command:
 
 
 def read_trade(text: bytes) -> OpenTrade:
-    """The trade that `trade_command` stored."""
+    """The trade that `trade_command` stored, perhaps before `OpenTrade` had its newest fields."""
     data = msgspec.json.decode(text)
     for name in _TRADE_AMOUNTS:
-        if data[name] is not None:
+        if data.get(name) is not None:
             data[name] = parse_decimal(data[name])
     return OpenTrade(**data)
 
