@@ -70,7 +70,10 @@ def test_a_request_sends_nothing_on_connections_that_it_does_not_use(
     """Each idle connection used to be asked whether it lives, before every transaction."""
 
     def last_used() -> set[tuple[int, Any]]:
-        query = "select pid, state_change from pg_stat_activity where application_name = 'paceline-api'"
+        query = (
+            "select pid, state_change from pg_stat_activity "
+            "where application_name = 'paceline-api' and datname = current_database()"
+        )
         return {(row[0], row[1]) for row in admin.execute(query).fetchall()}
 
     with pool.transaction(), pool.transaction():

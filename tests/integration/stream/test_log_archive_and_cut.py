@@ -94,6 +94,7 @@ def installation(
     asyncio.run(fresh_topics(kafka_bootstrap, 1))
     values = {
         "WRITER_DATABASE_URL": as_role(made.database, "writer"),
+        "API_DATABASE_URL": as_role(made.database, "api"),  # it stores the security event
         "KAFKA_BOOTSTRAP": kafka_bootstrap,
         "ENGINE_SHARDS": "1",
     }
