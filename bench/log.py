@@ -37,7 +37,8 @@ from bench.steal_time import least_disturbed
 from paceline.adapters.kafka.log_reader import LogReader
 from paceline.adapters.kafka.producer import PartitionWriter, make_producer
 from paceline.adapters.kafka.topics import ENGINE_IN, ENGINE_OUT
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.connect import Connection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.market.bars import PostgresBars
 from paceline.adapters.postgres.operations import installation, snapshots
 from paceline.adapters.postgres.operations.snapshots import SnapshotHead

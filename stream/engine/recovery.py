@@ -5,7 +5,8 @@ import gc
 import structlog
 from msgspec import Struct
 
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.connect import Connection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import alerts, snapshots
 from paceline.adapters.postgres.operations.snapshots import SnapshotHead, StoredSnapshot
 from paceline.core.errors import InvariantViolation, PermanentError

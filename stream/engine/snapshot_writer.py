@@ -8,8 +8,9 @@ from typing import Final
 import structlog
 
 import paceline
+from paceline.adapters.postgres.connections.connect import Connection
 from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import alerts, dead_letters, snapshots
 from paceline.adapters.postgres.operations.dead_letters import DeadLetter
 from paceline.adapters.postgres.operations.snapshots import Chunk, Digests, SnapshotHead, chunk_of

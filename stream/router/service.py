@@ -13,10 +13,11 @@ from typing import Any, Final
 import structlog
 
 from paceline.adapters.postgres import readers
+from paceline.adapters.postgres.connections.connect import Connection
 from paceline.adapters.postgres.connections.unavailable import (
     UNAVAILABLE_ERRORS as POSTGRES_UNAVAILABLE_ERRORS,
 )
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import installation
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.redis import keys

@@ -6,7 +6,8 @@ from typing import Final
 from msgspec import Struct
 
 from paceline.adapters.postgres import readers
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.connect import Connection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.readers import Move
 from paceline.adapters.postgres.trading import history
 from paceline.adapters.postgres.trading.effect_rows import Rows

@@ -6,7 +6,7 @@ from typing import Final
 
 from psycopg import sql
 
-from paceline.adapters.postgres.connections.worker import Connection
+from paceline.adapters.postgres.connections.connect import Connection
 
 Line = str
 """A row in COPY's text format: columns separated by tabs, each a number, a `cell`, or `NULL`.

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from paceline.adapters.postgres.connections.worker import Connection
+from paceline.adapters.postgres.connections.connect import Connection
 from paceline.domain.operations.readers import ReaderPosition
 
 Reader = Literal["writer", "router", "bars"]

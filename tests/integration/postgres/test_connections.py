@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from paceline.adapters.postgres.connections.connect import Connection
 from paceline.adapters.postgres.connections.health import HealthConnection
 from paceline.adapters.postgres.connections.pool import Pool
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.core.errors import TransientError
 from tests.support.servers import as_role
 

@@ -11,7 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from paceline.adapters.kafka.producer import EngineInWriter
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.connect import Connection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import alerts
 from paceline.adapters.postgres.operations.watch import PostgresWatchStore
 from paceline.adapters.redis import operations as health

@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import psycopg
-
+from paceline.adapters.postgres.connections.connect import Connection, connect
 from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
 from paceline.adapters.runtime.retry import retrying
 
 T = TypeVar("T")
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 class WorkerConnection:
@@ -50,9 +48,7 @@ class WorkerConnection:
     async def _connected(self) -> Connection:
         if self._connection is not None and not self._connection.broken and not self._connection.closed:
             return self._connection
-        connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, application_name=self._name, connect_timeout=5
-        )
+        connection = await connect(self._url, self._name)
         if self._prepare is not None:
             await self._prepare(connection)
         self._connection = connection

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-import psycopg
 from psycopg import sql
 
 from paceline.adapters.postgres import readers
+from paceline.adapters.postgres.connections.connect import Connection, connect
 from paceline.adapters.postgres.connections.unavailable import UNAVAILABLE_ERRORS
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.numbers import to_numeric
 from paceline.adapters.postgres.readers import Move
 from paceline.core.errors import TransientError
@@ -79,9 +79,7 @@ class PostgresBars:
     async def draft(self) -> AsyncIterator[BarDraft]:
         """In a temporary table, on a connection of its own: it is lost with the connection."""
         try:
-            async with await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, application_name="paceline-bars-rebuild", connect_timeout=5
-            ) as connection:
+            async with await connect(self._url, "paceline-bars-rebuild") as connection:
                 await connection.execute(
                     "create temporary table rebuilt_bars (like market.bars including all)"
                 )

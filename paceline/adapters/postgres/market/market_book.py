@@ -2,8 +2,7 @@
 
 from typing import Final
 
-import psycopg
-
+from paceline.adapters.postgres.connections.connect import connect
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.messages.inbound import ConfigureMarket
 
@@ -23,7 +22,7 @@ class PostgresMarketConfigurations:
 
     async def configured(self) -> dict[int, dict[str, ConfigureMarket]]:
         found: dict[int, dict[str, ConfigureMarket]] = {}
-        async with await psycopg.AsyncConnection.connect(self._url, connect_timeout=5) as connection:
+        async with await connect(self._url, "paceline-markets") as connection:
             cursor = await connection.execute(_NEWEST)
             for shard, name, time_us, symbol, base, step, minimum, *rest in await cursor.fetchall():
                 market = ConfigureMarket(

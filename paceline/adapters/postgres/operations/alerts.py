@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from psycopg.types.json import Jsonb
 
-from paceline.adapters.postgres.connections.worker import Connection
+from paceline.adapters.postgres.connections.connect import Connection
 
 Severity = Literal["info", "warning", "critical"]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from paceline.adapters.postgres.connections.worker import Connection
+from paceline.adapters.postgres.connections.connect import Connection
 
 # The log keeps the whole message; the table is for people to look at.
 LONGEST_RAW_BYTES = 64 * 1024

@@ -1,6 +1,6 @@
 """Facts of the installation that must never change (`engine.installation`)."""
 
-from paceline.adapters.postgres.connections.worker import Connection
+from paceline.adapters.postgres.connections.connect import Connection
 from paceline.core.errors import PermanentError
 
 

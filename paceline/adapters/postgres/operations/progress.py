@@ -6,7 +6,8 @@ from typing import TypeVar
 import psycopg
 
 from paceline.adapters.postgres import readers
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.connect import Connection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import snapshots
 from paceline.core.errors import TransientError
 from paceline.ports.operations import SnapshotPlace

@@ -7,10 +7,9 @@ snapshots: only chunks that do not exist yet are stored.
 import hashlib
 from collections.abc import Mapping, Sequence, Set
 
-import psycopg
 from msgspec import Struct
 
-from paceline.adapters.postgres.connections.worker import Connection
+from paceline.adapters.postgres.connections.connect import Connection, connect
 from paceline.domain.operations.readers import ReaderPosition
 
 
@@ -61,7 +60,7 @@ async def list_whole(connection: Connection, shard: int) -> list[StoredSnapshot]
 
 async def places(url: str, shard: int) -> list[ReaderPosition]:
     """Where the whole snapshots of a shard were taken, newest first."""
-    async with await psycopg.AsyncConnection.connect(url, connect_timeout=5) as connection:
+    async with await connect(url, "paceline-snapshots") as connection:
         heads = [stored.head for stored in await list_whole(connection, shard)]
     return [ReaderPosition(head.position, head.next_offset) for head in heads]
 

@@ -5,7 +5,8 @@ from typing import Final
 
 import psycopg
 
-from paceline.adapters.postgres.connections.worker import Connection, WorkerConnection
+from paceline.adapters.postgres.connections.connect import Connection
+from paceline.adapters.postgres.connections.worker import WorkerConnection
 from paceline.adapters.postgres.operations import alerts
 from paceline.core.errors import TransientError
 from paceline.domain.operations.watch import WatchProblem

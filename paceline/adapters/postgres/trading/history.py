@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from paceline.adapters.postgres.connections.worker import Connection
+from paceline.adapters.postgres.connections.connect import Connection
 from paceline.adapters.postgres.copy_rows import Line, insert_rows, make_incoming
 from paceline.adapters.postgres.numbers import from_numeric
 from paceline.core.ids import output_id
