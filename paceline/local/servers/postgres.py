@@ -34,6 +34,7 @@ DATABASES = {"paceline": OWNER, "airflow": "airflow"}
 _HERE = Path(__file__).parent
 ROLES_SQL = _HERE / "postgres-roles.sql"
 DATABASE_SQL = _HERE / "postgres-databases.sql"
+_LOGIN_REFUSED = "password authentication failed"
 _USERS_FOR_ROOT = ("postgres", "nobody")
 
 
@@ -156,7 +157,7 @@ class LocalPostgres(LocalServer):
         try:
             self._superuser("postgres").close()
         except psycopg.OperationalError as error:
-            if "password authentication failed" in str(error):
+            if _LOGIN_REFUSED in str(error):
                 raise ServerFailed(
                     f"The database in {self.folder} has another password: "
                     "restore the secrets.env next to it, or delete the folder to start again"
@@ -165,15 +166,20 @@ class LocalPostgres(LocalServer):
         return True
 
     def _superuser(self, database: str) -> psycopg.Connection[TupleRow]:
-        """Data made before the superuser had a password of its own has the owner's; `settle` changes that."""
-        for password in (self.superuser_password or self.password, self.password):
-            try:
-                return psycopg.connect(
-                    self._url(SUPERUSER, password, database), connect_timeout=2, autocommit=True
-                )
-            except psycopg.OperationalError as error:
-                failed = error
-        raise failed
+        """Data made before the superuser had a password of its own has the owner's; `settle` changes that.
+
+        The owner's is tried only if the server has refused the other one: a server that is starting refuses
+        all, and would then report a wrong password.
+        """
+        try:
+            return self._connect_superuser(self.superuser_password or self.password, database)
+        except psycopg.OperationalError as error:
+            if _LOGIN_REFUSED not in str(error):
+                raise
+        return self._connect_superuser(self.password, database)
+
+    def _connect_superuser(self, password: str, database: str) -> psycopg.Connection[TupleRow]:
+        return psycopg.connect(self._url(SUPERUSER, password, database), connect_timeout=2, autocommit=True)
 
     def settle(self) -> None:
         """Make missing roles and databases, and set passwords and grants."""
