@@ -70,9 +70,10 @@ def own_answer(gateway: TradingGateway, asked: UserInstruction, answer: Answer |
             _remember_pending(gateway, asked)
             return None
         gateway.pause(_POLL_S)
-    if not is_same_request(asked, first):
+    if not is_same_request(asked, first.message):
         raise key_reused()
-    return answer
+    # An answer that was read from the store is returned as it stands on the log.
+    return first.answer if first.answer.id == answer.id else answer
 
 
 def key_reused() -> ConflictError:
@@ -85,8 +86,8 @@ def key_reused() -> ConflictError:
 
 def _first_instruction(
     gateway: TradingGateway, asked: UserInstruction, answer: Answer
-) -> UserInstruction | None:
-    """The stored instruction that this duplicate repeats the answer of; `None` if it is not stored yet."""
+) -> AnsweredInstruction | None:
+    """The stored instruction and answer that this duplicate repeats; `None` if they are not stored yet."""
     try:
         found = gateway.answers.find(asked.account, asked.id, asked.time - DAY_US - _CLOCKS_DIFFER_US)
     except TransientError:
@@ -94,7 +95,7 @@ def _first_instruction(
     if found is None:
         return None
     repeated = msgspec.structs.replace(found.answer, id=answer.id, time=answer.time, duplicate=True)
-    return found.message if repeated == answer else None
+    return found if repeated == answer else None
 
 
 def submit(gateway: TradingGateway, message: UserInstruction) -> Answer | None:
