@@ -57,8 +57,6 @@ def open_operator_platform(settings: Settings) -> OperatorPlatform:
 
 async def configure_default_markets(settings: Settings) -> int:
     """Write the default markets to the log of every shard that lacks them; returns the number of messages."""
-    import time
-
     from paceline.adapters.kafka.producer import EngineInWriter
     from paceline.adapters.postgres.market.market_book import PostgresMarketConfigurations
     from paceline.usecases.market import markets
@@ -69,5 +67,5 @@ async def configure_default_markets(settings: Settings) -> int:
             PostgresMarketConfigurations(settings.database_url_of("writer")),
             log,
             settings.engine_shards,
-            time.time_ns() // 1000,
+            now_us(),
         )

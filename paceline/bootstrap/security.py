@@ -1,6 +1,5 @@
 """Security events: recorded in the background. No request waits for them, none fails without Postgres."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from paceline.adapters.postgres.connections.pool import Pool
 from paceline.adapters.postgres.identity.security_events import PostgresSecurityEvents
 from paceline.adapters.runtime.background import BackgroundQueue
+from paceline.bootstrap.gateway import now_us
 from paceline.settings import Settings
 from paceline.usecases.identity.security_log import SecurityLog
 
@@ -29,7 +29,7 @@ def security_log_on(pool: Pool, now_us: Callable[[], int]) -> tuple[SecurityLog,
 def security_log(settings: Settings) -> Iterator[SecurityLog]:
     """Security events of a command that needs nothing else of the platform."""
     pool = Pool(settings.database_url_of("api"), connections=1)
-    log, close = security_log_on(pool, lambda: time.time_ns() // 1000)
+    log, close = security_log_on(pool, now_us)
     try:
         yield log
     finally:
